@@ -1,0 +1,324 @@
+"""The narrow protocol between Lockgate and a database engine: what goes in, what comes out, and what each verb promises.
+
+A connector is opened on one `Target`, used from one thread, and closed. It knows no Django model and no task queue: it
+takes the frozen values below and returns them. Times are aware UTC `datetime`s, durations are `timedelta`s, names are
+plain unquoted strings (quoting is the connector's work).
+
+The contract, held by `tests/connectors/test_contract.py` on every engine:
+
+* Every verb is idempotent. Making what is there and dropping what is gone both succeed.
+* A password never stands in the clear in a statement, a journal entry, an error or a log line.
+* Errors are those of `connectors.errors`, with the driver's own exception as their cause.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any, Protocol, Self, runtime_checkable
+
+#: Every account that Lockgate makes begins with this; the sweep takes any such account without a living grant away.
+PRINCIPAL_PREFIX = "lg_"
+
+
+class Secret:
+    """A text that never shows itself: `str()` and `repr()` print asterisks, `.reveal()` gives the text."""
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def reveal(self) -> str:
+        """The secret itself. Call it as late as possible, and never into a log or an error."""
+        return self._text
+
+    def __repr__(self) -> str:
+        return "Secret(********)"
+
+    __str__ = __repr__
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and other._text == self._text
+
+    def __hash__(self) -> int:
+        return hash(self._text)
+
+    def __reduce__(self) -> Any:
+        raise TypeError("A Secret is not pickled: it would end in a queue or a cache.")
+
+
+class Tls(StrEnum):
+    """How the connection to a server is protected, in libpq's words."""
+
+    VERIFY_FULL = "verify-full"
+    VERIFY_CA = "verify-ca"
+    REQUIRE = "require"
+    DISABLE = "disable"
+
+
+class Level(StrEnum):
+    """What an access role lets its holder do inside its databases."""
+
+    READ = "read"
+    WRITE = "write"
+    DDL = "ddl"
+    MEMBER = "member"
+    """Membership in existing database roles, and nothing besides."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One server and the account that Lockgate uses on it."""
+
+    engine: str
+    host: str
+    port: int
+    user: str
+    password: Secret
+    database: str = ""
+    """The database to connect to for server-wide work; empty means the engine's own (`postgres`, `mysql`)."""
+    tls: Tls = Tls.VERIFY_FULL
+    tls_ca_file: str = ""
+    connect_timeout: timedelta = timedelta(seconds=5)
+    statement_timeout: timedelta = timedelta(seconds=30)
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What an access role reaches on one server.
+
+    `databases` is never empty. Empty `schemas` and `tables` mean the whole of each database, future tables included.
+    `tables` are `schema.table` pairs where the engine has schemas inside a database, and `(database, table)` pairs
+    where it has not (MariaDB): the first member always names the container.
+    """
+
+    level: Level
+    databases: tuple[str, ...]
+    schemas: tuple[str, ...] = ()
+    tables: tuple[tuple[str, str], ...] = ()
+    database_roles: tuple[str, ...] = ()
+    """Existing roles to join; for `Level.MEMBER` only."""
+    group: str = ""
+    """Name of the stable database role that carries the privileges, `lockgate_<access role>`; made where missing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What the server itself holds the account to. `None` leaves the server's own default."""
+
+    connections: int | None = 5
+    statement_timeout: timedelta | None = timedelta(minutes=5)
+    idle_in_transaction_timeout: timedelta | None = timedelta(minutes=5)
+
+
+@dataclass(frozen=True, slots=True)
+class ProvisionRequest:
+    """An account to make."""
+
+    principal: str
+    password: Secret
+    scope: Scope
+    valid_until: datetime
+    """End of the window, aware UTC. Engines that can, refuse logins from then on without Lockgate's help."""
+    limits: Limits = field(default_factory=Limits)
+
+
+@dataclass(frozen=True, slots=True)
+class RevokeRequest:
+    """An account to take away, with all that is needed to do so, whatever happened to the access role meanwhile."""
+
+    principal: str
+    scope: Scope
+    heir: str = "lockgate_heir"
+    """Unprivileged role without login that receives what the account owns; made where missing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """One statement as it may be shown: bound values in, secrets out (`********`)."""
+
+    sql: str
+    database: str = ""
+    note: str = ""
+    """Why, for a reader who knows the engine little; may be empty."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The statements a grant will run, in order. No connection is needed to make one."""
+
+    provision: tuple[Statement, ...]
+    revoke: tuple[Statement, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class JournalEntry:
+    """One statement that ran (or was refused) on the server."""
+
+    statement: Statement
+    at: datetime
+    error: str = ""
+    """Empty when it succeeded; otherwise the server's words with secrets out."""
+
+
+#: Called after each statement that changes the server, before the next one.
+Journal = Callable[[JournalEntry], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One question of a read-back and what the catalog answered."""
+
+    question: str
+    """In words: 'sessions of the account'."""
+    sql: str
+    found: tuple[str, ...] = ()
+    """What is still there, one line each. Empty is what we want."""
+    database: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """The read-back after a revocation: the proof, kept as it is."""
+
+    principal: str
+    server_time: datetime
+    """The server's own clock at the end of the reading, aware UTC."""
+    findings: tuple[Finding, ...]
+    handed_over: tuple[str, ...] = ()
+    """What the account owned and who has it now, one line each."""
+    unreadable: tuple[str, ...] = ()
+    """Databases that could not be read, each with the reason. A receipt with any is not clean."""
+    errors: tuple[str, ...] = ()
+    """What went wrong on the way, secrets out. They do not matter if the reading is clean."""
+    sessions_ended: int = 0
+
+    @property
+    def is_clean(self) -> bool:
+        """No account, no session, no privilege in any database, and every database was read."""
+        return not self.unreadable and not any(finding.found for finding in self.findings)
+
+
+@dataclass(frozen=True, slots=True)
+class Remedy:
+    """One thing found by `check`."""
+
+    problem: str
+    what_to_do: str
+    blocking: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class CheckReport:
+    """Whether Lockgate can work on a server."""
+
+    version: str
+    """As the server tells it, e.g. `PostgreSQL 15.18` or `MariaDB 10.11.19`."""
+    latency: timedelta
+    server_time: datetime
+    remedies: tuple[Remedy, ...] = ()
+    encrypted: bool = True
+
+    @property
+    def ok(self) -> bool:
+        """Nothing stands in the way of provisioning and revoking."""
+        return not any(remedy.blocking for remedy in self.remedies)
+
+
+@dataclass(frozen=True, slots=True)
+class ServerDescription:
+    """What can be named in an access role. Only user objects; system databases and schemas are left out."""
+
+    databases: tuple[str, ...]
+    schemas: tuple[tuple[str, str], ...]
+    """(database, schema); empty for engines without schemas inside a database."""
+    tables: tuple[tuple[str, str, str], ...]
+    """(database, schema, table); schema is the empty string where the engine has none."""
+    roles: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FoundPrincipal:
+    """An account on the server that begins with `PRINCIPAL_PREFIX`."""
+
+    name: str
+    can_log_in: bool
+    sessions: int
+    memberships: tuple[str, ...] = ()
+    valid_until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionHint:
+    """One way to use an account, for a copy tab. `{password}` stands where the password belongs."""
+
+    label: str
+    """`psql`, `libpq URI`, `JDBC`, `SQLAlchemy`, `mariadb`, `.env`."""
+    text: str
+
+
+@runtime_checkable
+class Connector(Protocol):
+    """One engine's way to do Lockgate's verbs on one server. A context manager: leaving it closes every connection."""
+
+    target: Target
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(self, *exc: object) -> None: ...
+
+    def check(self) -> CheckReport:
+        """Connect, and say whether our own account can do everything below.
+
+        Raises `ServerUnreachable` or `AdminLoginRefused`; anything less is a `Remedy` in the report.
+        """
+        ...
+
+    def describe(self) -> ServerDescription:
+        """List what an access role can name on this server."""
+        ...
+
+    def plan(self, provision: ProvisionRequest, revoke: RevokeRequest) -> Plan:
+        """The exact statements of both directions, secrets out. Needs no connection and asks the server nothing."""
+        ...
+
+    def provision(self, request: ProvisionRequest, journal: Journal) -> None:
+        """Make the account, give it what the scope says, and prove it by a real login as the account.
+
+        A second call with another password leaves one account with the second password. Raises `ScopeNotOnServer` when
+        a part of the scope is missing, `PrincipalCannotLogIn` when the proof fails; what was made until then stays,
+        for `revoke` to take away.
+        """
+        ...
+
+    def prove_login(self, principal: str, password: Secret, database: str) -> None:
+        """Log in as the account and run one harmless statement. Raises `PrincipalCannotLogIn`."""
+        ...
+
+    def revoke(self, request: RevokeRequest, journal: Journal) -> Receipt:
+        """Block new logins, end sessions until none is left, hand over what is owned, drop privileges and account,
+        and read the catalog back.
+
+        Goes on after an error of a step and reports all of them in the receipt. Absent is a success. Raises only
+        when the server cannot be reached or refuses our own account: then nothing is known. The caller decides by
+        `Receipt.is_clean` and calls again, without limit, until it is.
+        """
+        ...
+
+    def list_principals(self) -> Sequence[FoundPrincipal]:
+        """Every account on the server that begins with `PRINCIPAL_PREFIX`, for the sweep."""
+        ...
+
+    def connection_hints(self, principal: str, database: str) -> Sequence[ConnectionHint]:
+        """How to use an account, one hint a client, TLS as the target has it. Needs no connection."""
+        ...
+
+    def setup_sql(self) -> str:
+        """The SQL an administrator pastes once to make Lockgate's own account with the least it needs.
+
+        Needs no connection. `********` stands for the password to choose.
+        """
+        ...

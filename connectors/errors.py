@@ -1,0 +1,74 @@
+"""What can go wrong on a server under management.
+
+    ConnectorError
+    ├── UnknownEngine            nobody speaks this engine
+    ├── ServerUnreachable        no connection: try again later
+    ├── AdminLoginRefused        our own account is not let in
+    ├── AdminLacksPrivilege      our own account is in, but may not do this
+    ├── ScopeNotOnServer         a database, schema, table or role of the scope is not there
+    ├── PrincipalCannotLogIn     the account was made, yet a real login as it failed
+    ├── LimitNotSupported        the server cannot hold a limit that was asked for
+    └── ServerRefused            any other error of the server
+
+Each docstring is the sentence a person may read; `detail` adds the server's own words with every secret taken out.
+"""
+
+from __future__ import annotations
+
+
+class ConnectorError(Exception):
+    """The database server could not do what was asked."""
+
+    #: True when the same call may succeed later without anybody changing anything.
+    transient = False
+
+    def __init__(self, detail: str = "", *, code: str = "") -> None:
+        """`detail` is shown to people: no secrets. `code` is the engine's own error code (SQLSTATE or number)."""
+        super().__init__(detail)
+        self.detail = detail
+        self.code = code
+
+    @property
+    def sentence(self) -> str:
+        """What happened, for a person, in one line."""
+        return (type(self).__doc__ or "").strip().splitlines()[0]
+
+    def __str__(self) -> str:
+        code = f" [{self.code}]" if self.code else ""
+        return f"{self.sentence} {self.detail}{code}".strip()
+
+
+class UnknownEngine(ConnectorError):
+    """No connector speaks this engine. Choose one of the engines that the Servers page offers."""
+
+
+class ServerUnreachable(ConnectorError):
+    """The database server does not answer. Check its address, its port and the network between, then try again."""
+
+    transient = True
+
+
+class AdminLoginRefused(ConnectorError):
+    """The server refused Lockgate's own account. Check its name, its password reference and the TLS setting."""
+
+
+class AdminLacksPrivilege(ConnectorError):
+    """Lockgate's own account may not do this on the server. Run the SQL that the server's page shows, once."""
+
+
+class ScopeNotOnServer(ConnectorError):
+    """A database, schema, table or role of this access role is not on the server. Ask an administrator to correct it."""
+
+
+class PrincipalCannotLogIn(ConnectorError):
+    """The account was made, but a login with it failed, so it was not handed out."""
+
+    transient = True
+
+
+class LimitNotSupported(ConnectorError):
+    """This server cannot hold a limit that the access role asks for. Ask an administrator to correct the access role."""
+
+
+class ServerRefused(ConnectorError):
+    """The database server refused a statement."""
