@@ -127,6 +127,15 @@ class ProvisionRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class ExtendRequest:
+    """A later end for an account that lives."""
+
+    principal: str
+    valid_until: datetime
+    """The new end of the window, aware UTC."""
+
+
+@dataclass(frozen=True, slots=True)
 class RevokeRequest:
     """An account to take away, with all that is needed to do so, whatever happened to the access role meanwhile."""
 
@@ -296,6 +305,13 @@ class Connector(Protocol):
 
     def prove_login(self, principal: str, password: Secret, database: str) -> None:
         """Log in as the account and run one harmless statement. Raises `PrincipalCannotLogIn`."""
+        ...
+
+    def extend(self, request: ExtendRequest, journal: Journal) -> None:
+        """Move the end that the server itself holds (the dead-man's switch); password, scope and sessions stay.
+
+        Raises `PrincipalCannotLogIn` when the account is not there any more.
+        """
         ...
 
     def revoke(self, request: RevokeRequest, journal: Journal) -> Receipt:
