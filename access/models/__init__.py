@@ -1,0 +1,23 @@
+"""The tables of the access workflow."""
+
+from access.models.grants import Grant, JournalLine
+from access.models.policies import Policy, PolicyStep
+from access.models.requests import AccessRequest, Comment, Vote
+from access.models.servers import AccessRole, Environment, Server
+from access.models.sweeps import SweepFinding
+from access.models.workers import Heartbeat
+
+__all__ = [
+    "AccessRequest",
+    "AccessRole",
+    "Comment",
+    "Environment",
+    "Grant",
+    "Heartbeat",
+    "JournalLine",
+    "Policy",
+    "PolicyStep",
+    "Server",
+    "SweepFinding",
+    "Vote",
+]

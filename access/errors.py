@@ -1,0 +1,155 @@
+"""Why something about access was refused or did not work.
+
+    AccessError
+    ├── Refused                     default is no
+    │   ├── NoPolicy                the role has no policy, or is switched off
+    │   ├── NotARequester           the policy does not name any team of the person
+    │   ├── PolicyCannotBeMet       too few people could agree
+    │   ├── NotAnApprover           not this person, not this step
+    │   ├── OwnRequest              nobody approves their own access
+    │   ├── NotYours                only the owner may do this
+    │   └── NotInCharge             only people in charge may do this
+    ├── BadRequest                  something typed is not possible; `field` says which
+    │   ├── TooLong, StartNotPossible, ReasonMissing, AlreadyAsked, ScopeNotPossible
+    ├── Stale                       the world has moved on
+    │   ├── AlreadyDecided, AlreadyVoted, ContentHasChanged, HasLapsed, GrantIsOver, NotReadyYet, AlreadyShown
+    └── Unavailable
+        ├── SecretUnavailable       a secret reference leads nowhere
+        └── UnsealFailed            a stored password cannot be decrypted
+
+Each docstring's first line is the sentence a person may read; `detail` is added behind it.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class AccessError(Exception):
+    """This could not be done."""
+
+    #: The form field that the sentence belongs to, where there is one.
+    field: ClassVar[str] = ""
+
+    def __init__(self, detail: str = "") -> None:
+        super().__init__(detail)
+        self.detail = detail
+
+    @property
+    def sentence(self) -> str:
+        """What happened and what to do, for a person."""
+        first = (type(self).__doc__ or "").strip().splitlines()[0]
+        return f"{first} {self.detail}".strip()
+
+    def __str__(self) -> str:
+        return self.sentence
+
+
+class Refused(AccessError):
+    """This is not allowed."""
+
+
+class NoPolicy(Refused):
+    """This access role cannot be requested: no policy guards it, or it is switched off. Ask an administrator."""
+
+    field = "role"
+
+
+class NotARequester(Refused):
+    """The policy of this access role does not let you ask for it. Ask for one of the roles on the Request page."""
+
+    field = "role"
+
+
+class PolicyCannotBeMet(Refused):
+    """Nobody could grant this: the policy asks for more approvers than there are. Ask an administrator to mend it."""
+
+    field = "role"
+
+
+class NotAnApprover(Refused):
+    """The step that this request has reached is not yours to decide."""
+
+
+class OwnRequest(Refused):
+    """Nobody decides on their own access. Somebody else has to look at this."""
+
+
+class NotYours(Refused):
+    """Only the person whose access this is may do that."""
+
+
+class NotInCharge(Refused):
+    """Only its owner, its approvers and administrators may do that."""
+
+
+class BadRequest(AccessError):
+    """Something in the form is not possible."""
+
+
+class TooLong(BadRequest):
+    """The duration is not possible."""
+
+    field = "duration"
+
+
+class StartNotPossible(BadRequest):
+    """The wished start has to lie in the future, at most 30 days from now."""
+
+    field = "wished_start"
+
+
+class ReasonMissing(BadRequest):
+    """Say why you need the access: the approver reads it, and so does the auditor."""
+
+    field = "reason"
+
+
+class AlreadyAsked(BadRequest):
+    """You already have an open request for this access role. Edit that one, or cancel it first."""
+
+    field = "role"
+
+
+class Stale(AccessError):
+    """This has changed meanwhile. Look at it again."""
+
+
+class AlreadyDecided(Stale):
+    """This request is no longer open."""
+
+
+class AlreadyVoted(Stale):
+    """You have already voted on this request. One person, one vote."""
+
+
+class ContentHasChanged(Stale):
+    """The request was edited after you opened it, so your vote was not counted. Read it again, then decide."""
+
+
+class HasLapsed(Stale):
+    """This request has lapsed: nobody decided in time. It has to be asked for again."""
+
+
+class GrantIsOver(Stale):
+    """This access has ended."""
+
+
+class NotReadyYet(Stale):
+    """This access is not ready yet."""
+
+
+class AlreadyShown(Stale):
+    """The password was already shown, once. Give the access back and request it again if it is lost."""
+
+
+class Unavailable(AccessError):
+    """Something that this needs is not there."""
+
+
+class SecretUnavailable(Unavailable):
+    """The password of Lockgate's own account on this server could not be read. Check the server's secret reference."""
+
+
+class UnsealFailed(Unavailable):
+    """A stored password cannot be decrypted with the configured keys. Check LOCKGATE_ENCRYPTION_KEYS."""

@@ -1,0 +1,73 @@
+"""Says what is wrong and what to do: keys, broker, workers, servers, overdue grants, audit chain."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import redis
+from connectors.errors import ConnectorError
+from django.conf import settings
+from django.core.management import call_command
+from django.core.management.base import BaseCommand, CommandError
+from django.utils import timezone
+
+from access.errors import SecretUnavailable
+from access.models import Grant, Heartbeat, Server, SweepFinding
+from access.models.workers import SILENT_AFTER
+from access.services import servers
+from access.ticking import overdue
+
+Finding = tuple[bool, str]
+
+
+class Command(BaseCommand):
+    """`manage.py doctor`."""
+
+    help = "Checks everything that Lockgate needs and prints one line each. Exit status 1 when something is wrong."
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Look at everything, then fail if anything was wrong."""
+        findings = [*_broker(), *_workers(), *_servers(), *_grants()]
+        for ok, line in findings:
+            self.stdout.write(f"{'ok  ' if ok else 'BAD '} {line}")
+        call_command("verify_audit", stdout=self.stdout)
+        if not all(ok for ok, _ in findings):
+            raise CommandError("Something is wrong: see the lines marked BAD.")
+
+
+def _broker() -> Iterator[Finding]:
+    try:
+        redis.Redis.from_url(settings.CELERY_BROKER_URL, socket_connect_timeout=2).ping()
+    except redis.RedisError as error:
+        yield False, f"Redis does not answer: {error}. Start it, or correct REDIS_URL."
+    else:
+        yield True, "Redis answers."
+
+
+def _workers() -> Iterator[Finding]:
+    now = timezone.now()
+    alive = list(Heartbeat.objects.filter(seen_at__gt=now - SILENT_AFTER).values_list("worker", flat=True))
+    if alive:
+        yield True, f"Workers alive: {', '.join(alive)}."
+    else:
+        yield False, "No worker has ticked in the last ten seconds. Start a worker and beat, or run `manage.py tick`."
+
+
+def _servers() -> Iterator[Finding]:
+    for server in Server.objects.filter(is_enabled=True):
+        try:
+            report = servers.check(server=server, now=timezone.now())
+        except (ConnectorError, SecretUnavailable) as error:
+            yield False, f"{server.slug}: {error}"
+            continue
+        yield report.ok, f"{server.slug}: {report.version}"
+        for remedy in report.remedies:
+            yield not remedy.blocking, f"{server.slug}: {remedy.problem} {remedy.what_to_do}"
+
+
+def _grants() -> Iterator[Finding]:
+    for grant in Grant.objects.filter(overdue(timezone.now())):
+        yield False, f"{grant.reference} ({grant.principal}) is past its end: {grant.last_error or 'not tried yet'}"
+    for finding in SweepFinding.objects.filter(settled_at=None).select_related("server"):
+        yield False, f"{finding.server.slug}: {finding.get_kind_display()}: {finding.principal}. {finding.detail}"

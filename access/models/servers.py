@@ -1,0 +1,123 @@
+"""Servers under management and the access roles that can be asked for on them."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any, ClassVar
+
+from connectors.base import Level, Limits, Scope, Tls
+from connectors.registry import ENGINE_LABELS
+from django.db import models
+
+from access.models.policies import Policy
+
+
+class Environment(models.TextChoices):
+    """How much a mistake costs on a server."""
+
+    PRODUCTION = "production", "Production"
+    STAGING = "staging", "Staging"
+    DEVELOPMENT = "development", "Development"
+
+
+class Server(models.Model):
+    """One database server: where it is, and as whom Lockgate works on it."""
+
+    slug = models.SlugField(unique=True)
+    name = models.CharField(max_length=100)
+    engine = models.CharField(max_length=20)
+    environment = models.CharField(max_length=20, choices=Environment.choices, default=Environment.PRODUCTION)
+    host = models.CharField(max_length=255)
+    port = models.PositiveIntegerField()
+    database = models.CharField(max_length=128, blank=True)
+    """Where server-wide work is done; empty means the engine's own."""
+    tls = models.CharField(
+        max_length=20, choices=[(tls.value, tls.value) for tls in Tls], default=Tls.VERIFY_FULL.value
+    )
+    tls_ca_file = models.CharField(max_length=500, blank=True)
+    admin_user = models.CharField(max_length=128)
+    admin_secret = models.CharField(max_length=500)
+    """A reference such as `env:NAME` or `file:PATH`; never the secret itself."""
+    heir = models.CharField(max_length=63, default="lockgate_heir")
+    """Unprivileged role that receives what an ended account owned."""
+    is_enabled = models.BooleanField(default=True)
+    checked_at = models.DateTimeField(null=True, blank=True)
+    check_ok = models.BooleanField(null=True, blank=True)
+    check_message = models.TextField(blank=True)
+    version = models.CharField(max_length=200, blank=True)
+    latency = models.DurationField(null=True, blank=True)
+    swept_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering: ClassVar = ["name"]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def engine_label(self) -> str:
+        """The engine as people call it."""
+        return ENGINE_LABELS.get(self.engine, self.engine)
+
+    @property
+    def address(self) -> dict[str, Any]:
+        """Where the server is; a grant keeps it, so that it is revoked where it was made."""
+        return {"engine": self.engine, "host": self.host, "port": self.port, "database": self.database}
+
+
+class AccessRole(models.Model):
+    """What can be requested on a server."""
+
+    slug = models.SlugField(unique=True)
+    name = models.CharField(max_length=100)
+    description = models.CharField(max_length=300, blank=True)
+    server = models.ForeignKey(Server, on_delete=models.PROTECT, related_name="roles")
+    policy = models.ForeignKey(Policy, on_delete=models.PROTECT, null=True, blank=True, related_name="roles")
+    """Without one nobody can request the role."""
+    level = models.CharField(max_length=10, choices=[(level.value, level.value) for level in Level])
+    databases = models.JSONField(default=list)
+    schemas = models.JSONField(default=list, blank=True)
+    tables = models.JSONField(default=list, blank=True)
+    """Pairs `[schema, table]`; `[database, table]` on engines without schemas inside a database."""
+    database_roles = models.JSONField(default=list, blank=True)
+    longest = models.DurationField(default=timedelta(hours=8))
+    connections = models.PositiveSmallIntegerField(null=True, blank=True, default=5)
+    statement_timeout = models.DurationField(null=True, blank=True, default=timedelta(minutes=5))
+    idle_in_transaction_timeout = models.DurationField(null=True, blank=True, default=timedelta(minutes=5))
+    is_enabled = models.BooleanField(default=True)
+
+    class Meta:
+        ordering: ClassVar = ["name"]
+        constraints: ClassVar = [
+            models.CheckConstraint(condition=models.Q(longest__gt=timedelta(0)), name="access_role_longest")
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def group(self) -> str:
+        """The stable database role that carries this role's privileges."""
+        return f"lockgate_{self.slug.replace('-', '_')}"[:63]
+
+    @property
+    def scope(self) -> Scope:
+        """What the role reaches, as the connectors understand it."""
+        return Scope(
+            level=Level(self.level),
+            databases=tuple(self.databases),
+            schemas=tuple(self.schemas),
+            tables=tuple((container, table) for container, table in self.tables),
+            database_roles=tuple(self.database_roles),
+            group="" if self.level == Level.MEMBER else self.group,
+        )
+
+    @property
+    def limits(self) -> Limits:
+        """What the server itself will hold an account of this role to."""
+        return Limits(self.connections, self.statement_timeout, self.idle_in_transaction_timeout)
+
+    @property
+    def longest_allowed(self) -> timedelta:
+        """The longest duration that both the role and its policy allow."""
+        return min(self.longest, self.policy.longest) if self.policy else self.longest

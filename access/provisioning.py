@@ -1,0 +1,330 @@
+"""Making an account on a server, moving its end, and taking it away: the work that the tasks do.
+
+Each function is given a grant's id and the name of who does it, claims the grant, talks to the server with no transaction
+open, and writes the result through the one door. Every one may be called twice, or killed anywhere and called again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from datetime import datetime, timedelta
+from typing import Any
+
+import structlog
+from audit.events import Event
+from audit.log import Actor
+from connectors.base import (
+    Connector,
+    ExtendRequest,
+    Journal,
+    JournalEntry,
+    ProvisionRequest,
+    Receipt,
+    RevokeRequest,
+)
+from connectors.errors import ConnectorError, PrincipalCannotLogIn
+from django.db import transaction
+from django.utils import timezone
+
+from access import claims, queueing
+from access.content import limits_from_json, scope_from_json
+from access.errors import SecretUnavailable
+from access.models import Grant, JournalLine
+from access.models.grants import Direction, EndReason
+from access.sealing import seal
+from access.services.door import begin_end, lock_grant, move_grant, record_about
+from access.states import GrantMove, GrantState
+from access.targets import connect, make_password
+from access.window import PROVISION_PATIENCE, pause_after
+
+log = structlog.get_logger(__name__)
+
+Clock = Callable[[], datetime]
+
+#: What makes a step fail without meaning that the code is wrong.
+_FAILURES = (ConnectorError, SecretUnavailable)
+
+
+class ClaimLost(Exception):
+    """The grant was taken over by another worker, because this one was too slow: stop at once."""
+
+
+def provision(*, grant_id: int, claimant: str, clock: Clock = timezone.now) -> None:
+    """Make the account of a grant whose time has come, and prove it by a login."""
+    states = (GrantState.SCHEDULED, GrantState.PROVISIONING)
+    with _claimed(grant_id, claimant, states, clock) as grant:
+        if grant is None or grant.starts_at > clock():
+            return
+        if not _start(grant_id, claimant, clock):
+            return
+        password = make_password()
+        begun_at = clock()
+        request = ProvisionRequest(
+            principal=grant.principal,
+            password=password,
+            scope=scope_from_json(grant.scope),
+            # The server gets the end before the access is proved usable, so the window is never longer than approved.
+            valid_until=begun_at + grant.duration,
+            limits=limits_from_json(grant.limits),
+        )
+        try:
+            with _connected(grant) as connector:
+                connector.provision(request, _journal(grant, Direction.PROVISION, claimant, clock))
+        except _FAILURES as error:
+            _provision_failed(grant_id, claimant, error, clock)
+            return
+        except ClaimLost:
+            _undo_if_closed(grant)
+            raise
+        if not _activate(grant_id, claimant, seal(password), request.valid_until, clock):
+            _undo_if_closed(grant)
+
+
+def extend(*, grant_id: int, claimant: str, clock: Clock = timezone.now) -> None:
+    """Move the end that the server holds to the approved later one, then the grant's own."""
+    with _claimed(grant_id, claimant, (GrantState.ACTIVE,), clock) as grant:
+        if grant is None or grant.extend_to is None:
+            return
+        wanted = grant.extend_to
+        try:
+            with _connected(grant) as connector:
+                journal = _journal(grant, Direction.EXTEND, claimant, clock)
+                connector.extend(ExtendRequest(grant.principal, wanted), journal)
+        except _FAILURES as error:
+            _note_failure(grant_id, error, clock)
+            return
+        with transaction.atomic():
+            locked = lock_grant(grant_id)
+            if locked.state != GrantState.ACTIVE:
+                return  # It was ended meanwhile: the revocation takes the account away whatever end it holds.
+            locked.ends_at = wanted
+            if locked.extend_to is not None and locked.extend_to <= wanted:
+                locked.extend_to = None
+            locked.attempts = 0
+            locked.next_attempt_at = None
+            locked.last_error = ""
+            locked.save()
+
+
+def revoke(*, grant_id: int, claimant: str, clock: Clock = timezone.now) -> None:
+    """Take the account away and read the server back. Only a clean reading closes the grant."""
+    states = (GrantState.ACTIVE, GrantState.REVOKING)
+    with _claimed(grant_id, claimant, states, clock) as grant:
+        if grant is None or not _end(grant_id, claimant, clock):
+            return
+        request = RevokeRequest(grant.principal, scope_from_json(grant.scope), grant.heir)
+        try:
+            with _connected(grant) as connector:
+                receipt = connector.revoke(request, _journal(grant, Direction.REVOKE, claimant, clock))
+        except _FAILURES as error:
+            _revocation_failed(grant_id, claimant, str(error), None, clock)
+            return
+        if receipt.is_clean:
+            _close(grant_id, claimant, receipt, clock)
+        else:
+            _revocation_failed(grant_id, claimant, "The read-back still found something.", receipt, clock)
+
+
+def worker_actor(claimant: str) -> Actor:
+    """A worker as the audit trail names it."""
+    return Actor("worker", claimant, "worker")
+
+
+def receipt_to_json(receipt: Receipt) -> dict[str, Any]:
+    """A receipt as it is kept, with its verdict."""
+    data = asdict(receipt)
+    data["server_time"] = receipt.server_time.isoformat()
+    data["is_clean"] = receipt.is_clean
+    return data
+
+
+@contextmanager
+def _claimed(
+    grant_id: int, claimant: str, states: tuple[GrantState, ...], clock: Clock
+) -> Iterator[Grant | None]:
+    """The grant, held while the block runs; None when it is not to be had."""
+    if not claims.claim(grant_id=grant_id, claimant=claimant, states=states, now=clock()):
+        yield None
+        return
+    try:
+        yield Grant.objects.select_related("server").get(pk=grant_id)
+    finally:
+        claims.release(grant_id=grant_id, claimant=claimant)
+
+
+@contextmanager
+def _connected(grant: Grant) -> Iterator[Connector]:
+    with connect(grant.server, grant.address) as connector:
+        yield connector
+
+
+def _journal(grant: Grant, direction: Direction, claimant: str, clock: Clock) -> Journal:
+    """Keeps each statement as it happens, in a transaction of its own, and renews the claim."""
+    attempt = grant.attempts + 1
+
+    def write(entry: JournalEntry) -> None:
+        JournalLine.objects.create(
+            grant=grant,
+            direction=direction,
+            attempt=attempt,
+            at=entry.at,
+            database=entry.statement.database,
+            sql=entry.statement.sql,
+            note=entry.statement.note,
+            error=entry.error,
+        )
+        if not claims.renew(grant_id=grant.pk, claimant=claimant, now=clock()):
+            raise ClaimLost(grant.reference)
+
+    return write
+
+
+def _undo_if_closed(grant: Grant) -> None:
+    """Take away what a slow worker made after somebody else had already proved the account gone.
+
+    If this fails as well, the sweep finds an orphan.
+    """
+    grant.refresh_from_db(fields=["state"])
+    if grant.is_living:
+        return
+    with _connected(grant) as connector:
+        connector.revoke(RevokeRequest(grant.principal, scope_from_json(grant.scope), grant.heir), lambda entry: None)
+
+
+def _start(grant_id: int, claimant: str, clock: Clock) -> bool:
+    """Into `provisioning`, unless it is there already; False when it was ended meanwhile."""
+    with transaction.atomic():
+        locked = lock_grant(grant_id)
+        if locked.state == GrantState.PROVISIONING:
+            return True
+        if locked.state != GrantState.SCHEDULED:
+            return False
+        locked.starts_at = clock()
+        locked.ends_at = locked.starts_at + locked.duration
+        move_grant(locked, GrantMove.START, event=Event.GRANT_PROVISIONING, actor=worker_actor(claimant))
+    return True
+
+
+def _activate(grant_id: int, claimant: str, sealed: str, ends_at: datetime, clock: Clock) -> bool:
+    """Into `active`; False when it was ended while the account was being made."""
+    with transaction.atomic():
+        locked = lock_grant(grant_id)
+        now = clock()
+        if locked.state != GrantState.PROVISIONING:
+            return False
+        locked.starts_at = min(now, ends_at - timedelta(microseconds=1))
+        locked.ends_at = ends_at
+        locked.activated_at = now
+        locked.password = sealed
+        locked.attempts = 0
+        locked.next_attempt_at = None
+        locked.last_error = ""
+        move_grant(
+            locked,
+            GrantMove.ACTIVATE,
+            event=Event.GRANT_ACTIVE,
+            actor=worker_actor(claimant),
+            after={"starts_at": locked.starts_at.isoformat(), "ends_at": ends_at.isoformat()},
+        )
+        queueing.notify_on_commit("access_ready", locked.request_id)
+    return True
+
+
+def _provision_failed(grant_id: int, claimant: str, error: Exception, clock: Clock) -> None:
+    """Try again later what may pass by itself; give up, and clean up, what cannot."""
+    log.warning("provision.failed", grant=grant_id, error=str(error))
+    with transaction.atomic():
+        locked = lock_grant(grant_id)
+        now = clock()
+        if locked.state != GrantState.PROVISIONING:
+            return
+        passing = not isinstance(error, ConnectorError) or error.transient
+        if passing and now < locked.starts_at + PROVISION_PATIENCE:
+            _schedule_retry(locked, str(error), now)
+            locked.save()
+            record_about(
+                locked, Event.GRANT_PROVISION_FAILED, actor=worker_actor(claimant), reason=locked.last_error
+            )
+            return
+        begin_end(locked, why=EndReason.FAILED, actor=worker_actor(claimant), now=now)
+        locked.last_error = str(error)
+        locked.save(update_fields=["last_error"])
+        record_about(locked, Event.GRANT_PROVISION_FAILED, actor=worker_actor(claimant), reason=locked.last_error)
+        queueing.revoke_on_commit(grant_id)
+        queueing.notify_on_commit("access_failed", locked.request_id)
+
+
+def _note_failure(grant_id: int, error: Exception, clock: Clock) -> None:
+    """An extension that did not reach the server: tried again until the grant ends."""
+    log.warning("extend.failed", grant=grant_id, error=str(error))
+    with transaction.atomic():
+        locked = lock_grant(grant_id)
+        if isinstance(error, PrincipalCannotLogIn):
+            locked.extend_to = None
+        _schedule_retry(locked, str(error), clock())
+        locked.save()
+
+
+def _schedule_retry(locked: Grant, error: str, now: datetime) -> None:
+    locked.attempts += 1
+    locked.last_error = error
+    locked.next_attempt_at = now + pause_after(locked.attempts)
+
+
+def _end(grant_id: int, claimant: str, clock: Clock) -> bool:
+    """Into `revoking` when the window is over; True when there is something to take away."""
+    with transaction.atomic():
+        locked = lock_grant(grant_id)
+        now = clock()
+        if locked.state == GrantState.REVOKING:
+            return True
+        if locked.state != GrantState.ACTIVE or locked.window.contains(now):
+            return False
+        begin_end(locked, why=EndReason.EXPIRED, actor=worker_actor(claimant), now=now)
+    return True
+
+
+def _close(grant_id: int, claimant: str, receipt: Receipt, clock: Clock) -> None:
+    with transaction.atomic():
+        locked = lock_grant(grant_id)
+        if locked.state != GrantState.REVOKING:
+            return  # Somebody else has closed it meanwhile, with a reading as clean as ours.
+        failed = locked.end_reason == EndReason.FAILED
+        locked.closed_at = clock()
+        locked.receipt = receipt_to_json(receipt)
+        locked.password = ""
+        locked.next_attempt_at = None
+        if not failed:
+            locked.last_error = ""
+        move_grant(
+            locked,
+            GrantMove.CLOSE_FAILED if failed else GrantMove.CLOSE,
+            event=Event.GRANT_REVOKED,
+            actor=worker_actor(claimant),
+            after={"receipt": locked.receipt},
+        )
+
+
+def _revocation_failed(
+    grant_id: int, claimant: str, error: str, receipt: Receipt | None, clock: Clock
+) -> None:
+    """Keep what is known, wait a little longer than last time, and try again: there is no last attempt."""
+    log.error("revocation.failed", grant=grant_id, error=error)
+    with transaction.atomic():
+        locked = lock_grant(grant_id)
+        if locked.state != GrantState.REVOKING:
+            return
+        locked.password = ""
+        _schedule_retry(locked, error, clock())
+        if receipt is not None:
+            locked.receipt = receipt_to_json(receipt)
+        locked.save()
+        record_about(
+            locked,
+            Event.GRANT_REVOCATION_FAILED,
+            actor=worker_actor(claimant),
+            reason=error,
+            after={"attempts": locked.attempts, "receipt": locked.receipt if receipt else None},
+        )

@@ -1,0 +1,50 @@
+"""Requests as a person may see them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from django.db.models import Q, QuerySet
+from people.models import User
+
+from access.models import AccessRequest
+from access.rules import is_in, is_requester
+from access.services.votes import decision_on
+from access.states import RequestState
+
+
+def requests_visible_to(person: User) -> QuerySet[AccessRequest]:
+    """All for auditors and administrators; otherwise one's own, and those that one of one's teams is asked about."""
+    rows = AccessRequest.objects.select_related("requester", "role__server", "role__policy", "grant", "extends")
+    if not person.is_active:
+        return rows.none()
+    if person.is_auditor or person.is_administrator:
+        return rows
+    visible = Q(requester=person)
+    for team in person.team_slugs:
+        visible |= Q(terms__contains={"steps": [[team]]})
+    return rows.filter(visible)
+
+
+def requests_of(person: User) -> QuerySet[AccessRequest]:
+    """One's own."""
+    return requests_visible_to(person).filter(requester=person)
+
+
+def waiting_for(person: User, *, now: datetime) -> list[AccessRequest]:
+    """Open requests that this person can decide on now, oldest first."""
+    rows = requests_visible_to(person).filter(state=RequestState.PENDING, lapses_at__gt=now)
+    waiting = []
+    for request in rows.exclude(requester=person).prefetch_related("votes").order_by("id"):
+        if can_decide(person, request):
+            waiting.append(request)
+    return waiting
+
+
+def can_decide(person: User, request: AccessRequest) -> bool:
+    """It is open, its present step is the person's, and the person has not voted on this content."""
+    if not request.is_open or is_requester(person, request):
+        return False
+    step = decision_on(request).current
+    voted = any(v.voter_id == person.pk and v.content_hash == request.content_hash for v in request.votes.all())
+    return step is not None and is_in(person, step.team) and not voted

@@ -1,0 +1,142 @@
+"""Access roles that a person may ask for, and what asking for one would mean."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from connectors.base import Plan, ProvisionRequest, RevokeRequest, Secret
+from connectors.registry import open_connector
+from django.db.models import Q, QuerySet
+from people.models import Team, User
+
+from access.content import Content
+from access.errors import Refused
+from access.models import AccessRequest, AccessRole
+from access.quorum import Step
+from access.services.policies import terms_for
+from access.states import RequestState
+from access.targets import make_principal, target_of
+from access.terms import Terms
+
+#: The usual time until a decision is the median of this many latest ones.
+_LATEST = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Approvers:
+    """One step of approval, with the people who could take it."""
+
+    step: Step
+    team: str
+    people: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What would happen if a person asked for a role now."""
+
+    role: AccessRole
+    refusal: str
+    """Why it would be refused; empty when it would not."""
+    terms: Terms | None
+    approvers: tuple[Approvers, ...]
+    usual_time: timedelta | None
+    """Median time to a decision for this role; None when there was none yet."""
+    plan: Plan
+
+
+def roles_requestable_by(person: User) -> QuerySet[AccessRole]:
+    """Enabled roles whose policy names one of the person's teams, as requester or for breaking the glass."""
+    rows = AccessRole.objects.select_related("server", "policy").prefetch_related("policy__steps__team")
+    if not person.is_active:
+        return rows.none()
+    teams = list(person.team_slugs)
+    named = Q(policy__requesters__slug__in=teams) | Q(policy__break_glass_team__slug__in=teams)
+    return rows.filter(named, is_enabled=True, server__is_enabled=True).distinct()
+
+
+def preview(
+    *, person: User, role: AccessRole, duration: timedelta, break_glass: bool = False, now: datetime
+) -> Preview:
+    """Who would have to agree, how long that usually takes, and the exact SQL that would run."""
+    terms, refusal = None, ""
+    try:
+        terms = terms_for(person=person, role=role, break_glass=break_glass)
+    except Refused as error:
+        refusal = error.sentence
+    return Preview(
+        role=role,
+        refusal=refusal,
+        terms=terms,
+        approvers=approvers_of(terms, requester=person) if terms and not terms.is_immediate else (),
+        usual_time=usual_time(role),
+        plan=_plan_for_role(person, role, now + duration),
+    )
+
+
+def approvers_of(terms: Terms, *, requester: User) -> tuple[Approvers, ...]:
+    """The people who can take each step, the requester aside."""
+    teams = Team.objects.filter(slug__in={step.team for step in terms.steps}).prefetch_related("people")
+    by_slug = {team.slug: team for team in teams}
+    steps = []
+    for step in terms.steps:
+        team = by_slug.get(step.team)
+        people = team.people.all() if team else ()
+        names = tuple(sorted(person.label for person in people if person.is_active and person.pk != requester.pk))
+        steps.append(Approvers(step, team.name if team else step.team, names))
+    return tuple(steps)
+
+
+def usual_time(role: AccessRole) -> timedelta | None:
+    """Median time from asking to a decision by people, over the latest requests for the role."""
+    decided = AccessRequest.objects.filter(
+        role=role, state__in=[RequestState.APPROVED, RequestState.DENIED], votes__isnull=False
+    ).distinct()
+    pairs = decided.order_by("-id").values_list("submitted_at", "decided_at")[:_LATEST]
+    times = sorted(decided_at - submitted_at for submitted_at, decided_at in pairs if decided_at)
+    return times[len(times) // 2] if times else None
+
+
+def plan_of(request: AccessRequest) -> Plan:
+    """The exact statements that this request stands for, secrets out."""
+    content = request.frozen
+    start = content.wished_start or request.submitted_at
+    end = request.grant.ends_at if hasattr(request, "grant") else start + request.duration
+    return _plan(content, request.role, end)
+
+
+def _plan_for_role(person: User, role: AccessRole, valid_until: datetime) -> Plan:
+    content = Content(
+        reference="",
+        requester=person.pk,
+        principal=make_principal(person),
+        server=role.server.slug,
+        address=role.server.address,
+        heir=role.server.heir,
+        role=role.slug,
+        scope=role.scope,
+        limits=role.limits,
+        duration=timedelta(0),
+        reason="",
+        ticket="",
+        wished_start=None,
+        terms_hash="",
+    )
+    return _plan(content, role, valid_until)
+
+
+def _plan(content: Content, role: AccessRole, valid_until: datetime) -> Plan:
+    # A plan asks the server nothing, so it needs no password of ours, and gives none away.
+    nothing = Secret("")
+    with open_connector(target_of(role.server, nothing, content.address)) as connector:
+        return connector.plan(
+            ProvisionRequest(content.principal, nothing, content.scope, valid_until, content.limits),
+            RevokeRequest(content.principal, content.scope, content.heir),
+        )
+
+
+def names_of_teams(slugs: Sequence[str]) -> dict[str, str]:
+    """Team names by slug."""
+    return dict(Team.objects.filter(slug__in=slugs).values_list("slug", "name"))

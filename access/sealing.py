@@ -1,0 +1,30 @@
+"""Passwords at rest: encrypted with the newest of the configured keys, readable with any of them.
+
+To rotate, put a new key in front of `LOCKGATE_ENCRYPTION_KEYS`; the old one can go when the last grant that was made
+under it has ended.
+"""
+
+from __future__ import annotations
+
+from connectors.base import Secret
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+from django.conf import settings
+
+from access.errors import UnsealFailed
+
+
+def seal(secret: Secret) -> str:
+    """Ciphertext, as URL-safe text."""
+    return _box().encrypt(secret.reveal().encode()).decode()
+
+
+def unseal(ciphertext: str) -> Secret:
+    """The secret behind `ciphertext`; raises `UnsealFailed`."""
+    try:
+        return Secret(_box().decrypt(ciphertext.encode()).decode())
+    except InvalidToken as error:
+        raise UnsealFailed from error
+
+
+def _box() -> MultiFernet:
+    return MultiFernet([Fernet(key) for key in settings.LOCKGATE_ENCRYPTION_KEYS])

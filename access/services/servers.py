@@ -1,0 +1,81 @@
+"""Servers: does one answer, and can Lockgate do its work there."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import structlog
+from audit.events import Event
+from audit.log import Subject, record
+from connectors.base import CheckReport
+from connectors.errors import ConnectorError
+from django.db import transaction
+from people.models import User
+
+from access.errors import Refused, SecretUnavailable
+from access.models import Server
+from access.rules import may_manage_servers
+from access.services.door import actor_of
+from access.targets import connect
+
+log = structlog.get_logger(__name__)
+
+
+def test_connection(*, person: User, server: Server, now: datetime) -> CheckReport:
+    """Connect as Lockgate's own account and report what stands in the way.
+
+    Raises `Refused`, `SecretUnavailable` or a `ConnectorError`; the server's row remembers the outcome either way.
+    """
+    if not may_manage_servers(person):
+        raise Refused("Only administrators test connections.")
+    try:
+        report = check(server=server, now=now)
+    except (ConnectorError, SecretUnavailable) as error:
+        _record(person, server, str(error))
+        raise
+    _record(person, server, "ok" if report.ok else "; ".join(remedy.problem for remedy in report.remedies))
+    return report
+
+
+def check(*, server: Server, now: datetime) -> CheckReport:
+    """Connect, and keep the outcome on the server's row; raises what `Connector.check` raises."""
+    try:
+        with connect(server) as connector:
+            report = connector.check()
+    except (ConnectorError, SecretUnavailable) as error:
+        _store(server, now, ok=False, message=str(error))
+        raise
+    blocking = [f"{remedy.problem} {remedy.what_to_do}" for remedy in report.remedies if remedy.blocking]
+    _store(server, now, ok=report.ok, message="\n".join(blocking), report=report)
+    return report
+
+
+def check_all(*, now: datetime) -> None:
+    """Check every enabled server; what fails is on its row."""
+    for server in Server.objects.filter(is_enabled=True):
+        try:
+            check(server=server, now=now)
+        except (ConnectorError, SecretUnavailable) as error:
+            log.warning("server.check_failed", server=server.slug, error=str(error))
+
+
+def _store(server: Server, now: datetime, *, ok: bool, message: str, report: CheckReport | None = None) -> None:
+    server.checked_at = now
+    server.check_ok = ok
+    server.check_message = message
+    fields = ["checked_at", "check_ok", "check_message"]
+    if report is not None:
+        server.version = report.version
+        server.latency = report.latency
+        fields += ["version", "latency"]
+    server.save(update_fields=fields)
+
+
+def _record(person: User, server: Server, outcome: str) -> None:
+    with transaction.atomic():
+        record(
+            Event.SERVER_CHECKED,
+            actor=actor_of(person),
+            subject=Subject("server", server.slug, server.name),
+            after={"outcome": outcome},
+        )

@@ -1,0 +1,60 @@
+"""From a server's row to what a connector takes, and the names of accounts."""
+
+from __future__ import annotations
+
+import re
+import secrets
+import unicodedata
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+from connectors.base import PRINCIPAL_PREFIX, Connector, Secret, Target, Tls
+from connectors.registry import open_connector
+from people.models import User
+
+from access.credentials import resolve
+from access.models import Server
+
+_RANDOM_ALPHABET = "abcdefghijkmnpqrstuvwxyz23456789"
+_RANDOM_LENGTH = 10
+#: The strictest limit of all engines is 32 bytes (MySQL).
+_LONGEST_NAME = 32
+_PASSWORD_BYTES = 24
+LONGEST_STATEMENT = timedelta(seconds=10)
+
+
+def connect(server: Server, address: Mapping[str, Any] | None = None) -> Connector:
+    """A connector for the server; with `address`, for where a grant was made. Raises `SecretUnavailable`."""
+    return open_connector(target_of(server, resolve(server.admin_secret), address))
+
+
+def target_of(server: Server, password: Secret, address: Mapping[str, Any] | None = None) -> Target:
+    """The server as a connector sees it."""
+    where = address or server.address
+    return Target(
+        engine=where["engine"],
+        host=where["host"],
+        port=where["port"],
+        database=where["database"],
+        user=server.admin_user,
+        password=password,
+        tls=Tls(server.tls),
+        tls_ca_file=server.tls_ca_file,
+        # Shorter than the lease of a claim: no single statement outlasts the right to run it.
+        statement_timeout=LONGEST_STATEMENT,
+    )
+
+
+def make_principal(person: User) -> str:
+    """A fresh account name: prefix, ten random characters (50 bits), a cleaned piece of the person's name."""
+    token = "".join(secrets.choice(_RANDOM_ALPHABET) for _ in range(_RANDOM_LENGTH))
+    local_part = person.email.partition("@")[0]
+    ascii_name = unicodedata.normalize("NFKD", local_part).encode("ascii", "ignore").decode().lower()
+    cleaned = re.sub(r"[^a-z0-9]+", "_", ascii_name).strip("_") or "person"
+    return f"{PRINCIPAL_PREFIX}{token}_{cleaned}"[:_LONGEST_NAME].rstrip("_")
+
+
+def make_password() -> Secret:
+    """192 random bits as URL-safe text: nothing that a shell, a DSN or SQL could trip over."""
+    return Secret(secrets.token_urlsafe(_PASSWORD_BYTES))

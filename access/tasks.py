@@ -1,0 +1,58 @@
+"""The Celery tasks: an explicit name, ids as arguments, one call."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from celery import Task, shared_task
+from django.utils import timezone
+
+from access import notices, provisioning, queueing, sweeping, ticking
+from access.services import servers
+
+
+def _claimant(task: Task[Any, Any]) -> str:
+    """The message's own id: it stays the same when the message is delivered again after its worker died."""
+    return str(task.request.id)[:64]
+
+
+@shared_task(name="access.tick", bind=True)
+def tick(self: Task[Any, Any]) -> None:
+    """Queue what is due."""
+    ticking.tick(worker=str(self.request.hostname or "worker"), now=timezone.now())
+
+
+@shared_task(name=queueing.PROVISION, bind=True)
+def provision(self: Task[Any, Any], grant_id: int) -> None:
+    """Make the account of a grant."""
+    provisioning.provision(grant_id=grant_id, claimant=_claimant(self))
+
+
+@shared_task(name=queueing.EXTEND, bind=True)
+def extend(self: Task[Any, Any], grant_id: int) -> None:
+    """Move the end of a grant's account."""
+    provisioning.extend(grant_id=grant_id, claimant=_claimant(self))
+
+
+@shared_task(name=queueing.REVOKE, bind=True)
+def revoke(self: Task[Any, Any], grant_id: int) -> None:
+    """Take the account of a grant away."""
+    provisioning.revoke(grant_id=grant_id, claimant=_claimant(self))
+
+
+@shared_task(name=queueing.NOTIFY)
+def notify(notice: str, request_id: int) -> None:
+    """Tell the people concerned."""
+    notices.send(notice=notice, request_id=request_id)
+
+
+@shared_task(name="access.sweep")
+def sweep() -> None:
+    """Compare every server with the grants."""
+    sweeping.sweep_all(now=timezone.now())
+
+
+@shared_task(name="access.check_servers")
+def check_servers() -> None:
+    """Look whether every server answers."""
+    servers.check_all(now=timezone.now())

@@ -1,0 +1,114 @@
+"""Users and teams: who somebody is, and which capabilities their teams give them.
+
+Rights are never set on a person. A team may carry a capability (auditor, administrator); policies name teams. So one
+table says why somebody may do a thing, and group sync has one place to write to.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any, ClassVar
+
+from django.contrib.auth.models import AbstractBaseUser, BaseUserManager
+from django.db import models
+from django.db.models.functions import Lower
+
+
+class Capability(models.TextChoices):
+    """What membership in a team allows besides what policies say."""
+
+    NONE = "", "Nothing by itself"
+    AUDITOR = "auditor", "Reads everything, changes nothing"
+    ADMINISTRATOR = "administrator", "Manages servers, access roles and policies"
+
+
+class UserManager(BaseUserManager["User"]):
+    """Makes users; the e-mail address is the login name."""
+
+    def create_user(self, email: str, password: str | None = None, **fields: Any) -> User:
+        """A user with `email` in lower case; without a password nobody can sign in with one."""
+        if not email:
+            raise ValueError("A user needs an e-mail address.")
+        user = self.model(email=email.lower(), **fields)
+        user.set_password(password)
+        user.save(using=self._db)
+        return user
+
+    def get_by_natural_key(self, username: str | None) -> User:
+        """The user with this e-mail address, whatever its case."""
+        return self.get(email__iexact=username)
+
+
+class Team(models.Model):
+    """A named set of people: policies and capabilities speak of teams, never of persons."""
+
+    slug = models.SlugField(unique=True)
+    name = models.CharField(max_length=100)
+    capability = models.CharField(max_length=20, choices=Capability.choices, default=Capability.NONE, blank=True)
+
+    class Meta:
+        ordering: ClassVar = ["name"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class User(AbstractBaseUser):
+    """A person who signs in to the console."""
+
+    email = models.EmailField(unique=True)
+    display_name = models.CharField(max_length=100, blank=True)
+    is_active = models.BooleanField(default=True)
+    joined_at = models.DateTimeField(auto_now_add=True)
+    teams = models.ManyToManyField(Team, through="Membership", related_name="people")
+
+    objects: ClassVar[UserManager] = UserManager()
+
+    USERNAME_FIELD = "email"
+    EMAIL_FIELD = "email"
+
+    class Meta:
+        constraints: ClassVar = [models.UniqueConstraint(Lower("email"), name="people_user_email_ci")]
+
+    def __str__(self) -> str:
+        return self.label
+
+    @property
+    def label(self) -> str:
+        """What others see: the display name, else the e-mail address."""
+        return self.display_name or self.email
+
+    @cached_property
+    def team_slugs(self) -> frozenset[str]:
+        """Slugs of the person's teams, read once per object; a deactivated person is in none."""
+        return frozenset(self._teams_by_slug)
+
+    @cached_property
+    def _teams_by_slug(self) -> dict[str, str]:
+        if not self.is_active:
+            return {}
+        return dict(self.teams.values_list("slug", "capability"))
+
+    @property
+    def is_auditor(self) -> bool:
+        """May read everything."""
+        return Capability.AUDITOR in self._teams_by_slug.values()
+
+    @property
+    def is_administrator(self) -> bool:
+        """May manage servers, access roles and policies; that alone lets nobody approve."""
+        return Capability.ADMINISTRATOR in self._teams_by_slug.values()
+
+
+class Membership(models.Model):
+    """One person in one team."""
+
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="memberships")
+    team = models.ForeignKey(Team, on_delete=models.CASCADE, related_name="memberships")
+    since = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints: ClassVar = [models.UniqueConstraint(fields=["user", "team"], name="people_membership_once")]
+
+    def __str__(self) -> str:
+        return f"{self.user} in {self.team}"
