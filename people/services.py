@@ -1,0 +1,59 @@
+"""People join, change teams and leave; every step is in the audit trail, in the same transaction."""
+
+from __future__ import annotations
+
+from audit.events import Event
+from audit.log import Actor, Subject, record
+from django.db import transaction
+
+from people.models import Capability, Membership, Team, User
+
+
+def person_subject(person: User) -> Subject:
+    """A person as the audit trail names them."""
+    return Subject("person", str(person.pk), person.email)
+
+
+def team_subject(team: Team) -> Subject:
+    """A team as the audit trail names it."""
+    return Subject("team", team.slug, team.name)
+
+
+@transaction.atomic
+def add_team(*, slug: str, name: str, capability: str = Capability.NONE, actor: Actor) -> Team:
+    """A new, empty team."""
+    team = Team.objects.create(slug=slug, name=name, capability=capability)
+    record(Event.TEAM_ADDED, actor=actor, subject=team_subject(team), after={"name": name, "capability": capability})
+    return team
+
+
+@transaction.atomic
+def add_person(*, email: str, display_name: str, password: str | None = None, actor: Actor) -> User:
+    """Somebody who may sign in, and by that alone may do nothing; without a password only SSO lets them in."""
+    person = User.objects.create_user(email, password, display_name=display_name)
+    record(Event.PERSON_ADDED, actor=actor, subject=person_subject(person), after={"display_name": display_name})
+    return person
+
+
+@transaction.atomic
+def join(*, person: User, team: Team, actor: Actor) -> None:
+    """Put the person into the team; nothing happens when they are in it already."""
+    _, created = Membership.objects.get_or_create(user=person, team=team)
+    if created:
+        _forget_teams(person)
+        record(Event.PERSON_JOINED, actor=actor, subject=person_subject(person), related=[team_subject(team)])
+
+
+@transaction.atomic
+def leave(*, person: User, team: Team, actor: Actor) -> None:
+    """Take the person out of the team; nothing happens when they are not in it."""
+    removed, _ = Membership.objects.filter(user=person, team=team).delete()
+    if removed:
+        _forget_teams(person)
+        record(Event.PERSON_LEFT, actor=actor, subject=person_subject(person), related=[team_subject(team)])
+
+
+def _forget_teams(person: User) -> None:
+    """The person's teams are read once per object; after a change they have to be read again."""
+    for name in ("_teams_by_slug", "team_slugs"):
+        person.__dict__.pop(name, None)
