@@ -141,9 +141,7 @@ def receipt_to_json(receipt: Receipt) -> dict[str, Any]:
 
 
 @contextmanager
-def _claimed(
-    grant_id: int, claimant: str, states: tuple[GrantState, ...], clock: Clock
-) -> Iterator[Grant | None]:
+def _claimed(grant_id: int, claimant: str, states: tuple[GrantState, ...], clock: Clock) -> Iterator[Grant | None]:
     """The grant, held while the block runs; None when it is not to be had."""
     if not claims.claim(grant_id=grant_id, claimant=claimant, states=states, now=clock()):
         yield None
@@ -244,9 +242,7 @@ def _provision_failed(grant_id: int, claimant: str, error: Exception, clock: Clo
         if passing and now < locked.starts_at + PROVISION_PATIENCE:
             _schedule_retry(locked, str(error), now)
             locked.save()
-            record_about(
-                locked, Event.GRANT_PROVISION_FAILED, actor=worker_actor(claimant), reason=locked.last_error
-            )
+            record_about(locked, Event.GRANT_PROVISION_FAILED, actor=worker_actor(claimant), reason=locked.last_error)
             return
         begin_end(locked, why=EndReason.FAILED, actor=worker_actor(claimant), now=now)
         locked.last_error = str(error)
@@ -307,9 +303,7 @@ def _close(grant_id: int, claimant: str, receipt: Receipt, clock: Clock) -> None
         )
 
 
-def _revocation_failed(
-    grant_id: int, claimant: str, error: str, receipt: Receipt | None, clock: Clock
-) -> None:
+def _revocation_failed(grant_id: int, claimant: str, error: str, receipt: Receipt | None, clock: Clock) -> None:
     """Keep what is known, wait a little longer than last time, and try again: there is no last attempt."""
     log.error("revocation.failed", grant=grant_id, error=error)
     with transaction.atomic():

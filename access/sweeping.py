@@ -111,12 +111,12 @@ def _settle_orphan(
 
 def _described(account: FoundPrincipal) -> str:
     login = "can log in" if account.can_log_in else "cannot log in"
-    return f"{account.name} {login}, {account.sessions} sessions, member of {', '.join(account.memberships) or 'nothing'}"
+    return (
+        f"{account.name} {login}, {account.sessions} sessions, member of {', '.join(account.memberships) or 'nothing'}"
+    )
 
 
-def _compare(
-    found: Sequence[FoundPrincipal], living: dict[str, Grant], report: SweepReport, now: datetime
-) -> None:
+def _compare(found: Sequence[FoundPrincipal], living: dict[str, Grant], report: SweepReport, now: datetime) -> None:
     by_name = {account.name: account for account in found}
     for name, grant in living.items():
         account = by_name.get(name)
@@ -141,9 +141,7 @@ def _note(server: Server, report: SweepReport, now: datetime) -> None:
             for name in names:
                 if name in known:
                     continue
-                SweepFinding.objects.create(
-                    server=server, kind=kind, principal=name, detail=detail, found_at=now
-                )
+                SweepFinding.objects.create(server=server, kind=kind, principal=name, detail=detail, found_at=now)
                 record(
                     Event.SWEEP_DRIFT_FOUND,
                     actor=SWEEPER,

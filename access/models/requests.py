@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from django.conf import settings
+from django.contrib.postgres.indexes import GinIndex
 from django.db import models
 from django.db.models import F, Q
 
@@ -50,6 +51,8 @@ class AccessRequest(models.Model):
         indexes: ClassVar = [
             models.Index(fields=["requester", "-id"], name="access_request_mine"),
             models.Index(fields=["lapses_at"], condition=Q(state="pending"), name="access_request_open"),
+            # 'Which requests ask one of my teams' is a containment in the frozen terms.
+            GinIndex(fields=["terms"], opclasses=["jsonb_path_ops"], name="access_request_terms"),
         ]
         constraints: ClassVar = [
             models.CheckConstraint(condition=Q(lapses_at__gt=F("submitted_at")), name="access_request_open_first"),
@@ -118,5 +121,3 @@ class Comment(models.Model):
 
     def __str__(self) -> str:
         return self.text[:50]
-
-

@@ -25,9 +25,7 @@ def grant_at_once(*, request: AccessRequest, terms: Terms, now: datetime) -> Non
         queueing.notify_on_commit("glass_broken", request.pk)
 
 
-def approve_locked(
-    *, request: AccessRequest, duration: timedelta, event: Event, actor: Actor, now: datetime
-) -> None:
+def approve_locked(*, request: AccessRequest, duration: timedelta, event: Event, actor: Actor, now: datetime) -> None:
     """Approve the locked request for `duration` and make what it asks for, in the same transaction."""
     request.granted_duration = duration
     move_request(request, RequestMove.APPROVE, event=event, actor=actor, now=now)

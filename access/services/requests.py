@@ -135,9 +135,7 @@ def edit(
         _check_open(person, locked, now)
         _check_wishes(locked.role, duration, reason, wished_start, now)
         old = locked.frozen
-        new = old.changed(
-            duration=duration, reason=reason.strip(), ticket=ticket.strip(), wished_start=wished_start
-        )
+        new = old.changed(duration=duration, reason=reason.strip(), ticket=ticket.strip(), wished_start=wished_start)
         if new.hash == old.hash:
             return
         _store(locked, new)
@@ -171,9 +169,7 @@ def remind(*, person: User, request: AccessRequest, now: datetime) -> None:
             raise RemindedAlready
         locked.reminded_at = now
         locked.save(update_fields=["reminded_at"])
-        record(
-            Event.REQUEST_REMINDED, actor=actor_of(person), subject=subject_of(locked), related=related_to(locked)
-        )
+        record(Event.REQUEST_REMINDED, actor=actor_of(person), subject=subject_of(locked), related=related_to(locked))
         queueing.notify_on_commit("request_reminded", locked.pk)
 
 

@@ -99,9 +99,7 @@ def decision_on(request: AccessRequest) -> Decision:
     )
 
 
-def _lock_for_vote(
-    person: User, request: AccessRequest, content_hash: str, now: datetime
-) -> tuple[AccessRequest, str]:
+def _lock_for_vote(person: User, request: AccessRequest, content_hash: str, now: datetime) -> tuple[AccessRequest, str]:
     """The locked request and the team for which the person speaks, or the reason why they may not vote."""
     locked = lock_request(request.pk)
     if is_requester(person, locked):

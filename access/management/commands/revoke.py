@@ -41,4 +41,6 @@ class Command(BaseCommand):
         grant.refresh_from_db()
         self.stdout.write(json.dumps(grant.receipt, indent=2, ensure_ascii=False))
         if grant.is_living:
-            raise CommandError(f"{grant.reference} is {grant.state}: {grant.last_error or 'a worker has it; try again'}")
+            raise CommandError(
+                f"{grant.reference} is {grant.state}: {grant.last_error or 'a worker has it; try again'}"
+            )

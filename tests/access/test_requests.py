@@ -1,0 +1,258 @@
+"""Asking for access: what is refused, what is frozen, what an edit does."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from audit.models import Entry
+from connectors.base import Level
+from django.db import IntegrityError, connection, transaction
+
+from access.content import ContentChanged
+from access.errors import (
+    AlreadyAsked,
+    AlreadyDecided,
+    NoPolicy,
+    NotARequester,
+    NotYours,
+    PolicyCannotBeMet,
+    ReasonMissing,
+    Refused,
+    StartNotPossible,
+    TooLong,
+)
+from access.models import AccessRequest, Environment, Grant
+from access.services import catalogue, requests, votes
+from access.states import RequestState
+from tests.access.world import HOUR, NOW, World
+
+MINUTE = timedelta(minutes=1)
+
+
+def test_a_request_is_frozen_with_its_hash_and_in_the_trail(world: World) -> None:
+    request = world.ask()
+    assert request.state == RequestState.PENDING
+    assert request.frozen.scope.databases == ("orders",)
+    assert request.frozen.hash == request.content_hash
+    entry = Entry.objects.get(event="request.submitted")
+    assert (entry.subject_id, entry.actor_label) == (request.reference, "alice@example.com")
+
+
+def test_a_request_whose_content_was_tampered_with_is_not_carried_out(world: World) -> None:
+    request = world.ask()
+    request.content["scope"]["level"] = "ddl"
+    with pytest.raises(ContentChanged):
+        _ = request.frozen
+
+
+def test_a_changed_role_does_not_change_what_was_asked(world: World) -> None:
+    request = world.ask()
+    world.read.databases = ["payroll"]
+    world.read.save()
+    votes.approve(person=world.bob, request=request, content_hash=request.content_hash, now=NOW)
+    assert Grant.objects.get(request=request).scope["databases"] == ["orders"]
+
+
+def test_without_a_policy_nothing_can_be_requested(world: World) -> None:
+    with pytest.raises(NoPolicy):
+        world.ask(role=world.role("bare", None))
+
+
+@pytest.mark.parametrize("off", ["role", "server"])
+def test_what_is_switched_off_cannot_be_requested(world: World, off: str) -> None:
+    thing = world.read if off == "role" else world.server
+    thing.is_enabled = False
+    thing.save()
+    world.read.refresh_from_db()
+    with pytest.raises(NoPolicy):
+        world.ask()
+
+
+@pytest.mark.parametrize("who", ["bob", "oscar", "erin", "auditor"])
+def test_whom_the_policy_does_not_name_may_not_ask(world: World, who: str) -> None:
+    with pytest.raises(NotARequester):
+        world.ask(person=getattr(world, who))
+    assert not AccessRequest.objects.exists()
+
+
+def test_a_deactivated_person_may_not_ask(world: World) -> None:
+    world.alice.is_active = False
+    world.alice.__dict__.pop("team_slugs", None)
+    with pytest.raises(NotARequester):
+        world.ask()
+
+
+def test_a_policy_that_nobody_can_meet_is_refused_at_submission(world: World) -> None:
+    policy = catalogue.define_policy(
+        person=world.erin, slug="five", name="Five", requesters=[world.backend], steps=[(world.dba, 5)]
+    )
+    with pytest.raises(PolicyCannotBeMet):
+        world.ask(role=world.role("five", policy))
+
+
+@pytest.mark.parametrize("duration", [timedelta(0), -HOUR, timedelta(seconds=59), timedelta(hours=9)])
+def test_impossible_durations_are_refused(world: World, duration: timedelta) -> None:
+    with pytest.raises(TooLong, match="between one minute and 8 h"):
+        world.ask(duration=duration)
+
+
+@pytest.mark.parametrize("reason", ["", "   \n"])
+def test_a_reason_is_needed(world: World, reason: str) -> None:
+    with pytest.raises(ReasonMissing):
+        world.ask(reason=reason)
+
+
+@pytest.mark.parametrize("start", [NOW, NOW - HOUR, NOW + timedelta(days=31)])
+def test_a_start_in_the_past_or_far_away_is_refused(world: World, start: object) -> None:
+    with pytest.raises(StartNotPossible):
+        world.ask(wished_start=start)
+
+
+def test_asking_twice_for_the_same_role_is_refused_while_the_first_is_open(world: World) -> None:
+    first = world.ask()
+    with pytest.raises(AlreadyAsked):
+        world.ask()
+    requests.cancel(person=world.alice, request=first, now=NOW)
+    world.ask()
+
+
+def test_reads_approve_themselves_only_where_the_policy_says_so(world: World) -> None:
+    world.policy.self_approved_environments = [Environment.STAGING]
+    world.policy.save()
+    world.read.refresh_from_db()
+    assert world.ask().state == RequestState.PENDING
+    world.server.environment = Environment.STAGING
+    world.server.save()
+    staging_write = world.role("staging-write", world.policy, Level.WRITE)
+    assert world.ask(role=staging_write).state == RequestState.PENDING
+    staging_read = world.role("staging-read", world.policy, Level.READ)
+    request = world.ask(role=staging_read)
+    assert request.state == RequestState.APPROVED
+    assert Grant.objects.filter(request=request).exists()
+    assert Entry.objects.filter(event="request.auto_approved", subject_id=request.reference).exists()
+
+
+def test_only_the_break_glass_team_breaks_the_glass(world: World) -> None:
+    world.policy.break_glass_team = world.security
+    world.policy.save()
+    world.read.refresh_from_db()
+    with pytest.raises(NotARequester):
+        world.ask(break_glass=True)
+    request = world.ask(person=world.dora, break_glass=True)
+    grant = Grant.objects.get(request=request)
+    assert request.state == RequestState.APPROVED
+    assert grant.needs_review
+    assert Entry.objects.filter(event="request.break_glass", actor_label="dora@example.com").exists()
+
+
+def test_an_edit_voids_the_votes(world: World) -> None:
+    request = world.ask(role=world.two_people())
+    votes.approve(person=world.bob, request=request, content_hash=request.content_hash, now=NOW)
+    requests.edit(
+        person=world.alice, request=request, duration=2 * HOUR, reason="More", ticket="", wished_start=None, now=NOW
+    )
+    request.refresh_from_db()
+    decision = votes.approve(person=world.carol, request=request, content_hash=request.content_hash, now=NOW)
+    assert decision.outcome == "pending"
+    votes.approve(person=world.bob, request=request, content_hash=request.content_hash, now=NOW)
+    assert Grant.objects.get(request=request).duration == 2 * HOUR
+
+
+def test_an_edit_that_changes_nothing_keeps_the_votes(world: World) -> None:
+    request = world.ask(role=world.two_people())
+    requests.edit(
+        person=world.alice,
+        request=request,
+        duration=request.duration,
+        reason=request.reason,
+        ticket=request.ticket,
+        wished_start=None,
+        now=NOW,
+    )
+    hash_before = request.content_hash
+    request.refresh_from_db()
+    assert request.content_hash == hash_before
+    assert not Entry.objects.filter(event="request.edited").exists()
+
+
+def test_nobody_else_edits_cancels_or_reminds(world: World) -> None:
+    request = world.ask()
+    with pytest.raises(NotYours):
+        requests.cancel(person=world.bob, request=request, now=NOW)
+    with pytest.raises(NotYours):
+        requests.remind(person=world.bob, request=request, now=NOW)
+    with pytest.raises(NotYours):
+        requests.edit(
+            person=world.bob, request=request, duration=HOUR, reason="x", ticket="", wished_start=None, now=NOW
+        )
+
+
+def test_a_cancelled_request_stays_cancelled(world: World) -> None:
+    request = world.ask()
+    requests.cancel(person=world.alice, request=request, now=NOW)
+    with pytest.raises(AlreadyDecided, match="cancelled"):
+        requests.cancel(person=world.alice, request=request, now=NOW)
+    with pytest.raises(AlreadyDecided):
+        requests.edit(
+            person=world.alice, request=request, duration=HOUR, reason="x", ticket="", wished_start=None, now=NOW
+        )
+
+
+def test_reminders_have_a_pause(world: World) -> None:
+    request = world.ask()
+    requests.remind(person=world.alice, request=request, now=NOW)
+    with pytest.raises(requests.RemindedAlready):
+        requests.remind(person=world.alice, request=request, now=NOW + 9 * MINUTE)
+    requests.remind(person=world.alice, request=request, now=NOW + 10 * MINUTE)
+
+
+def test_who_may_not_see_a_request_cannot_comment_on_it(world: World) -> None:
+    request = world.ask()
+    for person in (world.oscar, world.auditor):
+        with pytest.raises(Refused):
+            requests.comment(person=person, request=request, text="Hello", now=NOW)
+    requests.comment(person=world.bob, request=request, text="Which order?", now=NOW)
+    assert request.comments.get().text == "Which order?"
+
+
+def test_the_database_itself_refuses_a_window_that_ends_before_it_begins(world: World) -> None:
+    request = world.ask()
+    votes.approve(person=world.bob, request=request, content_hash=request.content_hash, now=NOW)
+    grant = Grant.objects.get(request=request)
+    with pytest.raises(IntegrityError), transaction.atomic():
+        Grant.objects.filter(pk=grant.pk).update(ends_at=grant.starts_at)
+
+
+@pytest.mark.parametrize("state", ["revoked", "failed"])
+def test_the_database_itself_refuses_an_end_without_a_receipt(world: World, state: str) -> None:
+    request = world.ask()
+    votes.approve(person=world.bob, request=request, content_hash=request.content_hash, now=NOW)
+    with pytest.raises(IntegrityError), transaction.atomic():
+        Grant.objects.filter(request=request).update(state=state)
+
+
+def test_the_database_itself_refuses_a_second_grant_of_one_request(world: World) -> None:
+    request = world.ask()
+    votes.approve(person=world.bob, request=request, content_hash=request.content_hash, now=NOW)
+    grant = Grant.objects.get(request=request)
+    grant.pk, grant.reference, grant.principal = None, "G-OTHER", "lg_other"
+    with pytest.raises(IntegrityError), transaction.atomic():
+        grant.save(force_insert=True)
+
+
+def test_the_database_itself_refuses_votes_by_the_requester_and_changed_votes(world: World) -> None:
+    request = world.ask(role=world.two_people())
+    votes.approve(person=world.bob, request=request, content_hash=request.content_hash, now=NOW)
+    insert = (
+        "INSERT INTO access_vote (request_id, voter_id, verdict, content_hash, team, comment, cast_at)"
+        " VALUES (%s, %s, 'approve', %s, 'dba', '', now())"
+    )
+    for sql, values in (
+        (insert, [request.pk, world.alice.pk, request.content_hash]),
+        (insert, [request.pk, world.bob.pk, request.content_hash]),
+        ("UPDATE access_vote SET verdict = 'deny'", []),
+        ("DELETE FROM access_vote", []),
+    ):
+        with pytest.raises(IntegrityError), transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute(sql, values)
