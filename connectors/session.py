@@ -1,0 +1,175 @@
+"""Lockgate's own connections to the servers under management: opened through Django's database backends, yet outside
+the project's `DATABASES`, and kept for a short while so that a burst of revocations does not log in a thousand times.
+
+An engine gives a `DatabaseWrapper` made of `OutsideDatabases` and Django's own, and a function that opens one; the rest,
+which is leasing, idling out, threads and forks, is here.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, tzinfo
+from typing import Any
+
+from django.db.backends.base.base import NO_DB_ALIAS, BaseDatabaseWrapper
+from django.db.utils import Error, InterfaceError
+
+from connectors.base import Target
+
+#: How long a connection waits for its next use. Short, since it keeps its database from being dropped or renamed.
+IDLE_SECONDS = 10.0
+#: How many connections to one database of one server wait at the same time, in one process.
+IDLE_AT_MOST = 4
+
+
+class OutsideDatabases:
+    """What a connection of ours does differently from one of the project's own. Mix in before Django's wrapper."""
+
+    connection: Any
+
+    #: Never: the log would hold the password verifiers. Django asks `settings.DEBUG` here.
+    queries_logged = False
+    #: Times come and go in UTC, whatever the project's settings say.
+    timezone: tzinfo = UTC
+    timezone_name = "UTC"
+
+    def ensure_connection(self) -> None:
+        """Refuse to connect anew behind the caller's back: locks, settings and transaction would be gone."""
+        if self.connection is None:
+            raise InterfaceError("The connection to the server is closed.")
+
+    def check_database_version_supported(self) -> None:
+        """Which versions are good enough is the connector's to say, not that of Django's ORM."""
+
+
+def backend_settings(target: Target, database: str, options: dict[str, Any]) -> dict[str, Any]:
+    """The target in the words of a Django database setting."""
+    return {
+        "NAME": database,
+        "USER": target.user,
+        "PASSWORD": target.password.reveal(),
+        "HOST": target.host,
+        "PORT": target.port,
+        "OPTIONS": options,
+        "AUTOCOMMIT": True,
+        "ATOMIC_REQUESTS": False,
+        "CONN_MAX_AGE": None,
+        "CONN_HEALTH_CHECKS": False,
+        "TIME_ZONE": None,
+    }
+
+
+def open_backend(wrapper: type[BaseDatabaseWrapper], settings: dict[str, Any]) -> BaseDatabaseWrapper:
+    """A live connection that any one thread at a time may use. Raises `django.db.utils.Error`."""
+    # The alias says that this is none of the configured databases, so that signal receivers leave it alone.
+    backend = wrapper(settings, alias=NO_DB_ALIAS)
+    backend.inc_thread_sharing()
+    with backend.wrap_database_errors:
+        backend.connect()
+    return backend
+
+
+def is_alive(backend: BaseDatabaseWrapper) -> bool:
+    """Whether the server still answers on this connection."""
+    return backend.connection is not None and backend.is_usable()
+
+
+#: Opens a connection to one database of a target.
+Opener = Callable[[Target, str], BaseDatabaseWrapper]
+
+
+@dataclass(frozen=True, slots=True)
+class _Idle:
+    backend: BaseDatabaseWrapper
+    since: float
+
+
+class SessionCache:
+    """Connections of one engine that wait for their next use, in this process.
+
+    A connection is leased to one user at a time. Only one that is known to be in order comes back; the others are closed.
+    """
+
+    def __init__(self, opener: Opener) -> None:
+        self._opener = opener
+        self._idle: dict[tuple[Target, str], list[_Idle]] = {}
+        self._inherited: list[object] = []
+        self._lock = threading.Lock()
+        self._sweeper: threading.Timer | None = None
+        os.register_at_fork(after_in_child=self._forget_inherited)
+        atexit.register(self.close_all)
+
+    def lease(self, target: Target, database: str) -> BaseDatabaseWrapper:
+        """A connection that answers; a new one where none waits. Raises `django.db.utils.Error`."""
+        while waiting := self._take(target, database):
+            if is_alive(waiting):
+                return waiting
+            close_quietly(waiting)
+        return self._opener(target, database)
+
+    def give_back(self, target: Target, database: str, backend: BaseDatabaseWrapper) -> None:
+        """Keep a connection for the next one. Give back only one with no transaction and no changed setting."""
+        with self._lock:
+            shelf = self._idle.setdefault((target, database), [])
+            if backend.connection is not None and len(shelf) < IDLE_AT_MOST:
+                shelf.append(_Idle(backend, time.monotonic()))
+                self._arm()
+                return
+        close_quietly(backend)
+
+    def close_all(self) -> None:
+        """Close everything that waits."""
+        with self._lock:
+            waiting = [idle for shelf in self._idle.values() for idle in shelf]
+            self._idle.clear()
+        for idle in waiting:
+            close_quietly(idle.backend)
+
+    def _take(self, target: Target, database: str) -> BaseDatabaseWrapper | None:
+        with self._lock:
+            shelf = self._idle.get((target, database))
+            return shelf.pop().backend if shelf else None
+
+    def _arm(self) -> None:
+        """Have what waits looked at when its time is over. Called with the lock held."""
+        if self._sweeper is None:
+            self._sweeper = threading.Timer(IDLE_SECONDS, self._close_stale)
+            self._sweeper.daemon = True
+            self._sweeper.start()
+
+    def _close_stale(self) -> None:
+        oldest = time.monotonic() - IDLE_SECONDS
+        stale: list[_Idle] = []
+        with self._lock:
+            self._sweeper = None
+            for key, shelf in list(self._idle.items()):
+                stale += [idle for idle in shelf if idle.since <= oldest]
+                self._idle[key] = [idle for idle in shelf if idle.since > oldest]
+                if not self._idle[key]:
+                    del self._idle[key]
+            if self._idle:
+                self._arm()
+        for idle in stale:
+            close_quietly(idle.backend)
+
+    def _forget_inherited(self) -> None:
+        """After a fork the sockets are the parent's. Closing one here would say goodbye in the parent's name, and so
+        may letting it be collected: keep them, untouched, for as long as the child lives."""
+        self._inherited.append(self._idle)
+        self._idle = {}
+        self._lock = threading.Lock()
+        self._sweeper = None
+
+
+def close_quietly(backend: BaseDatabaseWrapper) -> None:
+    """Close a connection that may be broken already."""
+    try:
+        backend.close()
+    except Error:
+        # The server or the network ended it first. It is closed all the same, which is what was asked.
+        backend.connection = None
