@@ -1,0 +1,44 @@
+"""What can go wrong with the audit log.
+
+    AuditError
+    ├── NotInTransaction    an entry without the change that it tells of
+    ├── NotRecordable       a value that has no one canonical text
+    ├── HeadMissing         the chain has lost its end
+    └── BadFilter           a search that cannot be understood
+
+Each docstring is the sentence a person may read.
+"""
+
+from __future__ import annotations
+
+
+class AuditError(Exception):
+    """The audit log could not do what was asked."""
+
+    def __init__(self, detail: str = "") -> None:
+        super().__init__(detail)
+        self.detail = detail
+
+    @property
+    def sentence(self) -> str:
+        """What happened, for a person, in one line."""
+        return (type(self).__doc__ or "").strip().splitlines()[0]
+
+    def __str__(self) -> str:
+        return f"{self.sentence} {self.detail}".strip()
+
+
+class NotInTransaction(AuditError):
+    """An audit entry is written in the same transaction as the change it tells of, and there is none here."""
+
+
+class NotRecordable(AuditError):
+    """This value cannot be written to the audit log, because it has no single text to compute a hash from."""
+
+
+class HeadMissing(AuditError):
+    """The audit log has lost the end of its chain. Nothing is recorded until an administrator has looked into it."""
+
+
+class BadFilter(AuditError):
+    """This search of the audit log cannot be understood."""

@@ -1,0 +1,76 @@
+"""Everything that can happen. An entry of the audit log tells of exactly one of these.
+
+A value, once written, is never renamed or used for something else: the log outlives the code.
+"""
+
+from __future__ import annotations
+
+from django.db import models
+
+
+class Event(models.TextChoices):
+    """What happened: `<kind of subject>.<past participle>`, with words for people."""
+
+    REQUEST_SUBMITTED = "request.submitted", "Access requested"
+    REQUEST_EDITED = "request.edited", "Request edited"
+    REQUEST_CANCELLED = "request.cancelled", "Request cancelled"
+    REQUEST_LAPSED = "request.lapsed", "Request lapsed"
+    REQUEST_REMINDED = "request.reminded", "Approvers reminded"
+    REQUEST_COMMENTED = "request.commented", "Comment added"
+    REQUEST_APPROVED = "request.approved", "Request approved"
+    REQUEST_DENIED = "request.denied", "Request denied"
+    REQUEST_AUTO_APPROVED = "request.auto_approved", "Request approved by policy"
+    REQUEST_BREAK_GLASS = "request.break_glass", "Glass broken"
+    REQUEST_REFUSED = "request.refused", "Request refused"
+
+    VOTE_APPROVED = "vote.approved", "Approval given"
+    VOTE_DENIED = "vote.denied", "Denial given"
+    VOTE_REFUSED = "vote.refused", "Vote refused"
+
+    GRANT_SCHEDULED = "grant.scheduled", "Access scheduled"
+    GRANT_PROVISIONING = "grant.provisioning", "Account being made"
+    GRANT_ACTIVE = "grant.active", "Access began"
+    GRANT_PROVISION_FAILED = "grant.provision_failed", "Account could not be made"
+    GRANT_REVOKING = "grant.revoking", "Access being ended"
+    GRANT_REVOCATION_FAILED = "grant.revocation_failed", "Access could not be ended yet"
+    GRANT_REVOCATION_OVERDUE = "grant.revocation_overdue", "Access outlives its window"
+    GRANT_REVOKED = "grant.revoked", "Access ended and read back"
+    GRANT_EXTENDED = "grant.extended", "Access extended"
+    GRANT_SHORTENED = "grant.shortened", "Access shortened"
+    GRANT_PASSWORD_REVEALED = "grant.password_revealed", "Password shown to its owner"
+    GRANT_REVIEWED = "grant.reviewed", "Access reviewed"
+
+    SERVER_ADDED = "server.added", "Server added"
+    SERVER_CHANGED = "server.changed", "Server changed"
+    SERVER_REMOVED = "server.removed", "Server removed"
+    SERVER_CHECKED = "server.checked", "Connection tested"
+
+    ROLE_ADDED = "role.added", "Access role added"
+    ROLE_CHANGED = "role.changed", "Access role changed"
+    ROLE_REMOVED = "role.removed", "Access role removed"
+
+    POLICY_ADDED = "policy.added", "Policy added"
+    POLICY_CHANGED = "policy.changed", "Policy changed"
+    POLICY_REMOVED = "policy.removed", "Policy removed"
+
+    TEAM_ADDED = "team.added", "Team added"
+    TEAM_CHANGED = "team.changed", "Team changed"
+    TEAM_REMOVED = "team.removed", "Team removed"
+
+    PERSON_ADDED = "person.added", "Person added"
+    PERSON_CHANGED = "person.changed", "Person changed"
+    PERSON_SIGNED_IN = "person.signed_in", "Signed in"
+    PERSON_SIGN_IN_FAILED = "person.sign_in_failed", "Sign-in failed"
+    PERSON_SIGNED_OUT = "person.signed_out", "Signed out"
+    PERSON_JOINED = "person.joined", "Joined a team"
+    PERSON_LEFT = "person.left", "Left a team"
+    PERSON_DEACTIVATED = "person.deactivated", "Person deactivated"
+    PERSON_REACTIVATED = "person.reactivated", "Person reactivated"
+
+    SWEEP_ORPHAN_FOUND = "sweep.orphan_found", "Orphaned account found"
+    SWEEP_ORPHAN_REMOVED = "sweep.orphan_removed", "Orphaned account removed"
+    SWEEP_DRIFT_FOUND = "sweep.drift_found", "Drift found"
+
+    AUDIT_EXPORTED = "audit.exported", "Audit log exported"
+    AUDIT_VERIFIED = "audit.verified", "Audit log verified"
+    AUDIT_BROKEN = "audit.broken", "Audit log found broken"

@@ -1,0 +1,141 @@
+"""The tables of the audit log. The database itself refuses to change or remove what is in them (migration 0002).
+
+`Entry` is the log. `Head` holds the end of the chain and gives it one order. `Mention` finds entries by what they are
+about; the database fills it. `Verification` keeps what each check of the chain found.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib.postgres.indexes import BrinIndex
+from django.db import models
+from django.db.models import Q
+
+from audit.chain import GENESIS, VERSION, timestamp
+from audit.events import Event
+
+
+class Entry(models.Model):
+    """One thing that happened. Written by `audit.log.record` and by nothing else."""
+
+    seq = models.BigIntegerField(primary_key=True)
+    v = models.SmallIntegerField(default=VERSION)
+    at = models.DateTimeField()
+    event = models.CharField(max_length=60)
+    actor_kind = models.CharField(max_length=20)
+    actor_id = models.CharField(max_length=200)
+    actor_label = models.TextField()
+    subject_kind = models.CharField(max_length=20)
+    subject_id = models.CharField(max_length=200)
+    subject_label = models.TextField()
+    related = models.JSONField(default=list)
+    before = models.JSONField(null=True)
+    after = models.JSONField(null=True)
+    reason = models.TextField(blank=True)
+    channel = models.CharField(max_length=20, blank=True)
+    ip = models.CharField(max_length=45, blank=True)
+    request_id = models.CharField(max_length=100, blank=True)
+    user_agent = models.CharField(max_length=300, blank=True)
+    prev_hash = models.CharField(max_length=64)
+    hash = models.CharField(max_length=64)
+
+    class Meta:
+        default_permissions = ("view",)
+        ordering = ("-seq",)
+        verbose_name_plural = "entries"
+        constraints = [
+            models.CheckConstraint(condition=Q(seq__gte=1), name="audit_entry_counts_from_one"),
+            models.CheckConstraint(
+                condition=Q(hash__regex=r"^[0-9a-f]{64}$", prev_hash__regex=r"^[0-9a-f]{64}$"),
+                name="audit_entry_hashes_are_sha256",
+            ),
+        ]
+        indexes = [
+            # Time never runs backwards along the chain, so a span of time is looked up here once and becomes a span of
+            # `seq`; every list is then a walk along an index that ends in `seq`.
+            models.Index(fields=["at", "seq"], name="audit_entry_at"),
+            models.Index(fields=["event", "-seq"], name="audit_entry_event"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.seq} {self.event}"
+
+    @property
+    def event_label(self) -> str:
+        """The event in words; an event that this version does not know shows its value."""
+        return str(Event(self.event).label) if self.event in Event.values else self.event
+
+    def content(self) -> dict[str, Any]:
+        """What the hash is computed from; together with `hash` also what an export in JSON Lines holds."""
+        return {
+            "v": self.v,
+            "seq": self.seq,
+            "at": timestamp(self.at),
+            "event": self.event,
+            "actor": {"kind": self.actor_kind, "id": self.actor_id, "label": self.actor_label},
+            "subject": {"kind": self.subject_kind, "id": self.subject_id, "label": self.subject_label},
+            "related": self.related,
+            "before": self.before,
+            "after": self.after,
+            "reason": self.reason,
+            "origin": {
+                "channel": self.channel,
+                "ip": self.ip,
+                "request_id": self.request_id,
+                "user_agent": self.user_agent,
+            },
+            "prev_hash": self.prev_hash,
+        }
+
+
+class Head(models.Model):
+    """The end of the chain: one row, whose lock gives all entries one order."""
+
+    id = models.SmallIntegerField(primary_key=True, default=1)
+    seq = models.BigIntegerField(default=0)
+    hash = models.CharField(max_length=64, default=GENESIS)
+    at = models.DateTimeField()
+
+    class Meta:
+        default_permissions = ()
+        constraints = [models.CheckConstraint(condition=Q(id=1), name="audit_head_is_one_row")]
+
+    def __str__(self) -> str:
+        return f"{self.seq} {self.hash}"
+
+
+class Mention(models.Model):
+    """That an entry is about something: its actor, its subject and what is related, once each. Written by a trigger."""
+
+    pk = models.CompositePrimaryKey("kind", "ident", "entry")
+    kind = models.CharField(max_length=20)
+    ident = models.CharField(max_length=200)
+    entry = models.ForeignKey(Entry, on_delete=models.DO_NOTHING, related_name="mentions", db_index=False)
+
+    class Meta:
+        default_permissions = ()
+        # Small, since rows are written in the order of entries: the check of the chain reads mentions by entry.
+        indexes = [BrinIndex(fields=["entry"], name="audit_mention_entry", pages_per_range=16)]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.ident} in {self.entry_id}"
+
+
+class Verification(models.Model):
+    """What one check of the chain found. Also evidence: an entry once verified must have the same hash for ever."""
+
+    at = models.DateTimeField()
+    from_seq = models.BigIntegerField()
+    upto_seq = models.BigIntegerField()
+    head_hash = models.CharField(max_length=64)
+    checked = models.BigIntegerField()
+    ok = models.BooleanField()
+    faults = models.JSONField(default=list)
+
+    class Meta:
+        default_permissions = ("view",)
+        ordering = ("-id",)
+
+    def __str__(self) -> str:
+        return f"{'verified' if self.ok else 'broken'} up to {self.upto_seq} at {self.at:%Y-%m-%d %H:%M:%S}"

@@ -1,0 +1,114 @@
+"""What of an entry's `before` and `after` may be read, field by field.
+
+Every field that leaves through the audit log is declared here. What is not declared is replaced, never shown: an
+undeclared field is a mistake of the code that records, and the mistake must neither leak nor stop a revocation.
+`tests/audit/test_redaction.py` finds the field that nobody declared.
+"""
+
+from __future__ import annotations
+
+import enum
+import re
+import uuid
+from collections.abc import Mapping
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import structlog
+
+from audit.chain import timestamp
+from audit.errors import NotRecordable
+
+MASK = "********"
+UNDECLARED = "[field not declared]"
+
+#: Fields that are recorded as they are.
+SHOWN = frozenset(
+    """
+    address admin_user application approvers at attempts break_glass break_glass_team capability changed_at channel
+    checked_at clean comment connections content count count_needed database database_roles databases description
+    detail display_name drift duration_s email ended_by ends_at engine entries environment error errors event
+    events expected extend_to filters finding findings first_seq format found from_seq grant group handed_over heir host
+    idle_in_transaction_timeout_s is_active is_clean is_enabled kind lapses_after_s last_seq latency_ms level limits
+    line lines longest_s memberships name note object objects ok old_ends_at outcome owner person policy port
+    position principal privileges query question reason receipt recipients remedies request requester requesters
+    role roles rows schema schemas scope self_approved_environments seq server server_time sessions sessions_ended
+    slug sql starts_at state statement statement_timeout_s step steps table tables team teams terms text ticket tls
+    tls_ca_file unreadable until user valid_until verdict version what_to_do window wished_start problem
+    """.split()  # noqa: SIM905 - a list of one hundred quoted words reads worse
+)
+
+#: Fields that may be named but whose value is never recorded.
+MASKED = frozenset({"password", "admin_secret", "secret", "token", "sealed_password", "verifier"})
+
+#: Names that look like a secret's and are none.
+HARMLESS = frozenset({"content_hash", "head_hash", "password_shown_at", "password_revealed_at"})
+
+_LOOKS_SECRET = re.compile(r"passw|secret|token|credential|key|hash|verifier|dsn|cookie|private|otp", re.IGNORECASE)
+_URL_PASSWORD = re.compile(r"(?<=://)([^\s:/@]*):[^\s/@]+@")
+
+_log = structlog.get_logger(__name__)
+
+
+def looks_secret(name: str) -> bool:
+    """Whether a field's name suggests that its value must not be read."""
+    return name not in HARMLESS and _LOOKS_SECRET.search(name) is not None
+
+
+def is_declared(name: str) -> bool:
+    """Whether somebody has decided about this field."""
+    return name in SHOWN or name in MASKED or name in HARMLESS
+
+
+def disclosed(fields: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """The fields as they may be recorded: declared, secrets masked, every value one that has a canonical text.
+
+    Times, durations, decimals, enums and UUIDs become text. Raises `NotRecordable` for any other type.
+    """
+    if fields is None:
+        return None
+    return {clean_text(str(name)): _disclosed_value(str(name), value) for name, value in fields.items()}
+
+
+def clean_text(text: str) -> str:
+    """The text as PostgreSQL can store it, with the password of any URL inside it masked."""
+    storable = text.replace("\x00", "\ufffd").encode("utf-8", "replace").decode()
+    return _URL_PASSWORD.sub(rf"\1:{MASK}@", storable)
+
+
+def _disclosed_value(name: str, value: Any) -> Any:
+    if name in MASKED or looks_secret(name):
+        return MASK
+    if not is_declared(name):
+        _log.error("audit_field_not_declared", field=name)
+        return UNDECLARED
+    return _plain(value)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, enum.Enum):
+        return _plain(value.value)
+    if isinstance(value, str):
+        return clean_text(value)
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, int):
+        return int(value) if abs(value) < 2**53 else str(value)
+    if isinstance(value, Mapping):
+        return disclosed(value)
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    if isinstance(value, (set, frozenset)):
+        return sorted((_plain(item) for item in value), key=repr)
+    return _plain_scalar(value)
+
+
+def _plain_scalar(value: Any) -> str:
+    if isinstance(value, datetime):
+        return timestamp(value)
+    if isinstance(value, timedelta):
+        return f"{value // timedelta(microseconds=1) / 1_000_000:g} s"
+    if isinstance(value, (date, Decimal, uuid.UUID)):
+        return str(value)
+    raise NotRecordable(f"A value of type {type(value).__name__}.")
