@@ -41,6 +41,7 @@ def notify_on_commit(notice: str, request_id: int) -> None:
 def send(task: str, *args: int | str) -> None:
     """Put a message on the queue. A broker that is away is logged and not an error: the tick will find the work."""
     try:
-        current_app.send_task(task, args=args)
+        # No retry: nobody who clicks waits for a broker that is away.
+        current_app.send_task(task, args=args, retry=False)
     except OperationalError as error:
         log.warning("queue.unreachable", task=task, args=args, error=str(error))

@@ -8,3 +8,9 @@ class PeopleConfig(AppConfig):
 
     name = "people"
     default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        """Connect the receivers of sign-in signals."""
+        from people import sign_in_trail
+
+        assert sign_in_trail

@@ -27,12 +27,14 @@ def grant_at_once(*, request: AccessRequest, terms: Terms, now: datetime) -> Non
 
 def approve_locked(*, request: AccessRequest, duration: timedelta, event: Event, actor: Actor, now: datetime) -> None:
     """Approve the locked request for `duration` and make what it asks for, in the same transaction."""
+    # Before the first audit entry: the order of locks is request, grant, audit chain.
+    grant = lock_grant(request.extends_id) if request.extends_id is not None else None
     request.granted_duration = duration
     move_request(request, RequestMove.APPROVE, event=event, actor=actor, now=now)
-    if request.extends_id is None:
+    if grant is None:
         _make_grant(request, actor, now)
     else:
-        _extend_grant(request, actor, now)
+        _extend_grant(request, grant, actor, now)
 
 
 def _make_grant(request: AccessRequest, actor: Actor, now: datetime) -> None:
@@ -64,9 +66,7 @@ def _make_grant(request: AccessRequest, actor: Actor, now: datetime) -> None:
         queueing.provision_on_commit(grant.pk)
 
 
-def _extend_grant(request: AccessRequest, actor: Actor, now: datetime) -> None:
-    assert request.extends_id is not None
-    grant = lock_grant(request.extends_id)
+def _extend_grant(request: AccessRequest, grant: Grant, actor: Actor, now: datetime) -> None:
     if grant.state != GrantState.ACTIVE or grant.ends_at <= now:
         raise GrantIsOver("It cannot be extended any more.")
     duration = request.granted_duration or request.duration

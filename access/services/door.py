@@ -2,6 +2,9 @@
 
 Each function here expects a locked row (`lock_request`, `lock_grant`) inside a transaction, asks the transition table,
 saves, and writes the audit entry. What has to happen afterwards is queued on commit.
+
+The order of locks is: request, then grant, then the end of the audit chain, which every entry takes. So whoever needs
+several rows locks them all before the first entry is written.
 """
 
 from __future__ import annotations
@@ -54,13 +57,13 @@ def related_to(request: AccessRequest, *, grant: Grant | None = None) -> list[Su
 
 def lock_request(pk: int) -> AccessRequest:
     """The request, locked until the end of the transaction."""
-    rows = AccessRequest.objects.select_for_update(of=("self",))
+    rows = AccessRequest.objects.select_for_update(of=("self",), no_key=True)
     return rows.select_related("role__server", "role__policy", "requester").get(pk=pk)
 
 
 def lock_grant(pk: int) -> Grant:
     """The grant, locked until the end of the transaction."""
-    rows = Grant.objects.select_for_update(of=("self",))
+    rows = Grant.objects.select_for_update(of=("self",), no_key=True)
     return rows.select_related("request__role__server", "request__requester", "person", "server").get(pk=pk)
 
 

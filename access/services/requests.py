@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from audit.events import Event
-from audit.log import record
+from audit.log import Subject, record
 from django.db import IntegrityError, transaction
 from people.models import User
 
@@ -26,8 +26,9 @@ from access.models import AccessRequest, AccessRole, Comment, Grant
 from access.models.references import request_reference
 from access.rules import is_requester, may_see_request
 from access.services.decisions import grant_at_once
-from access.services.door import actor_of, lock_request, move_request, related_to, subject_of
+from access.services.door import actor_of, lock_grant, lock_request, move_request, related_to, subject_of
 from access.services.policies import terms_for
+from access.services.refusals import recorded_refusal
 from access.states import GrantState, RequestMove
 from access.targets import make_principal
 from access.terms import Terms
@@ -62,7 +63,9 @@ def submit(
 
     Raises `Refused` (default is no) or `BadRequest` (something typed is not possible).
     """
-    terms = terms_for(person=person, role=role, break_glass=break_glass)
+    asked_for = Subject("role", role.slug, role.name)
+    with recorded_refusal(Event.REQUEST_REFUSED, person=person, subject=asked_for):
+        terms = terms_for(person=person, role=role, break_glass=break_glass)
     _check_wishes(role, duration, reason, wished_start, now)
     content = Content(
         reference=request_reference(),
@@ -111,7 +114,8 @@ def extend(*, person: User, grant: Grant, duration: timedelta, reason: str, now:
         extends=grant.reference,
     )
     with transaction.atomic():
-        request = _create(person, role, content, terms, now, extends=grant)
+        # Before the first audit entry: the order of locks is request, grant, audit chain.
+        request = _create(person, role, content, terms, now, extends=lock_grant(grant.pk))
         if terms.is_immediate:
             grant_at_once(request=request, terms=terms, now=now)
         else:

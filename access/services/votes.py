@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
 
 from audit.events import Event
@@ -24,7 +25,8 @@ from access.models import AccessRequest, Vote
 from access.quorum import Ballot, Decision, Outcome, Verdict, decide
 from access.rules import is_in, is_requester
 from access.services.decisions import approve_locked
-from access.services.door import actor_of, lock_request, move_request, related_to, subject_of
+from access.services.door import actor_of, lock_grant, lock_request, move_request, related_to, subject_of
+from access.services.refusals import recorded_refusal
 from access.services.requests import SHORTEST
 from access.states import RequestMove
 from access.terms import Terms
@@ -46,7 +48,7 @@ def approve(
     now: datetime,
 ) -> Decision:
     """Vote yes, for `duration` when that is shorter than asked for; the last vote needed makes the grant."""
-    with transaction.atomic():
+    with _refusal_recorded(person, request), transaction.atomic():
         locked, team = _lock_for_vote(person, request, content_hash, now)
         if duration is not None and not SHORTEST <= duration <= locked.duration:
             raise TooLong("Approve for as long as was asked, or for less.")
@@ -70,7 +72,7 @@ def deny(*, person: User, request: AccessRequest, content_hash: str, comment: st
     """Vote no, with a reason; one denial ends the request."""
     if not comment.strip():
         raise DenialNeedsReason
-    with transaction.atomic():
+    with _refusal_recorded(person, request), transaction.atomic():
         locked, team = _lock_for_vote(person, request, content_hash, now)
         _cast(locked, person, Verdict.DENY, team, comment, now)
         decision = decision_on(locked)
@@ -99,6 +101,10 @@ def decision_on(request: AccessRequest) -> Decision:
     )
 
 
+def _refusal_recorded(person: User, request: AccessRequest) -> AbstractContextManager[None]:
+    return recorded_refusal(Event.VOTE_REFUSED, person=person, subject=subject_of(request))
+
+
 def _lock_for_vote(person: User, request: AccessRequest, content_hash: str, now: datetime) -> tuple[AccessRequest, str]:
     """The locked request and the team for which the person speaks, or the reason why they may not vote."""
     locked = lock_request(request.pk)
@@ -115,6 +121,8 @@ def _lock_for_vote(person: User, request: AccessRequest, content_hash: str, now:
     step = decision_on(locked).current
     if step is None or not is_in(person, step.team):
         raise NotAnApprover
+    if locked.extends_id is not None:
+        lock_grant(locked.extends_id)  # Before the vote's audit entry: the order of locks is request, grant, chain.
     return locked, step.team
 
 

@@ -74,6 +74,8 @@ def test_whom_the_policy_does_not_name_may_not_ask(world: World, who: str) -> No
     with pytest.raises(NotARequester):
         world.ask(person=getattr(world, who))
     assert not AccessRequest.objects.exists()
+    refused = Entry.objects.get(event="request.refused")
+    assert (refused.actor_label, refused.subject_id) == (f"{who}@example.com", "orders-read")
 
 
 def test_a_deactivated_person_may_not_ask(world: World) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -18,6 +20,7 @@ from access.states import (
     next_grant_state,
     next_request_state,
 )
+from access.states_diagram import page
 
 
 def test_every_state_has_its_row() -> None:
@@ -50,3 +53,7 @@ def test_whatever_happens_a_dead_grant_was_being_revoked_before(moves: list[Gran
         except IllegalMove:
             continue
     assert state in LIVING or before is GrantState.REVOKING
+
+
+def test_the_documented_diagrams_are_those_of_the_tables() -> None:
+    assert Path("docs/states.md").read_text() == page()

@@ -8,6 +8,7 @@ from datetime import timedelta
 from threading import Barrier
 
 import pytest
+from audit.models import Entry
 from django.db import connection
 from people.services import leave
 
@@ -30,7 +31,11 @@ from tests.access.world import HOUR, NOW, SETUP, World
 
 def approve(world: World, who: str, request: AccessRequest, **more: object) -> None:
     votes.approve(
-        person=getattr(world, who), request=request, content_hash=request.content_hash, now=NOW, **more  # type: ignore[arg-type]
+        person=getattr(world, who),
+        request=request,
+        content_hash=request.content_hash,
+        now=NOW,
+        **more,  # type: ignore[arg-type]
     )
 
 
@@ -49,6 +54,8 @@ def test_whom_the_step_does_not_name_may_not_vote(world: World, who: str) -> Non
     with pytest.raises(NotAnApprover):
         approve(world, who, request)
     assert not Vote.objects.exists()
+    refused = Entry.objects.get(event="vote.refused")
+    assert (refused.actor_label, refused.subject_id) == (f"{who}@example.com", request.reference)
 
 
 def test_nobody_votes_on_their_own_request_even_as_an_approver(world: World) -> None:
@@ -57,9 +64,7 @@ def test_nobody_votes_on_their_own_request_even_as_an_approver(world: World) -> 
     with pytest.raises(OwnRequest):
         approve(world, "bob", request)
     with pytest.raises(OwnRequest):
-        votes.deny(
-            person=world.bob, request=request, content_hash=request.content_hash, comment="no", now=NOW
-        )
+        votes.deny(person=world.bob, request=request, content_hash=request.content_hash, comment="no", now=NOW)
     approve(world, "carol", request)
 
 
@@ -120,9 +125,7 @@ def test_a_vote_on_a_cancelled_request_is_refused(world: World) -> None:
 def test_a_vote_after_the_request_lapsed_is_refused_even_before_a_tick_said_so(world: World) -> None:
     request = world.ask()
     with pytest.raises(HasLapsed):
-        votes.approve(
-            person=world.bob, request=request, content_hash=request.content_hash, now=request.lapses_at
-        )
+        votes.approve(person=world.bob, request=request, content_hash=request.content_hash, now=request.lapses_at)
 
 
 def test_a_double_click_is_told_that_it_was_counted_once(world: World) -> None:
