@@ -35,14 +35,14 @@ def postgresql_text(text: str) -> str:
     return f"'{doubled}'"
 
 
-def mariadb_name(name: str) -> str:
-    """One MariaDB name, quoted: odd`name → `odd``name`. Raises `UnquotableName`."""
+def mariadb_name(name: str, at_most: int = MARIADB_NAME_CHARACTERS) -> str:
+    """One MariaDB name, quoted: odd`name → `odd``name`. Accounts and roles may be longer. Raises `UnquotableName`."""
     _refuse(name, not name, "is empty")
     _refuse(name, "\0" in name, "holds a NUL")
     _refuse(name, not _is_utf8(name), "is not text")
     _refuse(name, any(ord(character) > 0xFFFF for character in name), "holds a character beyond U+FFFF")
     _refuse(name, name.endswith(" "), "ends with a space")
-    _refuse(name, len(name) > MARIADB_NAME_CHARACTERS, f"is longer than {MARIADB_NAME_CHARACTERS} characters")
+    _refuse(name, len(name) > at_most, f"is longer than {at_most} characters")
     return "`" + name.replace("`", "``") + "`"
 
 
