@@ -42,7 +42,8 @@ def _canonical_ip(text: str) -> str:
     return str(mapped or address)
 
 
-_current: ContextVar[Origin] = ContextVar("lockgate_origin", default=Origin())
+_UNKNOWN = Origin()
+_current: ContextVar[Origin] = ContextVar("lockgate_origin", default=_UNKNOWN)
 
 
 def current() -> Origin:
