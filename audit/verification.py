@@ -83,10 +83,12 @@ class _Check:
     """One pass over the table, in batches by number, so that neither memory nor a transaction grows with the log."""
 
     def __init__(self, from_seq: int, anchors: Mapping[int, str]) -> None:
-        before = Entry.objects.filter(seq=from_seq - 1).values_list("hash", flat=True).first()
+        before = (
+            GENESIS if from_seq == 1 else Entry.objects.filter(seq=from_seq - 1).values_list("hash", flat=True).first()
+        )
         self.checked = 0
         self._first = from_seq
-        self._start_is_gone = before is None and from_seq > 1
+        self._start_is_gone = before is None
         self.walk = Walk(seq=from_seq - 1, last_hash=before or GENESIS, anchors=anchors)
 
     def faults(self) -> Iterator[Fault]:
@@ -111,9 +113,13 @@ class _Check:
         # From the very beginning also what stands before number one, where nothing can stand.
         rest = entries if self._first == 1 else entries.filter(seq__gte=self._first)
         while batch := _read(rest.order_by("seq")[:_BATCH]):
+            intact = []
             for row in batch:
-                yield from self._step(row)
-            yield from _hidden([row for row in batch if isinstance(row, Entry)])
+                faults = list(self._step(row))
+                yield from faults
+                if not faults and isinstance(row, Entry):
+                    intact.append(row)
+            yield from _hidden(intact)
             rest = entries.filter(seq__gt=batch[-1].seq)
 
     def _step(self, row: Entry | _Unreadable) -> Iterator[Fault]:

@@ -73,8 +73,9 @@ class Command(BaseCommand):
 
 
 def _verdict(report: Report) -> str:
-    more = " or more" if len(report.faults) == MOST_FAULTS else ""
-    return f"The audit log is broken: {len(report.faults)}{more} faults in {report.checked} entries checked."
+    number = len(report.faults)
+    faults = "1 fault" if number == 1 else f"{number}{' or more' if number == MOST_FAULTS else ''} faults"
+    return f"The audit log is broken: {faults} in {report.checked} entries checked."
 
 
 def _as_json(report: Report) -> dict[str, Any]:
