@@ -35,6 +35,15 @@ def postgresql_text(text: str) -> str:
     return f"'{doubled}'"
 
 
+def postgresql_block(body: str) -> str:
+    """The body of a DO block between dollar quotes that nothing inside it can close."""
+    tag, number = "$lockgate$", 0
+    while tag in body:
+        number += 1
+        tag = f"$lockgate{number}$"
+    return f"{tag}{body}{tag}"
+
+
 def mariadb_name(name: str, at_most: int = MARIADB_NAME_CHARACTERS) -> str:
     """One MariaDB name, quoted: odd`name → `odd``name`. Accounts and roles may be longer. Raises `UnquotableName`."""
     _refuse(name, not name, "is empty")

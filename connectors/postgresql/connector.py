@@ -1,0 +1,85 @@
+"""The PostgreSQL connector: the verbs of `connectors.base`, each handed to the module that does it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Self
+
+from connectors.base import (
+    CheckReport,
+    ConnectionHint,
+    ExtendRequest,
+    FoundPrincipal,
+    Journal,
+    Plan,
+    ProvisionRequest,
+    Receipt,
+    RevokeRequest,
+    Secret,
+    ServerDescription,
+    Target,
+)
+from connectors.postgresql import hints, inspection, login, provisioning
+from connectors.postgresql.revocation import Revocation, composed_revoke
+from connectors.postgresql.session import Sessions, home_database
+from connectors.postgresql.setup import setup_sql
+
+
+class PostgreSQLConnector:
+    """PostgreSQL 13 and later. See `connectors.base.Connector` for what each verb promises."""
+
+    def __init__(self, target: Target) -> None:
+        """Connects when first used."""
+        self.target = target
+        self._sessions = Sessions(target)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        """Let go of every connection; one that is in order waits some seconds for its next use in this process."""
+        self._sessions.close()
+
+    def check(self) -> CheckReport:
+        """Connect, and say whether our own account can do everything."""
+        return inspection.check(self.target, self._sessions)
+
+    def describe(self) -> ServerDescription:
+        """List what an access role can name."""
+        return inspection.describe(self._sessions)
+
+    def plan(self, provision: ProvisionRequest, revoke: RevokeRequest) -> Plan:
+        """The statements of both directions, without asking the server."""
+        home = home_database(self.target)
+        return Plan(
+            provision=tuple(each.shown for each in provisioning.composed_provision(provision, home)),
+            revoke=tuple(each.shown for each in composed_revoke(revoke, home)),
+        )
+
+    def provision(self, request: ProvisionRequest, journal: Journal) -> None:
+        """Make the account and prove it."""
+        provisioning.provision(self.target, self._sessions, request, journal)
+
+    def prove_login(self, principal: str, password: Secret, database: str) -> None:
+        """Log in as the account."""
+        login.prove_login(self.target, principal, password, database)
+
+    def extend(self, request: ExtendRequest, journal: Journal) -> None:
+        """Move the end that the server holds."""
+        provisioning.extend(self._sessions, request, journal)
+
+    def revoke(self, request: RevokeRequest, journal: Journal) -> Receipt:
+        """Take the account away and read the server back."""
+        return Revocation(self._sessions, request, journal).run()
+
+    def list_principals(self) -> Sequence[FoundPrincipal]:
+        """Every account of ours."""
+        return inspection.list_principals(self._sessions)
+
+    def connection_hints(self, principal: str, database: str) -> Sequence[ConnectionHint]:
+        """How to use an account."""
+        return hints.connection_hints(self.target, principal, database)
+
+    def setup_sql(self) -> str:
+        """What an administrator runs once."""
+        return setup_sql(self.target)

@@ -1,0 +1,140 @@
+"""From what libpq and the server report to `connectors.errors`, by SQLSTATE: the words of a server are localised.
+
+libpq keeps the SQLSTATE of a refused *login* to itself. `refused_login` therefore knocks a second time with libpq's
+own protocol trace on and reads the code from there.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import select
+import tempfile
+import time
+from collections.abc import Iterable
+
+import psycopg
+from psycopg import pq
+
+from connectors.base import Secret
+from connectors.errors import (
+    AdminLacksPrivilege,
+    AdminLoginRefused,
+    ConnectorError,
+    ScopeNotOnServer,
+    ServerRefused,
+    ServerUnreachable,
+)
+from connectors.redaction import scrub
+
+UNDEFINED_OBJECT = "42704"
+UNKNOWN_DATABASE = "3D000"
+INSUFFICIENT_PRIVILEGE = "42501"
+
+#: Exact codes first, then their first two characters.
+_ERRORS: dict[str, type[ConnectorError]] = {
+    "57P01": ServerUnreachable,  # shutting down
+    "57P02": ServerUnreachable,  # crashed
+    "57P03": ServerUnreachable,  # starting up
+    "53300": ServerUnreachable,  # too many connections
+    INSUFFICIENT_PRIVILEGE: AdminLacksPrivilege,
+    UNKNOWN_DATABASE: ScopeNotOnServer,
+    "3F000": ScopeNotOnServer,  # no such schema
+    "42P01": ScopeNotOnServer,  # no such table
+    UNDEFINED_OBJECT: ScopeNotOnServer,  # no such role
+    "08": ServerUnreachable,  # the connection itself
+    "28": AdminLoginRefused,
+}
+
+#: Two sessions met on one row or one lock. XX000 is among them because PostgreSQL reports "tuple concurrently updated",
+#: which is how two GRANTs on one object collide, as an internal error.
+CONCURRENCY = frozenset({"40001", "40P01", "55P03", "23505", "42710", "XX000"})
+#: The same statement may succeed later: collisions, a timeout, and a server short of something.
+_PASSING = CONCURRENCY | {"57014", "53000", "53100", "53200", "53400"}
+
+_TRACED_CODE = re.compile(r'\tErrorResponse\t.*? C "([0-9A-Z]{5})"')
+
+
+def translate(error: BaseException, secrets: Iterable[Secret] = ()) -> ConnectorError:
+    """Our error for an exception of psycopg, or of Django around one. Its cause is psycopg's own exception."""
+    cause = error.__cause__ if isinstance(error.__cause__, psycopg.Error) else error
+    code = getattr(cause, "sqlstate", None) or ""
+    return _named(_class_of(code), cause, _words_of(cause), code, secrets)
+
+
+def refused_login(
+    error: BaseException,
+    conninfo: dict[str, str],
+    patience: float,
+    secrets: Iterable[Secret] = (),
+) -> ConnectorError:
+    """Our error for a connection that could not be opened with `conninfo`."""
+    cause = error.__cause__ if isinstance(error.__cause__, psycopg.Error) else error
+    code = _code_of_refusal(conninfo, patience)
+    kind = _class_of(code) if code else _class_without_code(conninfo)
+    if isinstance(cause, psycopg.Error):
+        # It keeps the parameters of the connection, the password among them, for whoever prints it.
+        cause._pgconn = None
+    return _named(kind, cause, str(cause), code, secrets)
+
+
+def _named(
+    kind: type[ConnectorError],
+    cause: BaseException,
+    words: str,
+    code: str,
+    secrets: Iterable[Secret],
+) -> ConnectorError:
+    ours = kind(scrub(words.strip(), secrets), code=code)
+    if code in _PASSING:
+        ours.transient = True
+    # The frames below hold the parameters of the connection: they go no further.
+    ours.__cause__ = cause.with_traceback(None)
+    return ours
+
+
+def _class_of(code: str) -> type[ConnectorError]:
+    # A session that breaks leaves an error without a code: the server is not there any more.
+    return ServerUnreachable if not code else _ERRORS.get(code) or _ERRORS.get(code[:2]) or ServerRefused
+
+
+def _words_of(cause: BaseException) -> str:
+    primary = cause.diag.message_primary if isinstance(cause, psycopg.Error) else None
+    return primary or str(cause)
+
+
+def _class_without_code(conninfo: dict[str, str]) -> type[ConnectorError]:
+    """For a libpq that does not trace logins: at least whether somebody is at home."""
+    answer = pq.PGconn.ping(psycopg.conninfo.make_conninfo(**conninfo).encode())
+    return AdminLoginRefused if answer == pq.Ping.OK else ServerUnreachable
+
+
+def _code_of_refusal(conninfo: dict[str, str], patience: float) -> str:
+    """The SQLSTATE with which the server refuses this login now; empty when it does not answer, or lets us in."""
+    with tempfile.TemporaryFile() as trace:
+        pgconn = pq.PGconn.connect_start(psycopg.conninfo.make_conninfo(**conninfo).encode())
+        try:
+            if pgconn.status == pq.ConnStatus.BAD:
+                return ""
+            pgconn.trace(trace.fileno())
+            _knock(pgconn, time.monotonic() + patience)
+        except (psycopg.Error, OSError):
+            return ""  # It was only a second look; the caller holds the error of the first.
+        finally:
+            pgconn.finish()
+        trace.seek(0, os.SEEK_SET)
+        found = _TRACED_CODE.search(trace.read().decode(errors="replace"))
+        return found.group(1) if found else ""
+
+
+def _knock(pgconn: pq.abc.PGconn, deadline: float) -> None:
+    """Drive the login to its end, whichever it is."""
+    waits_for = pq.PollingStatus.WRITING
+    while waits_for in (pq.PollingStatus.READING, pq.PollingStatus.WRITING):
+        patience = deadline - time.monotonic()
+        if patience <= 0:
+            return
+        reads = [pgconn.socket] if waits_for == pq.PollingStatus.READING else []
+        writes = [pgconn.socket] if waits_for == pq.PollingStatus.WRITING else []
+        select.select(reads, writes, [], patience)
+        waits_for = pq.PollingStatus(pgconn.connect_poll())

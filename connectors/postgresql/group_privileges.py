@@ -1,0 +1,330 @@
+"""What the stable group role of a scope may do inside one database: how it is granted, what is lacking, what is too much.
+
+Pure composition. Each `Aspect` couples the statement that grants with the question whether anything of it is lacking, so
+that an ordinary provisioning asks once and changes nothing. Where the objects are not named in the scope ("all of the
+database"), the statement is a DO block that finds them on the server; that way a plan shows, without a connection, exactly
+what will run. Objects that belong to an extension are left as the extension made them, unless they are named.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from connectors.base import Level, Scope
+from connectors.postgresql.statements import Command, command
+from connectors.quoting import postgresql_block as block
+from connectors.quoting import postgresql_name as name
+from connectors.quoting import postgresql_text as text
+
+#: What a level may do to a table. REFERENCES lets a migration add foreign keys. TRIGGER is never granted: a trigger runs
+#: with the rights of whoever changes the table next, and would outlive the account that wrote it.
+TABLE_PRIVILEGES = {
+    Level.READ: ("SELECT",),
+    Level.WRITE: ("SELECT", "INSERT", "UPDATE", "DELETE"),
+    Level.DDL: ("SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE", "REFERENCES"),
+}
+#: What a level may do to a sequence: a row that numbers itself needs USAGE.
+SEQUENCE_PRIVILEGES: dict[Level, tuple[str, ...]] = {
+    Level.READ: (),
+    Level.WRITE: ("USAGE", "SELECT"),
+    Level.DDL: ("USAGE", "SELECT", "UPDATE"),
+}
+SCHEMA_PRIVILEGES = {
+    Level.READ: ("USAGE",),
+    Level.WRITE: ("USAGE",),
+    Level.DDL: ("USAGE", "CREATE"),
+}
+
+#: The lock that makes changes to privileges in one database take turns. A number of Lockgate's own: "Lockgate" in ASCII.
+LOCK = "SELECT pg_advisory_xact_lock(5507730182244496485)"
+
+
+def _user_schema(alias: str) -> str:
+    return f"{alias}.nspname !~ '^pg_' AND {alias}.nspname <> 'information_schema'"
+
+
+USER_SCHEMA = _user_schema("n")
+_TABLE = "c.relkind IN ('r', 'p', 'v', 'm', 'f')"
+RELATIONS = "FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
+_NOT_OF_EXTENSION = (
+    "NOT EXISTS (SELECT FROM pg_depend e WHERE e.objid = {} AND e.deptype = 'e' AND e.classid = '{}'::regclass)"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Aspect:
+    """One kind of privilege in one database."""
+
+    command: Command
+    """Grants it."""
+    lacking: str
+    """A query that names, one a row, what the group lacks of it. Asked only once the group is there."""
+
+
+def aspects(scope: Scope, database: str) -> tuple[Aspect, ...]:
+    """All that a group needs in one database; nothing for a scope that only joins existing roles."""
+    if scope.level is Level.MEMBER:
+        return ()
+    found = [_connect(scope, database)]
+    if scope.schemas:
+        found += _of_schemas(scope, database)
+    if scope.tables:
+        found += _of_tables(scope, database)
+    if not scope.schemas and not scope.tables:
+        found += _of_database(scope, database)
+    return tuple(found)
+
+
+def make_group(group: str, database: str) -> Command:
+    """The group itself."""
+    return command(
+        f"CREATE ROLE {name(group)} NOLOGIN",
+        database,
+        "Where missing: the role that carries the privileges.",
+    )
+
+
+# --- The whole of a database
+
+
+def _of_database(scope: Scope, database: str) -> list[Aspect]:
+    schemas, tables, sequences = privileges_of(scope.level)
+    group = text(scope.group)
+    schema_source = (
+        f"FROM pg_namespace n\n    WHERE {USER_SCHEMA}\n      AND {_NOT_OF_EXTENSION.format('n.oid', 'pg_namespace')}"
+        f"\n      AND NOT ({_holds('schema', scope.group, 'n.oid', schemas)})"
+    )
+    found = [
+        _loop(
+            f"format('GRANT {', '.join(schemas)} ON SCHEMA %I TO %I', n.nspname, {group})",
+            schema_source,
+            "format('schema %I', n.nspname)",
+            database,
+            "Every schema of the database.",
+        ),
+        _loop_over_relations(scope, "TABLE", tables, f"{_TABLE} AND {USER_SCHEMA}", database),
+    ]
+    if sequences:
+        found.append(
+            _loop_over_relations(
+                scope,
+                "SEQUENCE",
+                sequences,
+                f"c.relkind = 'S' AND {USER_SCHEMA}",
+                database,
+            )
+        )
+    found.append(_default_privileges(scope, database))
+    return found
+
+
+def _loop_over_relations(scope: Scope, kind: str, privileges: Sequence[str], condition: str, database: str) -> Aspect:
+    source = (
+        f"{RELATIONS}\n    WHERE {condition}\n      AND {_NOT_OF_EXTENSION.format('c.oid', 'pg_class')}"
+        f"\n      AND NOT ({_holds(kind.lower(), scope.group, 'c.oid', privileges)})"
+    )
+    return _loop(
+        f"format('GRANT {', '.join(privileges)} ON {kind} %I.%I TO %I', n.nspname, c.relname, {text(scope.group)})",
+        source,
+        f"format('{kind.lower()} %I.%I', n.nspname, c.relname)",
+        database,
+        f"Every {kind.lower()} that is there now.",
+    )
+
+
+# --- Named schemas
+
+
+def _of_schemas(scope: Scope, database: str) -> list[Aspect]:
+    schemas, tables, sequences = privileges_of(scope.level)
+    chosen_names = ", ".join(name(schema) for schema in scope.schemas)
+    within = f"n.nspname IN ({listed(scope.schemas)})"
+    group = name(scope.group)
+    found = [
+        _usage(scope, scope.schemas, schemas, database),
+        Aspect(
+            command(
+                f"GRANT {', '.join(tables)} ON ALL TABLES IN SCHEMA {chosen_names} TO {group}",
+                database,
+            ),
+            _lacking_relations(scope, "table", tables, f"{_TABLE} AND {within}"),
+        ),
+    ]
+    if sequences:
+        found.append(
+            Aspect(
+                command(
+                    f"GRANT {', '.join(sequences)} ON ALL SEQUENCES IN SCHEMA {chosen_names} TO {group}",
+                    database,
+                ),
+                _lacking_relations(scope, "sequence", sequences, f"c.relkind = 'S' AND {within}"),
+            )
+        )
+    found.append(_default_privileges(scope, database))
+    return found
+
+
+def _usage(scope: Scope, schemas: Iterable[str], privileges: Sequence[str], database: str) -> Aspect:
+    chosen = list(dict.fromkeys(schemas))
+    chosen_names = ", ".join(name(schema) for schema in chosen)
+    return Aspect(
+        command(
+            f"GRANT {', '.join(privileges)} ON SCHEMA {chosen_names} TO {name(scope.group)}",
+            database,
+        ),
+        f"SELECT format('schema %I', n.nspname) FROM pg_namespace n WHERE n.nspname IN ({listed(chosen)})"
+        f" AND NOT ({_holds('schema', scope.group, 'n.oid', privileges)})",
+    )
+
+
+def _lacking_relations(scope: Scope, kind: str, privileges: Sequence[str], condition: str) -> str:
+    return (
+        f"SELECT format('{kind} %I.%I', n.nspname, c.relname) {RELATIONS} WHERE {condition}"
+        f" AND {_NOT_OF_EXTENSION.format('c.oid', 'pg_class')}"
+        f" AND NOT ({_holds(kind, scope.group, 'c.oid', privileges)})"
+    )
+
+
+# --- Named tables
+
+
+def _of_tables(scope: Scope, database: str) -> list[Aspect]:
+    _, tables, sequences = privileges_of(scope.level)
+    chosen_names = ", ".join(f"{name(schema)}.{name(table)}" for schema, table in scope.tables)
+    found = [
+        # CREATE on the schema would reach beyond the tables that were named: USAGE is all that they need.
+        _usage(scope, (schema for schema, _ in scope.tables), ("USAGE",), database),
+        Aspect(
+            command(
+                f"GRANT {', '.join(tables)} ON TABLE {chosen_names} TO {name(scope.group)}",
+                database,
+            ),
+            f"SELECT format('table %I.%I', n.nspname, c.relname) {RELATIONS}"
+            f" WHERE {is_named(scope)} AND NOT ({_holds('table', scope.group, 'c.oid', tables)})",
+        ),
+    ]
+    if sequences:
+        found.append(_sequences_of_tables(scope, sequences, database))
+    return found
+
+
+def _sequences_of_tables(scope: Scope, privileges: Sequence[str], database: str) -> Aspect:
+    source = (
+        f"{RELATIONS}\n    WHERE {numbers_named_table(scope)}"
+        f"\n      AND NOT ({_holds('sequence', scope.group, 'c.oid', privileges)})"
+    )
+    return _loop(
+        f"format('GRANT {', '.join(privileges)} ON SEQUENCE %I.%I TO %I', n.nspname, c.relname, {text(scope.group)})",
+        source,
+        "format('sequence %I.%I', n.nspname, c.relname)",
+        database,
+        "The sequences that number the rows of these tables.",
+    )
+
+
+# --- What is made later
+
+
+def _default_privileges(scope: Scope, database: str) -> Aspect:
+    """For every role that owns something in these schemas or may create there, and that our account can act for."""
+    kinds = f"(VALUES {_kinds(scope)}) k (type, objects, privileges)"
+    if scope.schemas:
+        target, arguments, namespace = "IN SCHEMA %I ", "r.rolname, n.nspname", "n.oid"
+        source = f"FROM pg_roles r CROSS JOIN pg_namespace n CROSS JOIN {kinds}\n    WHERE n.nspname IN ({listed(scope.schemas)})"
+        creators = _creators("s.oid = n.oid")
+    else:
+        target, arguments, namespace = "", "r.rolname", "0"
+        source = f"FROM pg_roles r CROSS JOIN {kinds}\n    WHERE true"
+        owner = "SELECT datdba FROM pg_database WHERE datname = current_database()"
+        creators = f"{_creators(_user_schema('s'))} UNION {owner}"
+    source += f""" AND pg_has_role(r.oid, 'USAGE') AND r.rolname !~ '^(pg|lg|lockgate)_'
+      AND EXISTS (SELECT FROM ({creators}) h WHERE h.role = r.oid
+        OR NOT r.rolsuper AND r.rolname <> current_user AND pg_has_role(r.oid, h.role, 'USAGE'))
+      AND NOT string_to_array(k.privileges, ', ') <@ ARRAY(
+        SELECT a.privilege_type FROM pg_default_acl d CROSS JOIN aclexplode(d.defaclacl) a JOIN pg_roles g ON g.oid = a.grantee
+        WHERE d.defaclrole = r.oid AND d.defaclnamespace = {namespace} AND d.defaclobjtype = k.type::"char"
+          AND g.rolname = {text(scope.group)})"""
+    granting = (
+        f"format('ALTER DEFAULT PRIVILEGES FOR ROLE %I {target}GRANT %s ON %s TO %I',"
+        f" {arguments}, k.privileges, k.objects, {text(scope.group)})"
+    )
+    return _loop(
+        granting,
+        source,
+        "format('what %I makes later: %s', r.rolname, lower(k.objects))",
+        database,
+        "What is made there later, by the roles that own or may create something there.",
+    )
+
+
+def _kinds(scope: Scope) -> str:
+    schemas, tables, sequences = privileges_of(scope.level)
+    kinds = [("r", "TABLES", tables)]
+    if sequences:
+        kinds.append(("S", "SEQUENCES", sequences))
+    if not scope.schemas:
+        kinds.append(("n", "SCHEMAS", schemas))
+    return ", ".join(f"('{letter}', '{objects}', '{', '.join(held)}')" for letter, objects, held in kinds)
+
+
+def _creators(within: str) -> str:
+    """The roles that own something in the schemas `s` that are `within`, or may create there."""
+    return (
+        f"SELECT s.nspowner AS role FROM pg_namespace s WHERE {within}"
+        f" UNION SELECT c.relowner FROM pg_namespace s JOIN pg_class c ON c.relnamespace = s.oid WHERE {within}"
+        " UNION SELECT a.grantee FROM pg_namespace s CROSS JOIN aclexplode(s.nspacl) a"
+        f" WHERE {within} AND a.privilege_type = 'CREATE' AND a.grantee <> 0"
+    )
+
+
+# --- Pieces
+
+
+def _connect(scope: Scope, database: str) -> Aspect:
+    return Aspect(
+        command(
+            f"GRANT CONNECT ON DATABASE {name(database)} TO {name(scope.group)}",
+            database,
+        ),
+        f"SELECT 'CONNECT' WHERE NOT has_database_privilege({text(scope.group)}, current_database(), 'CONNECT')",
+    )
+
+
+def _loop(granting: str, source: str, naming: str, database: str, note: str) -> Aspect:
+    body = (
+        "\nDECLARE command text;\nBEGIN\n  FOR command IN\n"
+        f"    SELECT {granting}\n    {source}\n"
+        "  LOOP EXECUTE command; END LOOP;\nEND "
+    )
+    return Aspect(command(f"DO {block(body)}", database, note), f"SELECT {naming} {source}")
+
+
+def privileges_of(
+    level: Level,
+) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
+    """On schemas, on tables, on sequences."""
+    return SCHEMA_PRIVILEGES[level], TABLE_PRIVILEGES[level], SEQUENCE_PRIVILEGES[level]
+
+
+def _holds(kind: str, group: str, oid: str, privileges: Sequence[str]) -> str:
+    return " AND ".join(f"has_{kind}_privilege({text(group)}, {oid}, '{privilege}')" for privilege in privileges)
+
+
+def listed(names: Iterable[str]) -> str:
+    return ", ".join(text(each) for each in names)
+
+
+def is_named(scope: Scope) -> str:
+    pairs = ", ".join(f"({text(schema)}, {text(table)})" for schema, table in scope.tables)
+    return f"(n.nspname, c.relname) IN ({pairs})"
+
+
+def numbers_named_table(scope: Scope) -> str:
+    pairs = ", ".join(f"({text(schema)}, {text(table)})" for schema, table in scope.tables)
+    return (
+        "c.relkind = 'S' AND EXISTS (SELECT FROM pg_depend o JOIN pg_class t ON t.oid = o.refobjid"
+        " JOIN pg_namespace tn ON tn.oid = t.relnamespace"
+        " WHERE o.classid = 'pg_class'::regclass AND o.refclassid = 'pg_class'::regclass AND o.objid = c.oid"
+        f" AND o.deptype IN ('a', 'i') AND (tn.nspname, t.relname) IN ({pairs}))"
+    )

@@ -1,0 +1,303 @@
+"""Making an account: look first, refuse what cannot be had, keep the group in step, make the account, prove it.
+
+Nothing is changed before the whole scope has been found on the server. Each later step is one transaction, so that being
+killed between two of them leaves either a group without a member, or a whole account for `revocation` to take away.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from connectors.base import (
+    PRINCIPAL_PREFIX,
+    ExtendRequest,
+    Journal,
+    Level,
+    ProvisionRequest,
+    Scope,
+    Target,
+)
+from connectors.errors import (
+    AdminLacksPrivilege,
+    PrincipalCannotLogIn,
+    ScopeNotOnServer,
+    ServerRefused,
+)
+from connectors.postgresql import statements
+from connectors.postgresql.group_privileges import LOCK, aspects, make_group
+from connectors.postgresql.group_surplus import surplus
+from connectors.postgresql.login import prove_login
+from connectors.postgresql.session import Session, Sessions
+from connectors.postgresql.statements import Command
+from connectors.quoting import UnquotableName, postgresql_name
+
+_ON_SERVER = """
+SELECT current_setting('server_version_num')::int,
+  (SELECT oid FROM pg_roles WHERE rolname = %s),
+  ARRAY(SELECT d FROM unnest(%s::text[]) d
+        WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = d AND datallowconn)),
+  ARRAY(SELECT j FROM unnest(%s::text[]) j WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = j)),
+  ARRAY(SELECT rolname::text FROM pg_roles WHERE rolname = ANY (%s::text[]) AND (rolsuper OR rolname = current_user)),
+  ARRAY(SELECT d.datname::text FROM pg_database d WHERE d.datname = ANY (%s::text[]) AND NOT EXISTS (
+          SELECT FROM aclexplode(coalesce(d.datacl, acldefault('d', d.datdba))) a
+          WHERE a.grantee = 0 AND a.privilege_type = 'CONNECT'))
+"""
+
+_GROUP = """
+SELECT g.rolsuper OR g.rolcanlogin OR g.rolcreaterole OR g.rolcreatedb OR g.rolreplication OR g.rolbypassrls
+  OR EXISTS (SELECT FROM pg_auth_members m WHERE m.member = g.oid)
+FROM pg_roles g WHERE g.rolname = %s
+"""
+
+_MISSING_IN_DATABASE = """
+SELECT format('schema %%I', s) FROM unnest(%s::text[]) s WHERE NOT EXISTS (SELECT FROM pg_namespace WHERE nspname = s)
+UNION ALL
+SELECT format('table %%I.%%I', t.s, t.t) FROM unnest(%s::text[], %s::text[]) t (s, t) WHERE NOT EXISTS (
+  SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+  WHERE n.nspname = t.s AND c.relname = t.t AND c.relkind IN ('r', 'p', 'v', 'm', 'f'))
+"""
+
+_MEMBERSHIPS = """
+SELECT r.rolname::text FROM pg_auth_members m JOIN pg_roles r ON r.oid = m.roleid JOIN pg_roles p ON p.oid = m.member
+WHERE p.rolname = %s
+"""
+
+_ACCOUNT = "SELECT rolcanlogin FROM pg_roles WHERE rolname = %s"
+
+_SHOWN_AT_MOST = 5
+
+
+@dataclass(frozen=True, slots=True)
+class _Server:
+    """What there is to know about the server before anything is made."""
+
+    version: int
+    group_exists: bool
+
+
+def provision(target: Target, sessions: Sessions, request: ProvisionRequest, journal: Journal) -> None:
+    """Make the account of a request. Raises what `Connector.provision` names."""
+    refuse_foreign(request.principal)
+    scope = request.scope
+    _refuse_unquotable(scope)
+    server = _look(sessions, scope)
+    if scope.level is not Level.MEMBER:
+        keep_group_in_step(sessions, scope, journal, group_exists=server.group_exists)
+    _make_account(sessions.home, request, server.version, journal)
+    for database in scope.databases:
+        prove_login(target, request.principal, request.password, database)
+
+
+def extend(sessions: Sessions, request: ExtendRequest, journal: Journal) -> None:
+    """Move the end of an account. Raises `PrincipalCannotLogIn` when it is not there or is being taken away."""
+    refuse_foreign(request.principal)
+    home = sessions.home
+    if home.rows(_ACCOUNT, [request.principal]) != [(True,)]:
+        raise PrincipalCannotLogIn("There is no account of that name that may log in.")
+    moved = statements.move_end(request.principal, request.valid_until, home.database)
+    home.run_together(lambda: [moved], journal)
+
+
+def refuse_foreign(principal: str) -> None:
+    """Never touch an account that is not one of ours."""
+    if not principal.startswith(PRINCIPAL_PREFIX):
+        raise ServerRefused(f"Lockgate only touches accounts that begin with {PRINCIPAL_PREFIX!r}, not {principal!r}.")
+    try:
+        postgresql_name(principal)
+    except UnquotableName as error:
+        raise ServerRefused(str(error)) from error
+
+
+def composed_provision(request: ProvisionRequest, database: str) -> list[Command]:
+    """What a first provisioning runs, for a plan; the password's verifier is not known to it, nor shown by it."""
+    scope = request.scope
+    group: list[Command] = []
+    if scope.level is not Level.MEMBER:
+        group.append(make_group(scope.group, database))
+        group += [aspect.command for name in scope.databases for aspect in aspects(scope, name)]
+    return group + _account_commands(request, verifier="", version=0, exists=False, database=database)
+
+
+# --- Looking
+
+
+def _refuse_unquotable(scope: Scope) -> None:
+    try:
+        for part in (
+            *scope.databases,
+            *scope.schemas,
+            *scope.database_roles,
+            *(n for pair in scope.tables for n in pair),
+        ):
+            postgresql_name(part)
+        if scope.level is not Level.MEMBER:
+            postgresql_name(scope.group)
+    except UnquotableName as error:
+        raise ScopeNotOnServer(str(error)) from error
+
+
+def _look(sessions: Sessions, scope: Scope) -> _Server:
+    """Read what the scope names. Raises `ScopeNotOnServer` naming every part that is not there."""
+    databases, roles = list(scope.databases), list(scope.database_roles)
+    answer = sessions.home.rows(_ON_SERVER, [scope.group, databases, roles, roles, databases])[0]
+    version, group, lost_databases, lost_roles, superior, closed = answer
+    missing = [f"database {lost}" for lost in lost_databases] + [f"role {lost}" for lost in lost_roles]
+    for database in databases:
+        if database not in lost_databases:
+            missing += _missing_in(sessions.on(database), scope)
+    if missing:
+        raise ScopeNotOnServer(f"Not there: {', '.join(missing)}.")
+    if scope.level is Level.MEMBER:
+        _refuse_superior(superior)
+        _refuse_closed(sessions.home, scope, closed)
+    return _Server(version, group is not None)
+
+
+def _missing_in(session: Session, scope: Scope) -> list[str]:
+    if not scope.schemas and not scope.tables:
+        return []
+    schemas = [schema for schema, _ in scope.tables]
+    tables = [table for _, table in scope.tables]
+    found = session.rows(_MISSING_IN_DATABASE, [list(scope.schemas), schemas, tables])
+    return [f"{row[0]} in database {session.database}" for row in found]
+
+
+def _refuse_superior(superior: Sequence[str]) -> None:
+    if superior:
+        names = ", ".join(superior)
+        raise ServerRefused(
+            f"Nobody joins a superuser's role, or Lockgate's own: {names}. Take it out of the access role."
+        )
+
+
+def _refuse_closed(home: Session, scope: Scope, closed: Sequence[str]) -> None:
+    """An account that only joins roles gets CONNECT from these, or from PUBLIC, or not at all."""
+    question = (
+        "SELECT d FROM unnest(%s::text[]) d WHERE NOT EXISTS ("
+        "SELECT FROM unnest(%s::text[]) r WHERE has_database_privilege(r, d, 'CONNECT'))"
+    )
+    shut = home.rows(question, [list(closed), list(scope.database_roles)]) if closed else []
+    if shut:
+        names = ", ".join(row[0] for row in shut)
+        raise ScopeNotOnServer(f"None of the roles to join may CONNECT to: {names}.")
+
+
+# --- The group
+
+
+def keep_group_in_step(sessions: Sessions, scope: Scope, journal: Journal, *, group_exists: bool) -> None:
+    """Make the group where missing, and let it hold exactly what the scope says, in every database of the scope."""
+    home = sessions.home
+    if not group_exists:
+        home.run_together(lambda: _group_if_missing(home, scope.group), journal)
+    if home.rows(_GROUP, [scope.group]) != [(False,)]:
+        raise ServerRefused(f"The role {scope.group} is no plain group: it has attributes, or memberships, of its own.")
+    for database in scope.databases:
+        session = sessions.on(database)
+        for place in dict.fromkeys(row[0] for row in session.rows(surplus(scope))):
+            _empty_group(sessions.on(place) if place else home, scope.group, journal)
+        if group_exists and not _lacking(session, scope):
+            continue
+        session.run_together(partial(_granting, session, scope), journal)
+        if lacking := _lacking(session, scope):
+            raise AdminLacksPrivilege(_cannot_grant(session.database, lacking))
+
+
+def _group_if_missing(home: Session, group: str) -> list[Command]:
+    return [] if home.rows(_GROUP, [group]) else [make_group(group, home.database)]
+
+
+def _granting(session: Session, scope: Scope) -> list[Command]:
+    """What is still lacking once it is our turn: whoever was before us may have granted it."""
+    session.rows(LOCK)
+    lacking = _lacking(session, scope)
+    return [aspect.command for number, aspect in enumerate(aspects(scope, session.database)) if number in lacking]
+
+
+def _lacking(session: Session, scope: Scope) -> dict[int, list[str]]:
+    """For each aspect of the scope, by its number, what the group lacks in this database: one question for all."""
+    parts = [
+        f"(SELECT {number}, lacking FROM ({aspect.lacking}) q (lacking) LIMIT {_SHOWN_AT_MOST})"
+        for number, aspect in enumerate(aspects(scope, session.database))
+    ]
+    found: dict[int, list[str]] = {}
+    for number, what in session.rows(" UNION ALL ".join(parts)):
+        found.setdefault(number, []).append(what)
+    return found
+
+
+def _cannot_grant(database: str, lacking: dict[int, list[str]]) -> str:
+    named = ", ".join(what for each in lacking.values() for what in each)
+    return f"In database {database} it may not grant: {named}."
+
+
+def _empty_group(session: Session, group: str, journal: Journal) -> None:
+    """Take away everything that a group holds in one database, and on shared objects; what it should hold comes after."""
+    owned = session.rows(
+        "SELECT pg_describe_object(d.classid, d.objid, d.objsubid) FROM pg_shdepend d JOIN pg_roles g ON g.oid = d.refobjid"
+        " WHERE d.refclassid = 'pg_authid'::regclass AND d.deptype = 'o' AND d.classid <> 'pg_default_acl'::regclass"
+        " AND g.rolname = %s AND d.dbid IN (0, (SELECT oid FROM pg_database WHERE datname = current_database()))",
+        [group],
+    )
+    if owned:
+        # DROP OWNED would drop these as well.
+        raise ServerRefused(f"The group {group} owns {owned[0][0]}, so its privileges cannot be set right.")
+    commands = [
+        statements.act_for(group, session.database),
+        statements.drop_privileges(group, session.database),
+        statements.stop_acting_for(group, session.database),
+    ]
+    session.run_together(lambda: commands, journal)
+
+
+# --- The account
+
+
+def _make_account(home: Session, request: ProvisionRequest, version: int, journal: Journal) -> None:
+    verifier = home.encrypt_password(request.principal, request.password)
+
+    def commands() -> list[Command]:
+        exists = bool(home.rows(_ACCOUNT, [request.principal]))
+        return _strays(home, request) + _account_commands(
+            request,
+            verifier=verifier,
+            version=version,
+            exists=exists,
+            database=home.database,
+        )
+
+    home.run_together(commands, journal)
+
+
+def _strays(home: Session, request: ProvisionRequest) -> list[Command]:
+    """Memberships that an account of this name has from before, and that the scope does not name."""
+    wanted = statements.roles_to_join(request.scope)
+    held = [row[0] for row in home.rows(_MEMBERSHIPS, [request.principal])]
+    return [statements.leave(role, request.principal, home.database) for role in held if role not in wanted]
+
+
+def _account_commands(
+    request: ProvisionRequest,
+    *,
+    verifier: str,
+    version: int,
+    exists: bool,
+    database: str,
+) -> list[Command]:
+    account = statements.make_account(
+        principal=request.principal,
+        verifier=verifier,
+        valid_until=request.valid_until,
+        limits=request.limits,
+        database=database,
+        exists=exists,
+    )
+    forgotten = [statements.forget_settings(request.principal, database)] if exists else []
+    return [
+        account,
+        *forgotten,
+        *statements.settings_of_account(request.principal, request.scope.level, request.limits, database),
+        *statements.join(request.principal, request.scope, database, version),
+    ]

@@ -1,0 +1,248 @@
+"""Lockgate's own sessions on a PostgreSQL server: opened through Django's backend, kept for re-use, read and written.
+
+A session's `search_path` is pinned to the system catalog, so that no function or operator that somebody put into a
+schema can be run with Lockgate's rights.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+import psycopg
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.postgresql.base import DatabaseWrapper
+from django.db.utils import Error
+from psycopg.pq import TransactionStatus
+
+from connectors.base import Journal, JournalEntry, Secret, Statement, Target, Tls
+from connectors.errors import ConnectorError
+from connectors.postgresql.failures import CONCURRENCY, refused_login, translate
+from connectors.postgresql.statements import Command, act_for
+from connectors.quoting import postgresql_name
+from connectors.session import (
+    OutsideDatabases,
+    SessionCache,
+    backend_settings,
+    close_quietly,
+    open_backend,
+)
+
+DEFAULT_DATABASE = "postgres"
+
+#: Names our connections in `pg_stat_activity`.
+APPLICATION_NAME = "lockgate"
+
+#: How long a statement of ours waits for somebody else's lock before it gives way and tries again.
+_LOCK_TIMEOUT_MS = 2000
+#: How often a step is tried when it collides with somebody else's, and the longest pause between two tries.
+_TRIES = 5
+_LONGEST_PAUSE = 0.25
+
+Result = TypeVar("Result")
+
+
+class _Backend(OutsideDatabases, DatabaseWrapper):
+    """Django's PostgreSQL connection, outside the project's databases."""
+
+
+def tls_parameters(target: Target) -> dict[str, str]:
+    """The target's TLS setting as libpq parameters."""
+    if target.tls_ca_file:
+        return {"sslmode": target.tls.value, "sslrootcert": target.tls_ca_file}
+    if target.tls is Tls.VERIFY_FULL:
+        return {"sslmode": target.tls.value, "sslrootcert": "system"}
+    return {"sslmode": target.tls.value}
+
+
+def login_parameters(target: Target, user: str, password: Secret, database: str) -> dict[str, str]:
+    """A login on the target as libpq parameters."""
+    return {
+        "host": target.host,
+        "port": str(target.port),
+        "user": user,
+        "password": password.reveal(),
+        "dbname": database,
+        "connect_timeout": str(max(2, round(target.connect_timeout.total_seconds()))),
+        "application_name": APPLICATION_NAME,
+        "gssencmode": "disable",
+        **tls_parameters(target),
+    }
+
+
+def _settings_of_session(target: Target) -> str:
+    timeout = round(target.statement_timeout.total_seconds() * 1000)
+    return (
+        f"-c search_path=pg_catalog -c statement_timeout={timeout} -c lock_timeout={_LOCK_TIMEOUT_MS}"
+        " -c idle_in_transaction_session_timeout=60000 -c default_transaction_read_only=off"
+    )
+
+
+def _open(target: Target, database: str) -> BaseDatabaseWrapper:
+    parameters = login_parameters(target, target.user, target.password, database)
+    kept_apart = {"host", "port", "user", "password", "dbname"}
+    options: dict[str, Any] = {name: value for name, value in parameters.items() if name not in kept_apart}
+    options["options"] = _settings_of_session(target)
+    try:
+        return open_backend(_Backend, backend_settings(target, database, options))
+    except (Error, psycopg.Error) as error:
+        patience = target.connect_timeout.total_seconds()
+        raise refused_login(error, parameters, patience, [target.password]) from error.__cause__
+
+
+_CACHE = SessionCache(_open)
+
+
+class Session:
+    """One connection of ours to one database. Every statement is a transaction of its own unless `transaction` is on."""
+
+    def __init__(self, target: Target, database: str) -> None:
+        self.database = database
+        self._target = target
+        self._backend = _CACHE.lease(target, database)
+        self._is_sound = True
+
+    def rows(self, sql: str, parameters: Sequence[Any] | Mapping[str, Any] = ()) -> list[tuple[Any, ...]]:
+        """What a query gives. Raises `ConnectorError`."""
+        with self._translated(), self._backend.cursor() as cursor:
+            # Without parameters the text is sent as it is, percent signs and all.
+            cursor.execute(sql, parameters or None)
+            return [] if cursor.description is None else cursor.fetchall()
+
+    def run(self, command: Command, journal: Journal) -> list[tuple[Any, ...]]:
+        """Run one statement that changes the server, and journal how it went. Raises `ConnectorError`."""
+        try:
+            rows = self.rows(command.text)
+        except ConnectorError as error:
+            _write(journal, command.shown, error)
+            raise
+        _write(journal, command.shown)
+        return rows
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """All or nothing."""
+        connection: psycopg.Connection[Any] = self._backend.connection
+        with self._translated(), connection.transaction():
+            yield
+
+    @contextmanager
+    def acting_as(self, role: str) -> Iterator[None]:
+        """Inside: the rights of `role` and no others. Afterwards everything is as before, whatever was changed."""
+        connection: psycopg.Connection[Any] = self._backend.connection
+        with self._translated(), connection.transaction(force_rollback=True):
+            self.rows(act_for(role, self.database).text)
+            self.rows(f"SET LOCAL ROLE {postgresql_name(role)}")
+            yield
+
+    def run_together(self, commands: Callable[[], Sequence[Command]], journal: Journal) -> None:
+        """Run statements in one transaction, and again from the start when another session got in the way.
+
+        `commands` is asked anew for each try, inside the transaction, since the collision may have done part of the work.
+        """
+        self.insist(lambda: self._once_together(commands, journal))
+
+    def insist(self, step: Callable[[], Result]) -> Result:
+        """The result of a step that is tried again when it collides with another session's."""
+        for tried in range(1, _TRIES + 1):
+            try:
+                return step()
+            except ConnectorError as error:
+                if error.code not in CONCURRENCY or tried == _TRIES:
+                    raise
+            time.sleep(random.uniform(0, min(_LONGEST_PAUSE, 0.01 * 2**tried)))
+        raise AssertionError("The last try either returns or raises.")
+
+    @property
+    def is_broken(self) -> bool:
+        """Whether the connection is known to be lost."""
+        return self._backend.connection is None or bool(self._backend.connection.closed)
+
+    def spoil(self) -> None:
+        """Say that the session was left in a state of its own, so that nobody gets it after us."""
+        self._is_sound = False
+
+    def close(self) -> None:
+        """Leave the connection to the next one who needs it, if it is in order."""
+        connection = self._backend.connection
+        idle = connection is not None and connection.info.transaction_status == TransactionStatus.IDLE
+        if self._is_sound and idle:
+            _CACHE.give_back(self._target, self.database, self._backend)
+        else:
+            close_quietly(self._backend)
+
+    def encrypt_password(self, principal: str, password: Secret) -> str:
+        """The SCRAM verifier of a password: what the server stores, and all that it needs to be sent."""
+        connection: psycopg.Connection[Any] = self._backend.connection
+        with self._translated(password):
+            made = connection.pgconn.encrypt_password(password.reveal().encode(), principal.encode(), b"scram-sha-256")
+        return made.decode()
+
+    def _once_together(self, commands: Callable[[], Sequence[Command]], journal: Journal) -> None:
+        written = False
+        try:
+            with self.transaction():
+                for command in commands():
+                    written = True
+                    self.run(command, journal)
+        except ConnectorError:
+            if written:
+                _write(
+                    journal,
+                    Statement(
+                        "ROLLBACK",
+                        self.database,
+                        "What ran since the last commit is undone.",
+                    ),
+                )
+            raise
+
+    @contextmanager
+    def _translated(self, *secrets: Secret) -> Iterator[None]:
+        try:
+            yield
+        except (Error, psycopg.Error) as error:
+            ours = translate(error, [self._target.password, *secrets])
+            raise ours from ours.__cause__
+
+
+class Sessions:
+    """The sessions that one connector holds: at most one to each database."""
+
+    def __init__(self, target: Target) -> None:
+        self._target = target
+        self._open: dict[str, Session] = {}
+
+    @property
+    def home(self) -> Session:
+        """The session for work on the server as a whole."""
+        return self.on(home_database(self._target))
+
+    def on(self, database: str) -> Session:
+        """The session on one database. Raises `ConnectorError`."""
+        session = self._open.get(database)
+        if session is not None and session.is_broken:
+            self._open.pop(database).close()
+            session = None
+        if session is None:
+            session = self._open[database] = Session(self._target, database)
+        return session
+
+    def close(self) -> None:
+        """Let go of every session."""
+        while self._open:
+            self._open.popitem()[1].close()
+
+
+def home_database(target: Target) -> str:
+    """Where work on the server as a whole is done."""
+    return target.database or DEFAULT_DATABASE
+
+
+def _write(journal: Journal, statement: Statement, error: ConnectorError | None = None) -> None:
+    words = f"{error.detail} [{error.code}]" if error else ""
+    journal(JournalEntry(statement, datetime.now(UTC), words))
