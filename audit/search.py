@@ -102,12 +102,11 @@ def page(filters: Filters, *, older_than: int | None = None, size: int = PAGE_SI
     candidates = candidates.order_by("-seq")
     if not filters.text:
         return _page_of(candidates, size)
-    nearest = Entry.objects.filter(seq__in=candidates.values("seq")[:_CANDIDATES])
-    found = _page_of(nearest.filter(_says(filters.text)), size)
-    if found.older_than is not None:
+    floor = _floor(candidates)
+    found = _page_of(candidates.filter(_says(filters.text), seq__gte=floor), size)
+    if found.older_than is not None or candidates.filter(seq__lt=floor).first() is None:
         return found
-    searched_to = _end_of_candidates(candidates)
-    return Page(found.entries, searched_to, searched_to)
+    return Page(found.entries, floor, floor)
 
 
 def matching(filters: Filters, *, upto: int) -> Iterator[Entry]:
@@ -126,10 +125,10 @@ def _page_of(entries: QuerySet[Entry], size: int) -> Page:
     return Page(tuple(rows[:size]), rows[size - 1].seq if len(rows) > size else None)
 
 
-def _end_of_candidates(candidates: QuerySet[Entry]) -> int | None:
-    """Where the look for a text stopped, or None when it saw everything there is."""
-    seen = Entry.objects.filter(seq__in=candidates.values("seq")[:_CANDIDATES]).aggregate(lowest=Min("seq"))["lowest"]
-    return seen if seen is not None and candidates.filter(seq__lt=seen).exists() else None
+def _floor(candidates: QuerySet[Entry]) -> int:
+    """How far back a text is looked for. A number of its own, since the planner would rather read the whole table."""
+    lowest: int | None = candidates[:_CANDIDATES].aggregate(lowest=Min("seq"))["lowest"]
+    return lowest or 0
 
 
 def _indexed(filters: Filters) -> QuerySet[Entry]:
