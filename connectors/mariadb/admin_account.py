@@ -1,0 +1,77 @@
+"""Lockgate's own account on a MariaDB server: the SQL that makes it with the least it needs. Pure."""
+
+from __future__ import annotations
+
+from connectors.base import RevokeRequest, Target, Tls
+from connectors.mariadb import names
+from connectors.mariadb.privileges import PASSED_ON
+from connectors.quoting import MARIADB_NAME_CHARACTERS, mariadb_name, mariadb_text
+from connectors.redaction import MASK
+
+#: Global privileges, each with what it is for.
+GLOBAL_PRIVILEGES = {
+    "CREATE USER": "to make, lock and drop accounts and roles",
+    "CONNECTION ADMIN": "to end the sessions of other accounts",
+    "PROCESS": "to see the sessions of other accounts",
+    "SHOW DATABASES": "to see all databases",
+}
+#: The name of the heir, where a request does not say another.
+HEIR = str(RevokeRequest.__dataclass_fields__["heir"].default)
+
+_SETUP = """\
+-- Lockgate's own account on MariaDB {oldest} and later. Choose a password, put it where the asterisks are, and run this
+-- once, with an account that may do everything. Run it again after making a database that access roles should reach.
+SET SESSION sql_mode = 'STRICT_TRANS_TABLES';
+CREATE USER IF NOT EXISTS {account} IDENTIFIED BY {password}{tls};
+
+-- Accounts, sessions, and the account tables to read back what is left after a revocation.
+GRANT {everywhere} ON *.* TO {account};
+GRANT SELECT ON `mysql`.* TO {account};
+
+-- Every account that Lockgate makes has an event here, which ends it even if Lockgate is gone by then.
+CREATE DATABASE IF NOT EXISTS {schema};
+GRANT EVENT ON {schema}.* TO {account};
+SET GLOBAL event_scheduler = ON;  -- And in the server's configuration, or it is off again after a restart.
+
+-- Becomes the definer of what accounts leave behind. It has no login, and must never have privileges.
+CREATE ROLE IF NOT EXISTS {heir};
+GRANT {heir} TO {account} WITH ADMIN OPTION;
+
+-- Lockgate can give others only what it holds itself: in every database there is now, except the server's own.
+DELIMITER //
+BEGIN NOT ATOMIC
+  FOR found IN (
+    SELECT REPLACE(REPLACE(REPLACE(schema_name, '\\\\', '\\\\\\\\'), '_', '\\\\_'), '%', '\\\\%') AS pattern
+    FROM information_schema.schemata
+    WHERE schema_name NOT IN ({system})
+  ) DO
+    IF CHAR_LENGTH(found.pattern) <= {longest} THEN
+      EXECUTE IMMEDIATE CONCAT('GRANT {passed_on} ON `', REPLACE(found.pattern, '`', '``'), {to});
+    END IF;
+  END FOR;
+END //
+DELIMITER ;
+"""
+
+
+def setup_sql(target: Target) -> str:
+    """See `Connector.setup_sql`. For the `mariadb` client and others that know `DELIMITER`."""
+    return _SETUP.format(
+        oldest="10.6",
+        account=names.account(target.user),
+        password=mariadb_text(MASK),
+        tls="" if target.tls is Tls.DISABLE else " REQUIRE SSL",
+        everywhere=", ".join(GLOBAL_PRIVILEGES),
+        schema=mariadb_name(names.OWN_SCHEMA),
+        heir=names.role(HEIR),
+        system=", ".join(mariadb_text(schema) for schema in names.SYSTEM_SCHEMAS),
+        passed_on=", ".join(PASSED_ON),
+        longest=MARIADB_NAME_CHARACTERS,
+        to=mariadb_text(f"`.* TO {names.account(target.user)} WITH GRANT OPTION"),
+    )
+
+
+def grant_on_database(user: str, host: str, database: str) -> str:
+    """The one grant that lets our account pass on the privileges of a database. Raises `UnquotableName`."""
+    who = names.account(user, host)
+    return f"GRANT {', '.join(PASSED_ON)} ON {names.whole_database(database)} TO {who} WITH GRANT OPTION;"

@@ -1,0 +1,177 @@
+"""Whether our own account can do everything on a server, with the remedy for each thing that is missing."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from datetime import timedelta
+
+from connectors.base import CheckReport, Remedy
+from connectors.mariadb import catalogue, names, readback
+from connectors.mariadb.admin_account import GLOBAL_PRIVILEGES, HEIR, grant_on_database
+from connectors.mariadb.privileges import PASSED_ON
+from connectors.mariadb.session import Session, problem_with
+from connectors.quoting import UnquotableName, mariadb_name, mariadb_text
+
+_SETTINGS = ("event_scheduler", "read_only", "strict_password_validation", "wsrep_on")
+#: A database name in a privilege is a pattern, and so is what LIKE compares with.
+_HELD_ON_DATABASES = (
+    "SELECT s.schema_name, p.privilege_type, p.is_grantable"
+    " FROM information_schema.schemata AS s JOIN information_schema.schema_privileges AS p"
+    " ON s.schema_name LIKE p.table_schema WHERE p.grantee IN %s"
+)
+_HELD_EVERYWHERE = "SELECT privilege_type, is_grantable FROM information_schema.user_privileges WHERE grantee IN %s"
+_ROLE_EXISTS = "SELECT 1 FROM mysql.global_priv WHERE User = %s AND Host = ''"
+_ROLE_IS_OURS = "SELECT 1 FROM mysql.roles_mapping WHERE Role = %s AND User = %s AND Host = %s AND Admin_option = 'Y'"
+_ROLE_HOLDS = """
+    SELECT 1 FROM mysql.db WHERE User = %s
+    UNION ALL SELECT 1 FROM mysql.tables_priv WHERE User = %s
+    UNION ALL SELECT 1 FROM mysql.columns_priv WHERE User = %s
+    UNION ALL SELECT 1 FROM mysql.procs_priv WHERE User = %s
+    UNION ALL SELECT 1 FROM mysql.roles_mapping WHERE User = %s
+    UNION ALL SELECT 1 FROM mysql.global_priv WHERE User = %s AND JSON_VALUE(Priv, '$.access') <> 0
+"""
+
+
+def check(session: Session) -> CheckReport:
+    """See `Connector.check`."""
+    begun = time.perf_counter()
+    version = session.texts("SELECT VERSION()")[0]
+    latency = timedelta(seconds=time.perf_counter() - begun)
+    if problem := problem_with(version):
+        remedies = [Remedy(problem, "Connect a server that runs MariaDB 10.6 or later.")]
+    else:
+        remedies = _Examination(session).remedies()
+    return CheckReport(
+        version=_label(version),
+        latency=latency,
+        server_time=readback.server_time(session),
+        remedies=tuple(remedies),
+        encrypted=bool(session.rows("SHOW SESSION STATUS LIKE 'Ssl_cipher'")[0][1]),
+    )
+
+
+class _Examination:
+    """What the server says of itself and of our account, read once."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        current = session.texts("SELECT CURRENT_USER()")[0]
+        self._user, _, self._host = current.rpartition("@")
+        self._account = names.account(self._user, self._host)
+        roles = session.texts("SELECT role_name FROM information_schema.enabled_roles WHERE role_name IS NOT NULL")
+        grantees = (f"'{self._user}'@'{self._host}'", *(f"'{role}'@''" for role in roles))
+        everywhere = session.rows(_HELD_EVERYWHERE, grantees)
+        self._everywhere = {privilege for privilege, _ in everywhere}
+        self._passed_on_everywhere = {privilege for privilege, grantable in everywhere if grantable == "YES"}
+        self._on_databases = session.rows(_HELD_ON_DATABASES, grantees)
+        settings = session.rows("SHOW GLOBAL VARIABLES WHERE Variable_name IN %s", _SETTINGS)
+        self._settings: dict[str, str] = dict(settings)
+
+    def remedies(self) -> list[Remedy]:
+        """Everything that is amiss, what blocks first."""
+        parts = (self._of_account, self._of_own_schema, self._of_server, self._of_heir, self._of_databases)
+        return sorted((remedy for part in parts for remedy in part()), key=lambda remedy: not remedy.blocking)
+
+    def _of_account(self) -> Iterable[Remedy]:
+        for privilege, purpose in GLOBAL_PRIVILEGES.items():
+            if privilege not in self._everywhere:
+                yield Remedy(
+                    f"Lockgate's account lacks {privilege}, {purpose}.",
+                    f"GRANT {privilege} ON *.* TO {self._account};",
+                    blocking=privilege != "SHOW DATABASES",
+                )
+        if "SELECT" not in self._held_on("mysql"):
+            yield Remedy(
+                "Lockgate's account may not read the account tables, so it could not prove a revocation.",
+                f"GRANT SELECT ON `mysql`.* TO {self._account};",
+            )
+
+    def _of_own_schema(self) -> Iterable[Remedy]:
+        schema = mariadb_name(names.OWN_SCHEMA)
+        if not self._session.rows("SHOW DATABASES WHERE `Database` = %s", names.OWN_SCHEMA):
+            yield Remedy(
+                f"The schema {names.OWN_SCHEMA}, for the events that end accounts without Lockgate, is missing.",
+                f"CREATE DATABASE {schema}; GRANT EVENT ON {schema}.* TO {self._account};",
+            )
+        elif "EVENT" not in self._held_on(names.OWN_SCHEMA):
+            yield Remedy(
+                f"Lockgate's account may not make events in the schema {names.OWN_SCHEMA}.",
+                f"GRANT EVENT ON {schema}.* TO {self._account};",
+            )
+
+    def _of_server(self) -> Iterable[Remedy]:
+        if self._settings.get("event_scheduler") != "ON":
+            yield Remedy(
+                "The event scheduler is off: accounts would not end by themselves if Lockgate were gone.",
+                "SET GLOBAL event_scheduler = ON; and event_scheduler = ON in the server's configuration.",
+                blocking=False,
+            )
+        if self._settings.get("read_only", "OFF") not in ("OFF", "0"):
+            yield Remedy("The server is read-only.", "Give the address of the primary, not that of a replica.")
+        if self._settings.get("wsrep_on") == "ON":
+            yield Remedy(
+                "The server is a node of a Galera cluster, of which one shows and ends only its own sessions.",
+                "Let people reach this node only, through the address that Lockgate has.",
+                blocking=False,
+            )
+        if self._settings.get("strict_password_validation") == "ON" and self._validates_passwords():
+            yield Remedy(
+                "The server checks passwords and therefore refuses hashes, which is all that Lockgate sends.",
+                "SET GLOBAL strict_password_validation = OFF; Lockgate's passwords are random.",
+            )
+        if anonymous := self._session.texts("SELECT Host FROM mysql.global_priv WHERE User = ''"):
+            yield Remedy(
+                f"Anonymous accounts take the place of any account that logs in from {', '.join(anonymous)}.",
+                " ".join(f"DROP USER ''@{mariadb_text(host)};" for host in anonymous),
+                blocking=False,
+            )
+
+    def _of_heir(self) -> Iterable[Remedy]:
+        exists = self._session.rows(_ROLE_EXISTS, HEIR)
+        is_ours = self._session.rows(_ROLE_IS_OURS, HEIR, self._user, self._host)
+        # Where it is missing we make it when it is needed, and may use it then.
+        if exists and not is_ours:
+            yield Remedy(
+                f"Lockgate's account cannot hand anything over to the role {HEIR}.",
+                f"GRANT {names.role(HEIR)} TO {self._account} WITH ADMIN OPTION;",
+                blocking=False,
+            )
+        if self._session.rows(_ROLE_HOLDS, *[HEIR] * 6):
+            yield Remedy(
+                f"The role {HEIR} has privileges, with which everything runs that ended accounts have left behind.",
+                f"REVOKE ALL PRIVILEGES, GRANT OPTION FROM {names.role(HEIR)};",
+                blocking=False,
+            )
+
+    def _of_databases(self) -> Iterable[Remedy]:
+        for database in catalogue.databases(self._session):
+            grantable = self._passed_on_everywhere | {
+                privilege for name, privilege, passes in self._on_databases if name == database and passes == "YES"
+            }
+            if not grantable.issuperset(PASSED_ON):
+                yield self._of_database(database)
+
+    def _of_database(self, database: str) -> Remedy:
+        try:
+            what_to_do = grant_on_database(self._user, self._host, database)
+        except UnquotableName:
+            what_to_do = "Give it a shorter name: each _ and % in it counts two of the 64 characters of a grant."
+        return Remedy(f"No access can be given in the database {database}.", what_to_do, blocking=False)
+
+    def _held_on(self, database: str) -> set[str]:
+        return self._everywhere | {privilege for name, privilege, _ in self._on_databases if name == database}
+
+    def _validates_passwords(self) -> bool:
+        return bool(
+            self._session.rows(
+                "SELECT 1 FROM information_schema.plugins"
+                " WHERE plugin_type = 'PASSWORD VALIDATION' AND plugin_status = 'ACTIVE'"
+            )
+        )
+
+
+def _label(version: str) -> str:
+    """`10.11.19-MariaDB-0+deb12u1` → `MariaDB 10.11.19`."""
+    engine = "MariaDB" if "mariadb" in version.lower() else "MySQL"
+    return f"{engine} {version.split('-', maxsplit=1)[0]}"

@@ -1,0 +1,89 @@
+"""The verbs of the connector protocol on MariaDB; the work is in the modules beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Self
+
+from connectors.base import (
+    CheckReport,
+    ConnectionHint,
+    ExtendRequest,
+    FoundPrincipal,
+    Journal,
+    Plan,
+    ProvisionRequest,
+    Receipt,
+    RevokeRequest,
+    Secret,
+    ServerDescription,
+    Target,
+)
+from connectors.mariadb import admin_account, catalogue, checking, hints, provisioning, revocation, statements
+from connectors.mariadb.session import Session
+
+
+class MariaDBConnector:
+    """One MariaDB server; connects when first used."""
+
+    def __init__(self, target: Target) -> None:
+        self.target = target
+        self._opened: Session | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        if self._opened is not None:
+            self._opened.close()
+            self._opened = None
+
+    def check(self) -> CheckReport:
+        """See `Connector.check`."""
+        return checking.check(self._session)
+
+    def describe(self) -> ServerDescription:
+        """See `Connector.describe`."""
+        return catalogue.describe(self._session)
+
+    def plan(self, provision: ProvisionRequest, revoke: RevokeRequest) -> Plan:
+        """See `Connector.plan`."""
+        return Plan(statements.shown(statements.provision(provision)), statements.shown(statements.revoke(revoke)))
+
+    def provision(self, request: ProvisionRequest, journal: Journal) -> None:
+        """See `Connector.provision`."""
+        provisioning.provision(self.target, self._session, request, journal)
+
+    def prove_login(self, principal: str, password: Secret, database: str) -> None:
+        """See `Connector.prove_login`."""
+        provisioning.prove_login(self.target, principal, password, [database] if database else [])
+
+    def extend(self, request: ExtendRequest, journal: Journal) -> None:
+        """See `Connector.extend`."""
+        provisioning.extend(self._session, request, journal)
+
+    def revoke(self, request: RevokeRequest, journal: Journal) -> Receipt:
+        """See `Connector.revoke`."""
+        return revocation.revoke(self.target, self._session, request, journal)
+
+    def list_principals(self) -> Sequence[FoundPrincipal]:
+        """See `Connector.list_principals`."""
+        return catalogue.list_principals(self._session)
+
+    def connection_hints(self, principal: str, database: str) -> Sequence[ConnectionHint]:
+        """See `Connector.connection_hints`."""
+        return hints.connection_hints(self.target, principal, database)
+
+    def setup_sql(self) -> str:
+        """See `Connector.setup_sql`."""
+        return admin_account.setup_sql(self.target)
+
+    @property
+    def _session(self) -> Session:
+        """Our session on the server; a new one when the last has broken."""
+        if self._opened is not None and self._opened.is_broken:
+            self._opened.close()
+            self._opened = None
+        if self._opened is None:
+            self._opened = Session(self.target)
+        return self._opened

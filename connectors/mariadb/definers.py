@@ -1,0 +1,228 @@
+"""What an account leaves behind: tables have no owner in MariaDB, but views, routines, triggers and events run with the
+rights of the account that defined them, their definer. They are re-defined, same body, to the heir.
+
+The heir is a role without a login and without privileges, so nothing that a person wrote can go on with rights that the
+person has no more: a view or routine of theirs refuses from then on, a trigger refuses the statement that fires it, an
+event is switched off. Whether it deserves a better definer is for an administrator, who finds it in the receipt.
+
+Our own account need not be allowed to set any definer it likes: whoever has made a role their current one may name it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from connectors.base import Journal, Target
+from connectors.errors import ConnectorError, ServerRefused
+from connectors.mariadb import names, statements
+from connectors.mariadb.session import LOST, SQL_MODE, Session
+from connectors.quoting import mariadb_name, mariadb_text
+
+#: Kinds in the order in which they are re-defined: making a package anew drops its body.
+_KINDS = ("VIEW", "FUNCTION", "PROCEDURE", "PACKAGE", "PACKAGE BODY", "TRIGGER", "EVENT")
+
+#: Everything with a definer, by the name of the account: a host holds no `@`, but a name may.
+_VIEWS = """
+    SELECT 'VIEW' AS kind, table_schema AS `database`, table_name AS name, definer, security_type AS as_caller,
+           collation_connection AS collation
+    FROM information_schema.views
+    WHERE table_schema NOT IN %s
+      AND CONVERT(LEFT(definer, CHAR_LENGTH(definer) - LOCATE('@', REVERSE(definer))) USING utf8mb4)
+          COLLATE utf8mb4_nopad_bin = %s
+"""
+_ROUTINES = """
+    SELECT type AS kind, db AS `database`, name, definer, security_type AS as_caller, sql_mode,
+           collation_connection AS collation
+    FROM mysql.proc
+    WHERE db NOT IN %s AND LEFT(definer, CHAR_LENGTH(definer) - LOCATE('@', REVERSE(definer))) = %s
+"""
+_TRIGGERS = """
+    SELECT 'TRIGGER' AS kind, t.* FROM (
+        SELECT trigger_schema AS `database`, trigger_name AS name, definer, sql_mode,
+               collation_connection AS collation,
+               CONCAT(action_timing, ' ', event_manipulation) AS moment, event_object_table AS `table`,
+               LEAD(trigger_name) OVER (
+                   PARTITION BY trigger_schema, event_object_table, action_timing, event_manipulation
+                   ORDER BY action_order
+               ) AS precedes
+        FROM information_schema.triggers
+        WHERE trigger_schema NOT IN %s
+    ) AS t
+    WHERE CONVERT(LEFT(definer, CHAR_LENGTH(definer) - LOCATE('@', REVERSE(definer))) USING utf8mb4)
+          COLLATE utf8mb4_nopad_bin = %s
+"""
+_EVENTS = """
+    SELECT 'EVENT' AS kind, db AS `database`, name, definer, sql_mode, collation_connection AS collation
+    FROM mysql.event
+    WHERE db NOT IN %s AND LEFT(definer, CHAR_LENGTH(definer) - LOCATE('@', REVERSE(definer))) = %s
+"""
+
+_NAME = r'(?:`(?:[^`]|``)+`|"(?:[^"]|"")+"|[\w$]+)'
+_GAP = r"(?:\s|/\*.*?\*/|(?:--\s|\#)[^\n]*\n)*"
+#: The head of a trigger, as its maker wrote it, up to where the body begins.
+_TRIGGER_HEAD = re.compile(
+    _GAP.join(
+        [
+            r"\A\s*TRIGGER",
+            r"(?:IF", "NOT", "EXISTS)?",
+            rf"{_NAME}(?:", r"\.", rf"{_NAME})?",
+            r"(?:BEFORE|AFTER)", r"(?:INSERT|UPDATE|DELETE)", "ON",
+            rf"{_NAME}(?:", r"\.", rf"{_NAME})?",
+            "FOR", "EACH", r"ROW\b",
+        ]
+    ),
+    re.IGNORECASE | re.DOTALL,
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Defined:
+    """One thing that an account is the definer of."""
+
+    kind: str
+    database: str
+    name: str
+    definer: str
+    """`name@host`, as the catalog has it."""
+    as_caller: bool = False
+    """`SQL SECURITY INVOKER`: it runs with the rights of whoever uses it."""
+    sql_mode: str = SQL_MODE
+    collation: str = ""
+    """Of the connection that made it: the texts in its body are in it."""
+    moment: str = ""
+    """Of a trigger: `BEFORE INSERT`."""
+    table: str = ""
+    """Of a trigger."""
+    precedes: str = ""
+    """Of a trigger: the next one on the same table at the same moment; empty for the last."""
+
+    @property
+    def label(self) -> str:
+        """In words, for the receipt."""
+        return f"{self.kind.lower()} {self.database}.{self.name}"
+
+    @property
+    def sql_name(self) -> str:
+        """With its database, quoted."""
+        return names.table(self.database, self.name)
+
+
+def defined_by(session: Session, principal: str) -> list[Defined]:
+    """Everything of which an account of this name is the definer, in the databases that our account can see."""
+    found: list[Defined] = []
+    for sql in (_VIEWS, _ROUTINES, _TRIGGERS, _EVENTS):
+        found += [_described(row) for row in session.named_rows(sql, names.SYSTEM_SCHEMAS, principal)]
+    return sorted(found, key=lambda one: _KINDS.index(one.kind))
+
+
+def hand_over(target: Target, found: list[Defined], heir: str, journal: Journal) -> tuple[list[str], list[str]]:
+    """Re-define what was found to the heir. Returns what to tell about each thing, and what went wrong."""
+    told: list[str] = []
+    errors: list[str] = []
+    with _session_as(target, heir, journal) as session:
+        # All of it is read before any of it is changed, since making a package anew drops its body.
+        for one, text in [(one, _rewritten(session, one)) for one in found]:
+            problem = text if isinstance(text, ConnectorError) else _redefine(session, one, text, journal)
+            if problem is None:
+                told.append(f"{one.label}: {heir}, {_consequence(one)}")
+            else:
+                told.append(f"{one.label}: nobody, since it could not be re-defined, and so it does not work any more")
+                errors.append(f"{one.label}: {problem}")
+    return told, errors
+
+
+@contextmanager
+def _session_as(target: Target, heir: str, journal: Journal) -> Iterator[Session]:
+    """A session whose current role is the heir."""
+    session = Session(target)
+    # It gets a role, a database and other settings: nobody must have it after us.
+    session.spoil()
+    try:
+        session.run(statements.create_heir(heir), journal)
+        session.rows(f"SET ROLE {names.role(heir)}")
+        yield session
+    finally:
+        session.close()
+
+
+def _rewritten(session: Session, one: Defined) -> str | ConnectorError:
+    """The statement that makes it anew with the current role as its definer, or why there is none."""
+    if one.kind == "EVENT":
+        return f"ALTER DEFINER = CURRENT_ROLE EVENT {one.sql_name} DISABLE"
+    try:
+        made = session.named_rows(f"SHOW CREATE {one.kind} {one.sql_name}")[0]
+        head, rest = _around_definer(_text_of(made), one.definer)
+        return f"{head}DEFINER = CURRENT_ROLE {_ordered(one, rest) if one.kind == 'TRIGGER' else rest}"
+    except LOST:
+        raise
+    except ConnectorError as error:
+        return error
+
+
+def _around_definer(text: str, definer: str) -> tuple[str, str]:
+    """What stands before and after `DEFINER=…`, which the server puts near the beginning in one of two quotings."""
+    name, _, host = definer.rpartition("@")
+    for quote in '`"':
+        account = "@".join(quote + part.replace(quote, quote * 2) + quote for part in (name, host))
+        match = re.match(rf"CREATE (?:OR REPLACE )?(ALGORITHM=\w+ )?DEFINER={re.escape(account)} ", text)
+        if match:
+            return f"CREATE OR REPLACE {match.group(1) or ''}", text[match.end() :]
+    raise ServerRefused("The server shows its definition in an unknown form.")
+
+
+def _ordered(one: Defined, text: str) -> str:
+    """A trigger with a head of ours, which keeps its place among the triggers of the same moment."""
+    head = _TRIGGER_HEAD.match(text)
+    if head is None:
+        raise ServerRefused("The server shows its definition in an unknown form.")
+    place = f" PRECEDES {mariadb_name(one.precedes)}" if one.precedes else ""
+    where = names.table(one.database, one.table)
+    return f"TRIGGER {one.sql_name} {one.moment} ON {where} FOR EACH ROW{place} {text[head.end() :].lstrip()}"
+
+
+def _redefine(session: Session, one: Defined, text: str, journal: Journal) -> ConnectorError | None:
+    try:
+        session.rows(f"USE {mariadb_name(one.database)}")
+        session.rows(f"SET SESSION sql_mode = {mariadb_text(one.sql_mode)}")
+        if one.collation:
+            session.rows(f"SET SESSION collation_connection = {mariadb_text(one.collation)}")
+        session.run(statements.redefine(text, one.database), journal)
+    except LOST:
+        raise
+    except ConnectorError as error:
+        return error
+    return None
+
+
+def _consequence(one: Defined) -> str:
+    if one.kind == "EVENT":
+        return "switched off"
+    if one.kind == "TRIGGER":
+        what = f"every {one.moment.split()[-1]} on {one.database}.{one.table}"
+        return f"so {what} is refused until an administrator re-defines or drops it"
+    if one.as_caller:
+        return "works as before, with the rights of its caller"
+    return "refuses to work until an administrator re-defines it"
+
+
+def _described(row: dict[str, Any]) -> Defined:
+    words = {key: _word(value) for key, value in row.items()}
+    words["as_caller"] = words.get("as_caller") == "INVOKER"
+    return Defined(**words)
+
+
+def _word(value: Any) -> Any:
+    # mysqlclient gives a SET as one text or as a Python set, depending on its version.
+    return ",".join(sorted(value)) if isinstance(value, set | frozenset) else value or ""
+
+
+def _text_of(row: dict[str, Any]) -> str:
+    """The definition in the answer to SHOW CREATE, whose column is named after the kind of thing."""
+    column = next(name for name in row if name.startswith("Create ") or name == "SQL Original Statement")
+    if row[column] is None:
+        raise ServerRefused("Our account may not see its definition.")
+    return str(row[column])

@@ -1,0 +1,115 @@
+"""Ending the sessions of an account, and making sure that none is left where no list shows it.
+
+MariaDB shows a session that is inside a routine or trigger of somebody else (`SQL SECURITY DEFINER`) under *that*
+account's name, in the process list and to `KILL USER` alike. Such a session comes back with all its privileges, even
+after `DROP USER`. What still counts it is `MAX_USER_CONNECTIONS`: so while anybody is inside a statement, the account
+gets a new password that nobody knows and one single connection, and whether that is free tells whether all are gone.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from connectors.base import Finding, Journal, Secret, Target
+from connectors.errors import ConnectorError, PrincipalCannotLogIn
+from connectors.mariadb import failures, statements
+from connectors.mariadb.session import PrincipalLogin, Session
+
+#: How long one call waits for sessions to end before it reports what is left; the caller calls again.
+PATIENCE_SECONDS = 5.0
+_SHORTEST_PAUSE = 0.001
+_LONGEST_PAUSE = 0.05
+
+#: What the process list shows as the account's.
+_SHOWN = """
+    SELECT id, command FROM information_schema.processlist
+    WHERE CONVERT(user USING utf8mb4) COLLATE utf8mb4_nopad_bin = %s
+"""
+#: Who is inside a statement, whoever they seem to be.
+_RUNNING = """
+    SELECT id FROM information_schema.processlist WHERE id <> CONNECTION_ID()
+    AND command NOT IN ('Sleep', 'Daemon', 'Binlog Dump', 'Slave_IO', 'Slave_SQL', 'Slave_worker')
+"""
+
+
+@dataclass(slots=True)
+class Ended:
+    """How ending the sessions went."""
+
+    seen: set[int] = field(default_factory=set)
+    """Connection ids of the account's sessions."""
+    hidden: str = ""
+    """What is known of a session that no list shows as the account's; empty when there is none."""
+
+    def finding(self) -> Finding:
+        """For the receipt."""
+        question = "sessions of the account inside a routine that runs as somebody else"
+        return Finding(question, " ".join(_RUNNING.split()), (self.hidden,) if self.hidden else ())
+
+
+def end_sessions(session: Session, principal: str, journal: Journal) -> Ended:
+    """Kill what the process list shows as the account's, until it shows nothing or patience is over."""
+    ended = Ended()
+
+    def none_is_left() -> bool:
+        shown = session.rows(_SHOWN, principal)
+        ended.seen.update(int(identity) for identity, _ in shown)
+        if any(command != "Killed" for _, command in shown):
+            session.run(statements.kill_sessions(principal), journal)
+        return not shown
+
+    _wait_until(none_is_left)
+    return ended
+
+
+def find_hidden(session: Session, target: Target, principal: str, ended: Ended, journal: Journal) -> None:
+    """Tell in `ended.hidden` whether a session is left that no list shows; end it if it comes to light in time.
+
+    For an account that is locked, and leaves it locked with a password that nobody knows.
+    """
+    if not session.rows(_RUNNING):
+        return  # Nobody is inside a statement, so nobody is inside a routine.
+    password = Secret(secrets.token_urlsafe(32))
+    try:
+        session.run(statements.open_to_us_alone(principal, password), journal)
+        _wait_until(lambda: _only_connection_is_free(session, target, principal, password, ended, journal))
+    finally:
+        if not session.is_broken:
+            session.run(statements.lock_account(principal), journal)
+
+
+def _only_connection_is_free(
+    session: Session, target: Target, principal: str, password: Secret, ended: Ended, journal: Journal
+) -> bool:
+    try:
+        with PrincipalLogin(target, principal, password):
+            ended.hidden = ""
+            return True
+    except PrincipalCannotLogIn as error:
+        if error.code == str(failures.ACCOUNT_LOCKED):
+            # The dead-man's switch has struck between our two statements, as it should.
+            session.run(statements.open_to_us_alone(principal, password), journal)
+        ended.hidden = _what_is_known(error)
+    shown = session.rows(_SHOWN, principal)
+    if shown:
+        ended.seen.update(int(identity) for identity, _ in shown)
+        session.run(statements.kill_sessions(principal), journal)
+    return False
+
+
+def _what_is_known(error: ConnectorError) -> str:
+    if error.code == str(failures.TOO_MANY_OF_ONE_ACCOUNT):
+        return "at least one, which ends as soon as the routine does; the account stays, locked, until then"
+    return f"could not be counted: {error.detail} [{error.code}]"
+
+
+def _wait_until(condition: Callable[[], bool]) -> None:
+    """Ask again and again, with growing pauses, until it is so or patience is over."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    pause = _SHORTEST_PAUSE
+    while not condition() and time.monotonic() < deadline:
+        time.sleep(pause)
+        pause = min(pause * 2, _LONGEST_PAUSE)

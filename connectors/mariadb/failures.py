@@ -1,0 +1,92 @@
+"""From what the client library and the server report to `connectors.errors`, by number: the words are localised."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import MySQLdb
+
+from connectors.base import Secret
+from connectors.errors import (
+    AdminLacksPrivilege,
+    AdminLoginRefused,
+    ConnectorError,
+    ScopeNotOnServer,
+    ServerRefused,
+    ServerUnreachable,
+)
+from connectors.redaction import scrub
+
+UNKNOWN_DATABASE = 1049
+ACCOUNT_LOCKED = 4151
+#: The account has as many connections as it may have.
+TOO_MANY_OF_ONE_ACCOUNT = 1226
+NO_SUCH_GRANT = 1141
+UNREADABLE_ROUTINE = 1370
+
+_UNREACHABLE = frozenset({
+    2002, 2003, 2005,  # nobody listens, or no such host
+    2006, 2013, 2055,  # the connection broke
+    1040, 1203,  # too many connections
+    1053, 1080,  # shutting down
+    1158, 1159, 1160, 1161,  # the network failed while the server read or wrote
+    1927,  # somebody killed our connection
+})  # fmt: skip
+_NOT_ALLOWED = frozenset({
+    1044, 1142, 1143, 1227, UNREADABLE_ROUTINE,  # on a database, table, column, globally, on a routine
+    1045, 1698,  # on a role of which we are not the administrator, and on what only the owner may do
+    1410,  # to make accounts by granting
+})  # fmt: skip
+_LOGIN_REFUSED = frozenset({
+    1044, 1045, 1698, 1129, 1130, 1251, 1275, 1820, 1862, 2026, 2058, 2059, 3118, 3159,
+    ACCOUNT_LOCKED, TOO_MANY_OF_ONE_ACCOUNT,
+})  # fmt: skip
+_NOT_ON_SERVER = frozenset({UNKNOWN_DATABASE, 1051, 1146, 1959, 1109})
+#: The same statement may succeed later: lock waits, deadlocks, a timeout of ours, a server short of something, and
+#: a server that is read-only while it changes places with its replica.
+_PASSING = frozenset({1205, 1213, 1969, 1021, 1037, 1041, 1290, 1836, 3024})
+
+
+def translate(error: BaseException, secrets: Iterable[Secret] = ()) -> ConnectorError:
+    """Our error for a statement that failed. Its cause is mysqlclient's own exception."""
+    code, words, cause = _told_by(error)
+    if code in _UNREACHABLE:
+        return _named(ServerUnreachable, code, words, cause, secrets)
+    if code in _NOT_ALLOWED:
+        return _named(AdminLacksPrivilege, code, words, cause, secrets)
+    if code in _NOT_ON_SERVER:
+        return _named(ScopeNotOnServer, code, words, cause, secrets)
+    return _named(ServerRefused, code, words, cause, secrets)
+
+
+def refused_login(error: BaseException, secrets: Iterable[Secret] = ()) -> ConnectorError:
+    """Our error for a login of Lockgate's own account that failed."""
+    code, words, cause = _told_by(error)
+    if code in _LOGIN_REFUSED:
+        return _named(AdminLoginRefused, code, words, cause, secrets)
+    return _named(ServerRefused if code == UNKNOWN_DATABASE else ServerUnreachable, code, words, cause, secrets)
+
+
+def code_of(error: BaseException) -> int:
+    """The number of an exception of mysqlclient, or of Django around one; 0 where there is none."""
+    return _told_by(error)[0]
+
+
+def _told_by(error: BaseException) -> tuple[int, str, BaseException]:
+    cause = error.__cause__ if isinstance(error.__cause__, MySQLdb.Error) else error
+    told = cause.args
+    if len(told) >= 2 and isinstance(told[0], int):
+        return told[0], str(told[1]), cause
+    # mysqlclient says without a number that a connection is closed already; nothing else comes without one.
+    return 2006, str(cause), cause
+
+
+def _named(
+    kind: type[ConnectorError], code: int, words: str, cause: BaseException, secrets: Iterable[Secret]
+) -> ConnectorError:
+    ours = kind(scrub(words.strip(), secrets), code=str(code))
+    if code in _PASSING:
+        ours.transient = True
+    # The frames below hold the parameters of the connection: they go no further.
+    ours.__cause__ = cause.with_traceback(None)
+    return ours

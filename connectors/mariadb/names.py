@@ -1,0 +1,76 @@
+"""Names as MariaDB's account statements want them. Pure.
+
+Accounts and roles are quoted with backticks, not as texts, because then no `sql_mode` changes what they mean.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+
+from connectors.quoting import UnquotableName, mariadb_name
+
+#: The schema of ours that holds the dead-man's switches.
+OWN_SCHEMA = "lockgate"
+#: Where an account may come from. One value for all, since create and drop must name the same host.
+ACCOUNT_HOST = "%"
+#: Schemas that belong to the server or to us: no access role reaches them.
+SYSTEM_SCHEMAS = ("information_schema", "mysql", "performance_schema", "sys", OWN_SCHEMA)
+#: Characters in the name of an account or role. Newer servers hold 128; 10.6 in its early versions held 80.
+ACCOUNT_NAME_CHARACTERS = 80
+HOST_CHARACTERS = 255
+
+#: Role names that mean something else in SQL, whatever the quotes around them.
+_RESERVED_ROLES = frozenset({"none", "public", "current_role", "current_user"})
+#: A principal that is also a fit name for an event: event names ignore case, and hold 64 characters.
+_PLAIN_PRINCIPAL = re.compile(r"[a-z0-9_]{1,64}")
+
+
+def account(principal: str, host: str = ACCOUNT_HOST) -> str:
+    """`name`@`host`, quoted; a host may be empty. Raises `UnquotableName`."""
+    return f"{user(principal)}@{mariadb_name(host, HOST_CHARACTERS) if host else '``'}"
+
+
+def user(principal: str) -> str:
+    """The name alone, quoted: every host of it, in `KILL … USER`. Raises `UnquotableName`."""
+    return mariadb_name(principal, ACCOUNT_NAME_CHARACTERS)
+
+
+def role(name: str) -> str:
+    """A role, quoted. Raises `UnquotableName`."""
+    if name.lower() in _RESERVED_ROLES:
+        raise UnquotableName(f"{name!r} is not a role but a word of MariaDB's.")
+    return mariadb_name(name, ACCOUNT_NAME_CHARACTERS)
+
+
+def whole_database(database: str) -> str:
+    r"""`data\_base`.*, for GRANT and REVOKE, where `_` and `%` would match other names. Raises `UnquotableName`."""
+    # A name that is too long with its backslashes is refused: without them the grant would reach other databases.
+    return f"{mariadb_name(database_pattern(database))}.*"
+
+
+def database_pattern(database: str) -> str:
+    r"""What `mysql.db` holds for exactly this database: `_`, `%` and `\` with a backslash before them."""
+    return re.sub(r"([\\_%])", r"\\\1", database)
+
+
+def table(database: str, name: str) -> str:
+    """`database`.`table`, where no character is a pattern. Raises `UnquotableName`."""
+    return f"{mariadb_name(database)}.{mariadb_name(name)}"
+
+
+def switch_name(principal: str) -> str:
+    """The name of an account's dead-man's switch: its own name where that can be an event's, else a digest of it."""
+    if _PLAIN_PRINCIPAL.fullmatch(principal):
+        return principal
+    return "lg_" + hashlib.sha256(principal.encode()).hexdigest()[:40]
+
+
+def switch(principal: str) -> str:
+    """The dead-man's switch of an account, with its schema, quoted."""
+    return table(OWN_SCHEMA, switch_name(principal))
+
+
+def lock_name(group: str) -> str:
+    """The name under which one worker at a time changes a group (`GET_LOCK` holds 64 characters)."""
+    return "lockgate.group." + hashlib.sha256(group.encode()).hexdigest()[:40]

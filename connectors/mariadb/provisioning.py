@@ -1,0 +1,106 @@
+"""Making an account, proving it by a real login, and moving its end."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from connectors.base import ExtendRequest, Journal, Level, ProvisionRequest, Secret, Target
+from connectors.errors import PrincipalCannotLogIn
+from connectors.mariadb import failures, group, names, privileges, scope, statements
+from connectors.mariadb.session import PrincipalLogin, Session, require_mariadb
+
+#: The server notices the end of our last login a moment late, and then counts two of an account that may have one.
+_TRIES = 20
+_PAUSE = 0.01
+
+_ACCOUNT = """
+    SELECT COALESCE(JSON_VALUE(Priv, '$.account_locked'), 0) FROM mysql.global_priv WHERE Host = %s AND User = %s
+"""
+_ROLES = "SELECT Role FROM mysql.roles_mapping WHERE Host = %s AND User = %s"
+_STRUCK = "SELECT 1 FROM mysql.event WHERE db = %s AND name = %s AND starts <= UTC_TIMESTAMP()"
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """What the catalog says of an account."""
+
+    is_locked: bool
+
+
+def provision(target: Target, session: Session, request: ProvisionRequest, journal: Journal) -> None:
+    """Make the account, or bring one that is there to what the request says; see `Connector.provision`."""
+    # Composed first, since composing finds what no server can hold.
+    create = statements.create_account(request.principal, request.password, request.limits)
+    renew = statements.renew_account(request.principal, request.password, request.limits)
+    require_mariadb(session)
+    scope.require_on_server(session, request.scope)
+    group.bring_in_step(session, request.scope, journal)
+    # Before the account, so that there is no moment in which it has no end.
+    session.run(statements.set_switch(request.principal, request.valid_until), journal)
+    session.run(renew if find_account(session, request.principal) else create, journal)
+    role = privileges.group_of(request.scope)
+    _leave_other_roles(session, request.principal, role, journal)
+    session.run(statements.join_group(request.principal, role), journal)
+    _activate(target, request, role, journal)
+    databases = () if request.scope.level is Level.MEMBER else privileges.reached_databases(request.scope)
+    prove_login(target, request.principal, request.password, databases)
+
+
+def prove_login(target: Target, principal: str, password: Secret, databases: Sequence[str]) -> None:
+    """Log in as the account and enter each database. Raises `PrincipalCannotLogIn`."""
+    with _log_in(target, principal, password, databases[0] if databases else "") as login:
+        for database in databases[1:]:
+            login.enter(database)
+        login.value("SELECT 1")
+
+
+def extend(session: Session, request: ExtendRequest, journal: Journal) -> None:
+    """Move the dead-man's switch; see `Connector.extend`."""
+    require_mariadb(session)
+    found = find_account(session, request.principal)
+    if found is None:
+        raise PrincipalCannotLogIn(f"There is no account {request.principal} on the server.")
+    struck = _has_struck(session, request.principal)
+    session.run(statements.set_switch(request.principal, request.valid_until), journal)
+    # Only a lock that the switch itself has set is taken off: any other is somebody's decision.
+    if found.is_locked and struck and request.valid_until > datetime.now(UTC):
+        session.run(statements.unlock_account(request.principal), journal)
+
+
+def find_account(session: Session, principal: str) -> Account | None:
+    """The account as the catalog has it, or `None`."""
+    rows = session.rows(_ACCOUNT, names.ACCOUNT_HOST, principal)
+    return Account(is_locked=bool(int(rows[0][0]))) if rows else None
+
+
+def _leave_other_roles(session: Session, principal: str, keep: str, journal: Journal) -> None:
+    """A repeated call may come with another scope: what was approved last is what is granted."""
+    for role in session.texts(_ROLES, names.ACCOUNT_HOST, principal):
+        if role != keep:
+            session.run(statements.leave_role(principal, role), journal)
+
+
+def _has_struck(session: Session, principal: str) -> bool:
+    """Whether the time of the dead-man's switch has come."""
+    return bool(session.rows(_STRUCK, names.OWN_SCHEMA, names.switch_name(principal)))
+
+
+def _activate(target: Target, request: ProvisionRequest, role: str, journal: Journal) -> None:
+    """Have the account make the role its default, which our own account could do only with rights on `mysql` itself."""
+    with _log_in(target, request.principal, request.password) as login:
+        if login.value("SELECT CURRENT_ROLE()") != role:
+            login.run(statements.activate_group(role), journal)
+
+
+def _log_in(target: Target, principal: str, password: Secret, database: str = "") -> PrincipalLogin:
+    for _ in range(_TRIES):
+        try:
+            return PrincipalLogin(target, principal, password, database)
+        except PrincipalCannotLogIn as error:
+            if error.code != str(failures.TOO_MANY_OF_ONE_ACCOUNT):
+                raise
+        time.sleep(_PAUSE)
+    return PrincipalLogin(target, principal, password, database)

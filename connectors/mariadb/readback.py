@@ -1,0 +1,69 @@
+"""Reading back what the server's own tables still say of an account: the questions of a receipt."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from connectors.base import Finding
+from connectors.mariadb import names
+from connectors.mariadb.session import Session
+from connectors.quoting import mariadb_text
+
+#: The account tables compare letter by letter themselves; the information schema does not.
+_ACCOUNTS = """
+    SELECT CONCAT(User, '@', Host) FROM mysql.global_priv
+    WHERE User = %s AND COALESCE(JSON_VALUE(Priv, '$.is_role'), 0) = 0
+"""
+_SESSIONS = """
+    SELECT CONCAT_WS(' ', 'session', id, 'from', host, 'in', db, command) FROM information_schema.processlist
+    WHERE CONVERT(user USING utf8mb4) COLLATE utf8mb4_nopad_bin = %s
+"""
+_STORED = """
+    SELECT CONCAT('on database ', Db) FROM mysql.db WHERE User = %s
+    UNION ALL SELECT CONCAT('on table ', Db, '.', Table_name) FROM mysql.tables_priv WHERE User = %s
+    UNION ALL SELECT CONCAT('on column ', Db, '.', Table_name, '.', Column_name) FROM mysql.columns_priv WHERE User = %s
+    UNION ALL SELECT CONCAT('on routine ', Db, '.', Routine_name) FROM mysql.procs_priv WHERE User = %s
+"""
+_AT_WORK = """
+    SELECT CONCAT_WS(' ', privilege_type, 'on', place) FROM (
+        SELECT grantee, privilege_type, '*.*' AS place FROM information_schema.user_privileges
+        UNION ALL SELECT grantee, privilege_type, table_schema FROM information_schema.schema_privileges
+        UNION ALL SELECT grantee, privilege_type, CONCAT(table_schema, '.', table_name)
+        FROM information_schema.table_privileges
+        UNION ALL SELECT grantee, privilege_type, CONCAT(table_schema, '.', table_name, '.', column_name)
+        FROM information_schema.column_privileges
+    ) AS held
+    WHERE CONVERT(LEFT(grantee, CHAR_LENGTH(%s)) USING utf8mb4) COLLATE utf8mb4_nopad_bin = %s
+"""
+_ROLES = "SELECT Role FROM mysql.roles_mapping WHERE User = %s AND Host <> ''"
+_PROXIES = """
+    SELECT CONCAT(User, '@', Host, ' as ', Proxied_user, '@', Proxied_host) FROM mysql.proxies_priv
+    WHERE User = %s OR Proxied_user = %s
+"""
+_SWITCH = "SELECT CONCAT(db, '.', name) FROM mysql.event WHERE db = %s AND name = %s"
+
+
+def findings(session: Session, principal: str) -> list[Finding]:
+    """Every question with what the server answers now. Raises `ConnectorError`."""
+    grantee = f"'{principal}'@"
+    return [
+        _ask(session, "the account, on any host", _ACCOUNTS, principal),
+        _ask(session, "sessions of the account", _SESSIONS, principal),
+        _ask(session, "privileges of the account, as stored", _STORED, *[principal] * 4),
+        _ask(session, "privileges of the account, as the server works with them", _AT_WORK, grantee, grantee),
+        _ask(session, "roles of the account", _ROLES, principal),
+        _ask(session, "accounts that it may act as, or that may act as it", _PROXIES, principal, principal),
+        _ask(session, "the switch that would have ended it", _SWITCH, names.OWN_SCHEMA, names.switch_name(principal)),
+    ]
+
+
+def server_time(session: Session) -> datetime:
+    """The server's clock, aware UTC."""
+    now: datetime = session.rows("SELECT UTC_TIMESTAMP(6)")[0][0]
+    return now.replace(tzinfo=UTC)
+
+
+def _ask(session: Session, question: str, sql: str, *values: str) -> Finding:
+    """Ask with bound values, and keep the SQL as somebody can run it again."""
+    shown = " ".join(sql.split()) % tuple(mariadb_text(value) for value in values)
+    return Finding(question, shown, tuple(session.texts(sql, *values)))

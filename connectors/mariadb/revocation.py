@@ -1,0 +1,130 @@
+"""Taking an account away, in the order that leaves no way in: lock, end sessions, hand over, drop, read back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from connectors.base import Journal, Receipt, RevokeRequest, Target
+from connectors.errors import ConnectorError
+from connectors.mariadb import definers, ending, names, readback, statements
+from connectors.mariadb.ending import Ended
+from connectors.mariadb.session import LOST, Session, require_mariadb
+from connectors.mariadb.statements import Command
+
+_MEMBERSHIPS = "SELECT Host, Role FROM mysql.roles_mapping WHERE User = %s AND Host <> ''"
+_HOSTS = """
+    SELECT Host FROM mysql.global_priv
+    WHERE User = %s AND COALESCE(JSON_VALUE(Priv, '$.is_role'), 0) = 0 ORDER BY Host
+"""
+
+
+@dataclass(slots=True)
+class _Revocation:
+    """One call, and what it has found so far. Each step goes on where the one before failed."""
+
+    target: Target
+    session: Session
+    request: RevokeRequest
+    journal: Journal
+    handed_over: list[str] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
+    ended: Ended = field(default_factory=Ended)
+
+    @property
+    def principal(self) -> str:
+        return self.request.principal
+
+    def lock(self, hosts: list[str]) -> None:
+        """No new logins, from any host."""
+        for host in hosts:
+            self._run(statements.lock_account(self.principal, host))
+
+    def end_sessions(self) -> None:
+        """End what the process list shows."""
+        with self._going_on():
+            ended = ending.end_sessions(self.session, self.principal, self.journal)
+            self.ended.seen |= ended.seen
+
+    def find_hidden_sessions(self) -> None:
+        """See whether anything is left that the process list does not show."""
+        with self._going_on():
+            ending.find_hidden(self.session, self.target, self.principal, self.ended, self.journal)
+
+    def hand_over(self) -> None:
+        """Take the account out of everything that would run with its rights."""
+        with self._going_on():
+            found = definers.defined_by(self.session, self.principal)
+            if found:
+                told, errors = definers.hand_over(self.target, found, self.request.heir, self.journal)
+                self.handed_over += told
+                self.errors += errors
+
+    def leave_roles(self) -> None:
+        """End each membership, whatever the scope says by now."""
+        with self._going_on():
+            for host, role in self.session.rows(_MEMBERSHIPS, self.principal):
+                self._run(statements.leave_role(self.principal, role, host))
+
+    def drop(self, hosts: list[str]) -> None:
+        """Drop the account itself. While a hidden session lives it stays, locked: without it nobody could count."""
+        if self.ended.hidden:
+            self.errors.append(f"The account is not dropped yet. Sessions: {self.ended.hidden}.")
+            return
+        for host in hosts:
+            self._run(statements.drop_account(self.principal, host))
+
+    def drop_switch(self) -> None:
+        """The switch goes last: until then it would finish what we leave undone."""
+        if not self.ended.hidden:
+            self._run(statements.drop_switch(self.principal))
+
+    def receipt(self) -> Receipt:
+        """What the server says now."""
+        findings = readback.findings(self.session, self.principal)
+        return Receipt(
+            principal=self.principal,
+            server_time=readback.server_time(self.session),
+            findings=(*findings, self.ended.finding()),
+            handed_over=tuple(self.handed_over),
+            errors=tuple(self.errors),
+            sessions_ended=len(self.ended.seen),
+        )
+
+    def _run(self, command: Command) -> None:
+        with self._going_on():
+            self.session.run(command, self.journal)
+
+    @contextmanager
+    def _going_on(self) -> Iterator[None]:
+        """Keep an error for the receipt and go on, unless it is our own connection that is gone."""
+        try:
+            yield
+        except LOST:
+            raise
+        except ConnectorError as error:
+            self.errors.append(str(error))
+
+
+def revoke(target: Target, session: Session, request: RevokeRequest, journal: Journal) -> Receipt:
+    """Take the account away and say what is left; see `Connector.revoke`."""
+    require_mariadb(session)
+    work = _Revocation(target, session, request, journal)
+    hosts = hosts_of(session, request.principal)
+    work.lock(hosts)
+    work.end_sessions()
+    if names.ACCOUNT_HOST in hosts:
+        work.find_hidden_sessions()
+    work.hand_over()
+    work.leave_roles()
+    work.drop(hosts)
+    # A login that had begun before the lock may have come in behind it.
+    work.end_sessions()
+    work.drop_switch()
+    return work.receipt()
+
+
+def hosts_of(session: Session, principal: str) -> list[str]:
+    """Every host for which there is an account of this name; somebody may have made more than ours."""
+    return session.texts(_HOSTS, principal)

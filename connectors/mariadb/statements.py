@@ -1,0 +1,259 @@
+"""Every statement that changes a MariaDB server, composed in one place for both the plan and the work. Pure.
+
+A statement that carries a secret is composed twice: once for the server, once to be shown.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from connectors.base import Limits, ProvisionRequest, RevokeRequest, Scope, Secret, Statement
+from connectors.errors import LimitNotSupported
+from connectors.mariadb import names, privileges
+from connectors.mariadb.privileges import Place
+from connectors.quoting import mariadb_text
+from connectors.redaction import MASK
+
+#: How often the dead-man's switch strikes once its time has come, until Lockgate has taken the account away.
+SWITCH_SECONDS = 10
+_NOT_SAID_ANY_MORE = "The access role does not say this any more."
+#: What MariaDB takes for 'as many as there can be' and yet counts, which `connectors.mariadb.ending` needs.
+MOST_CONNECTIONS = 2_147_483_647
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A statement in two readings: as it may be shown, and, where that hides a secret, as the server gets it."""
+
+    shown: Statement
+    secret_text: str = field(default="", repr=False)
+
+    @property
+    def text(self) -> str:
+        """What the server gets."""
+        return self.secret_text or self.shown.sql
+
+
+def provision(request: ProvisionRequest) -> list[Command]:
+    """Everything that a grant runs on a server that has nothing of it yet."""
+    group = privileges.group_of(request.scope)
+    return [
+        *group_from_nothing(request.scope),
+        set_switch(request.principal, request.valid_until),
+        create_account(request.principal, request.password, request.limits),
+        join_group(request.principal, group),
+        activate_group(group),
+    ]
+
+
+def revoke(request: RevokeRequest) -> list[Command]:
+    """Everything that the end of a grant runs when nothing was left behind."""
+    return [
+        lock_account(request.principal),
+        kill_sessions(request.principal),
+        leave_role(request.principal, privileges.group_of(request.scope)),
+        drop_account(request.principal),
+        drop_switch(request.principal),
+    ]
+
+
+# --- The group role
+
+
+def group_from_nothing(scope: Scope) -> list[Command]:
+    """The group role, and all that it holds."""
+    group = privileges.group_of(scope)
+    holding = privileges.wanted(scope)
+    commands = [create_role(group)]
+    commands += [grant(granted, place, group) for place, granted in sorted(holding.privileges.items(), key=_by_place)]
+    commands += [grant_role(joined, group) for joined in sorted(holding.roles)]
+    return commands
+
+
+def create_role(role: str) -> Command:
+    """Make a role where it is missing."""
+    return _command(f"CREATE ROLE IF NOT EXISTS {names.role(role)}", "The role that carries the privileges; it stays.")
+
+
+def grant(granted: frozenset[str], place: Place, role: str) -> Command:
+    """Let a role do something in one place."""
+    listed = ", ".join(privileges.in_order(granted))
+    return _command(f"GRANT {listed} ON {place.sql} TO {names.role(role)}", _reach(place))
+
+
+def withdraw(withdrawn: frozenset[str], place: Place, role: str) -> Command:
+    """Let a role do it no more."""
+    listed = ", ".join(privileges.in_order(withdrawn))
+    return _command(f"REVOKE {listed} ON {place.sql} FROM {names.role(role)}", _NOT_SAID_ANY_MORE)
+
+
+def withdraw_everything(role: str) -> Command:
+    """Take everything from a role but the roles that it has joined."""
+    return _command(
+        f"REVOKE ALL PRIVILEGES, GRANT OPTION FROM {names.role(role)}",
+        "The role held something that no access role can give.",
+    )
+
+
+def grant_role(joined: str, role: str) -> Command:
+    """Have a role join an existing one."""
+    return _command(f"GRANT {names.role(joined)} TO {names.role(role)}")
+
+
+def withdraw_role(joined: str, role: str) -> Command:
+    """Have a role leave another."""
+    return _command(f"REVOKE {names.role(joined)} FROM {names.role(role)}", _NOT_SAID_ANY_MORE)
+
+
+# --- The account
+
+
+def create_account(principal: str, password: Secret, limits: Limits) -> Command:
+    """Make an account that is not there."""
+    what = f"CREATE USER IF NOT EXISTS {names.account(principal)}"
+    return _with_password(what, password, limits, "The password goes as a hash, so that it is in no log.")
+
+
+def renew_account(principal: str, password: Secret, limits: Limits) -> Command:
+    """Bring an account that is there to what a repeated call says."""
+    what = f"ALTER USER {names.account(principal)}"
+    return _with_password(what, password, limits, "It was there already: new password, same limits.", "ACCOUNT UNLOCK")
+
+
+def join_group(principal: str, group: str) -> Command:
+    """Have an account join its group."""
+    return _command(f"GRANT {names.role(group)} TO {names.account(principal)}")
+
+
+def activate_group(group: str) -> Command:
+    """Have the privileges of the group from the first moment of every session."""
+    note = "Run by the account itself, so that its privileges work at once."
+    return _command(f"SET DEFAULT ROLE {names.role(group)}", note)
+
+
+def unlock_account(principal: str) -> Command:
+    """Let an account log in again."""
+    return _command(f"ALTER USER {names.account(principal)} ACCOUNT UNLOCK", "The old end had passed and locked it.")
+
+
+# --- The end of the account
+
+
+def lock_account(principal: str, host: str = names.ACCOUNT_HOST) -> Command:
+    """Let an account log in no more; not an error when it is gone."""
+    note = "No new logins from here on."
+    return _command(f"ALTER USER IF EXISTS {names.account(principal, host)} ACCOUNT LOCK", note)
+
+
+def kill_sessions(principal: str) -> Command:
+    """End every session that the server shows as the account's, from whatever host."""
+    note = "Again and again, until the process list shows none."
+    return _command(f"KILL HARD CONNECTION USER {names.user(principal)}", note)
+
+
+def open_to_us_alone(principal: str, password: Secret) -> Command:
+    """For counting: the account takes one connection, with a password that nobody but this call knows."""
+    return _with_password(
+        f"ALTER USER {names.account(principal)}",
+        password,
+        Limits(connections=1, statement_timeout=None),
+        "To count: a session in a routine of another account's is in no list, but takes the only connection.",
+        "ACCOUNT UNLOCK",
+    )
+
+
+def leave_role(principal: str, role: str, host: str = names.ACCOUNT_HOST) -> Command:
+    """Have an account leave a role."""
+    return _command(f"REVOKE {names.role(role)} FROM {names.account(principal, host)}")
+
+
+def drop_account(principal: str, host: str = names.ACCOUNT_HOST) -> Command:
+    """Drop an account; not an error when it is gone."""
+    return _command(f"DROP USER IF EXISTS {names.account(principal, host)}")
+
+
+# --- The dead-man's switch
+
+
+def set_switch(principal: str, valid_until: datetime) -> Command:
+    """Make or move the event that ends the account without us."""
+    begins = mariadb_text(valid_until.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S"))
+    return _command(
+        f"CREATE OR REPLACE EVENT {names.switch(principal)}"
+        f" ON SCHEDULE EVERY {SWITCH_SECONDS} SECOND STARTS {begins}"
+        f" COMMENT {mariadb_text('Lockgate: ends ' + names.switch_name(principal))}"
+        " DO BEGIN"
+        " DECLARE CONTINUE HANDLER FOR SQLEXCEPTION BEGIN END;"
+        f" ALTER USER IF EXISTS {names.account(principal)} ACCOUNT LOCK;"
+        f" KILL HARD CONNECTION USER {names.user(principal)};"
+        " END",
+        "The server's own switch: it locks the account and ends its sessions even if Lockgate is gone.",
+    )
+
+
+def drop_switch(principal: str) -> Command:
+    """Drop the dead-man's switch of an account; not an error when it is gone."""
+    return _command(f"DROP EVENT IF EXISTS {names.switch(principal)}")
+
+
+# --- Handing over
+
+
+def create_heir(heir: str) -> Command:
+    """Make the role that becomes the definer of what is left behind."""
+    note = "Becomes the definer of what is handed over: no privileges, no login."
+    return _command(f"CREATE ROLE IF NOT EXISTS {names.role(heir)}", note)
+
+
+def redefine(sql: str, database: str) -> Command:
+    """A view, routine, trigger or event with its new definer."""
+    return _command(sql, "The same body, run with the rights of the heir, who has none.", database)
+
+
+# --- Composing
+
+
+def password_hash(password: Secret) -> Secret:
+    """What `mysql_native_password` keeps: `*` and the upper-case hex SHA-1 of the SHA-1."""
+    inner = hashlib.sha1(password.reveal().encode(), usedforsecurity=False).digest()
+    return Secret("*" + hashlib.sha1(inner, usedforsecurity=False).hexdigest().upper())
+
+
+def _with_password(what: str, password: Secret, limits: Limits, note: str, ending: str = "") -> Command:
+    def compose(verifier: str) -> str:
+        identified = f"IDENTIFIED VIA mysql_native_password USING {mariadb_text(verifier)}"
+        return " ".join(part for part in (what, identified, _limits(limits), ending) if part)
+
+    return Command(Statement(compose(MASK), note=note), compose(password_hash(password).reveal()))
+
+
+def _limits(limits: Limits) -> str:
+    """The limits an account can be held to; `idle_in_transaction_timeout` is none (see `docs/engines/mariadb.md`)."""
+    connections = MOST_CONNECTIONS if limits.connections is None else limits.connections
+    if not 0 < connections <= MOST_CONNECTIONS:
+        raise LimitNotSupported(f"{connections} connections: MariaDB takes 0 for no limit.")
+    # Zero is the server's own default, which a repeated call has to restore.
+    seconds = 0.0 if limits.statement_timeout is None else limits.statement_timeout.total_seconds()
+    if limits.statement_timeout is not None and not 0.000001 <= seconds <= 31_536_000:
+        raise LimitNotSupported(f"{limits.statement_timeout} for a statement: MariaDB takes up to a year.")
+    return f"WITH MAX_USER_CONNECTIONS {connections} MAX_STATEMENT_TIME {seconds:.6f}"
+
+
+def _command(sql: str, note: str = "", database: str = "") -> Command:
+    return Command(Statement(sql, database, note))
+
+
+def _reach(place: Place) -> str:
+    return "" if place.table else "On the whole database: tables made later are covered."
+
+
+def _by_place(item: tuple[Place, frozenset[str]]) -> Place:
+    return item[0]
+
+
+def shown(commands: Sequence[Command]) -> tuple[Statement, ...]:
+    """The commands as they may be shown."""
+    return tuple(command.shown for command in commands)
