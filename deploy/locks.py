@@ -1,0 +1,52 @@
+"""`make lock`: pins every package with its hashes, for every platform, without the address of any registry."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+from deploy.local.installed import ROOT
+
+_ADDRESS = re.compile(r"https?://|file:|--index-url|--find-links|/opt/|/root/")
+_LOCKS = {"requirements.lock": [], "requirements-dev.lock": ["--extra=dev", "--extra=sqlserver"]}
+
+
+class AddressInLock(Exception):
+    """A lock file would carry the address of a registry or a path of this machine."""
+
+
+def main() -> None:
+    """Write the three lock files."""
+    # Whatever mirrors and local wheels this machine is set up with must not decide what is pinned.
+    clean = {name: value for name, value in os.environ.items() if name not in ("UV_FIND_LINKS", "PIP_FIND_LINKS")}
+    for lock, extras in _LOCKS.items():
+        command = [sys.executable, "-m", "uv", "pip", "compile", "--quiet", "--universal", "--generate-hashes"]
+        command += ["--no-annotate", "--no-header", "--no-emit-index-url", "--no-emit-find-links", "--upgrade"]
+        command += ["--python-version=3.11", *extras, "pyproject.toml", f"--output-file={lock}"]
+        subprocess.run(command, cwd=ROOT, env=clean, check=True)
+        _check(ROOT / lock)
+    npm = ["npm", "install", "--package-lock-only", "--ignore-scripts", "--omit-lockfile-registry-resolved"]
+    subprocess.run(npm, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
+    _strip_addresses(ROOT / "package-lock.json")
+
+
+def _strip_addresses(lock: Path) -> None:
+    data = json.loads(lock.read_text())
+    for package in data["packages"].values():
+        package.pop("resolved", None)
+        package.pop("funding", None)
+    lock.write_text(json.dumps(data, indent=2) + "\n")
+
+
+def _check(lock: Path) -> None:
+    for line in lock.read_text().splitlines():
+        if _ADDRESS.search(line):
+            raise AddressInLock(f"{lock.name}: {line}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,49 @@
+"""Starts the servers that the tests run against, once a run, before any setting is read.
+
+Variables that are set already are used as they are: point them at servers of your own to test against those.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from deploy.local.stack import Stack
+
+_STACK: Stack | None = None
+
+
+def _start() -> None:
+    """In the controlling process only: its workers inherit the environment."""
+    global _STACK
+    if "LOCKGATE_TEST_POSTGRESQL_URL" in os.environ:
+        return
+    folder = Path(tempfile.mkdtemp(prefix="lockgate-test-"))
+    folder.chmod(0o755)  # the servers run as other users
+    _STACK = Stack(folder, durable=False)
+    atexit.register(_stop)
+    _STACK.start()
+    os.environ.update(_STACK.environment())
+
+
+def _stop() -> None:
+    global _STACK
+    if _STACK is not None:
+        stack, _STACK = _STACK, None
+        stack.stop()
+        for folder in stack.folders():
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """The last thing of a run, after Ctrl-C too."""
+    _stop()
+
+
+# pytest-django reads the settings before any conftest is imported, so this is a plugin, and cannot wait for a hook.
+_start()
