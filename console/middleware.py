@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from audit.origin import Origin, coming_from
 from django.http import HttpRequest, HttpResponse
+
+from audit.origin import Origin, coming_from
 
 GetResponse = Callable[[HttpRequest], HttpResponse]
 
 
 class OriginMiddleware:
-    """Sets `audit.origin` for as long as a request is being answered; stands behind django-structlog, which names it."""
+    """Sets `audit.origin` while a request is being answered; stands behind django-structlog, which names the request."""
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response

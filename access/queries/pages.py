@@ -1,0 +1,184 @@
+"""What single pages need beyond the general lookups: the shell, role search, similar requests, the story that the audit
+trail tells, servers, and how to use an account. Each costs a constant number of queries.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.core.exceptions import PermissionDenied
+from django.db.models import Count, OuterRef, Prefetch, Q, QuerySet, Subquery
+
+from access.content import scope_from_json
+from access.models import AccessRequest, AccessRole, Grant, Server, SweepFinding
+from access.models.policies import Policy
+from access.queries.grants import grants_visible_to
+from access.queries.requests import requests_of, requests_visible_to, waiting_for
+from access.queries.roles import roles_requestable_by
+from access.queries.status import Alarm, alarms_for
+from access.risk import Assessment, assess
+from access.rules import may_see_audit, may_see_servers
+from access.states import LIVING, RequestState
+from access.targets import target_of
+from audit import search, verification
+from audit.models import Entry, Verification
+from audit.search import Filters
+from connectors.base import ConnectionHint, Level, Secret
+from connectors.registry import open_connector
+from people.models import User
+
+#: A list of roles longer than this is to be searched, not scrolled.
+MOST_ROLES = 50
+#: The story of a request that is longer than this continues in the audit log.
+MOST_ENTRIES = 100
+_RECENT_REQUESTS = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Shell:
+    """What every page shows around its own content."""
+
+    waiting: int
+    alarms: tuple[Alarm, ...]
+    sees_audit: bool
+    sees_servers: bool
+
+
+def shell_for(person: User, *, now: datetime) -> Shell:
+    """Counts, alarms and what the navigation offers to the person."""
+    return Shell(
+        waiting=len(waiting_for(person, now=now)),
+        alarms=(*alarms_for(person, now=now), *_broken_chain()),
+        sees_audit=may_see_audit(person),
+        sees_servers=may_see_servers(person),
+    )
+
+
+def _broken_chain() -> list[Alarm]:
+    last = verification.last_verification()
+    if last is None or last.ok:
+        return []
+    return [Alarm("chain", "The audit log does not fit its hash chain: an entry was changed, removed or inserted.")]
+
+
+def roles_found_by(person: User, words: str) -> QuerySet[AccessRole]:
+    """Roles that the person may ask for and in which every word occurs: name, server, environment, engine, level."""
+    rows = roles_requestable_by(person).prefetch_related(
+        Prefetch("policy", queryset=Policy.objects.prefetch_related("steps__team", "requesters"))
+    )
+    for word in words.split()[:8]:
+        named = Q(name__icontains=word) | Q(slug__icontains=word) | Q(description__icontains=word)
+        placed = Q(server__name__icontains=word) | Q(server__slug__icontains=word)
+        kind = Q(server__environment__istartswith=word) | Q(server__engine__istartswith=word) | Q(level__iexact=word)
+        rows = rows.filter(named | placed | kind)
+    return rows.order_by("server__name", "name")
+
+
+def latest_requests_by_role(person: User, *, limit: int) -> list[AccessRequest]:
+    """The person's last request for each of the roles that they asked for last, newest first."""
+    latest: dict[int, AccessRequest] = {}
+    requestable = roles_requestable_by(person).values("pk")
+    rows = requests_of(person).filter(extends=None, role__in=requestable).order_by("-id")[:_RECENT_REQUESTS]
+    for request in rows:
+        latest.setdefault(request.role_id, request)
+    return list(latest.values())[:limit]
+
+
+def risk_of(request: AccessRequest) -> Assessment:
+    """How much could go wrong, by what was frozen into the request, and the environment of the server as it is now."""
+    scope = scope_from_json(request.content["scope"])
+    environment = request.role.server.environment
+    return assess(level=Level(scope.level), environment=environment, duration=request.duration)
+
+
+def similar_to(requests: Iterable[AccessRequest]) -> dict[int, AccessRequest]:
+    """For each request, by its id: the last decided one before it of the same person for the same role."""
+    earlier = AccessRequest.objects.filter(
+        requester=OuterRef("requester"), role=OuterRef("role"), pk__lt=OuterRef("pk")
+    ).exclude(state__in=[RequestState.PENDING, RequestState.CANCELLED])
+    wanted = AccessRequest.objects.filter(pk__in=[request.pk for request in requests])
+    last = Subquery(earlier.order_by("-id").values("pk")[:1])
+    pairs = dict(wanted.annotate(similar=last).values_list("pk", "similar"))
+    rows = AccessRequest.objects.select_related("requester", "role", "grant").prefetch_related("votes__voter")
+    found = rows.in_bulk([similar for similar in pairs.values() if similar])
+    return {pk: found[similar] for pk, similar in pairs.items() if similar in found}
+
+
+def request_with_story(person: User) -> QuerySet[AccessRequest]:
+    """Requests that the person may see, with everything that their page shows."""
+    return requests_visible_to(person).prefetch_related("votes__voter", "comments__author", "grant__journal")
+
+
+def story_of(request: AccessRequest) -> Sequence[Entry]:
+    """What the audit trail tells about the request and its grant, oldest first; for whoever may see the request."""
+    found = search.page(Filters(subject=("request", request.reference)), size=MOST_ENTRIES)
+    return tuple(reversed(found.entries))
+
+
+def hints_for(person: User, grant: Grant) -> Sequence[ConnectionHint]:
+    """How to connect as the grant's account, for its owner and nobody else; `{password}` stands for the password."""
+    if grant.person_id != person.pk:
+        raise PermissionDenied
+    databases = grant.scope["databases"]
+    # Hints ask the server nothing, so they need no password of ours.
+    with open_connector(target_of(grant.server, Secret(""), grant.address)) as connector:
+        return connector.connection_hints(grant.principal, databases[0] if databases else "")
+
+
+def ended_grants_of(person: User, *, limit: int) -> list[Grant]:
+    """One's own grants of which nothing is left, newest first."""
+    rows = grants_visible_to(person).filter(person=person).exclude(state__in=LIVING)
+    return list(rows.order_by("-id")[:limit])
+
+
+def servers_for(person: User) -> QuerySet[Server]:
+    """Servers with their roles, open findings and number of living grants; for administrators and auditors."""
+    if not may_see_servers(person):
+        raise PermissionDenied
+    roles = AccessRole.objects.select_related("policy").order_by("name")
+    findings = SweepFinding.objects.filter(settled_at=None).order_by("-id")
+    living = Count("grants", filter=Q(grants__state__in=LIVING))
+    return Server.objects.annotate(living=living).prefetch_related(
+        Prefetch("roles", queryset=roles), Prefetch("findings", queryset=findings, to_attr="open_findings")
+    )
+
+
+def settled_findings(server: Server, *, limit: int) -> list[SweepFinding]:
+    """Differences that a sweep found and that are gone, newest first."""
+    return list(server.findings.exclude(settled_at=None).order_by("-settled_at")[:limit])
+
+
+def setup_sql_for(server: Server) -> str:
+    """The SQL that makes Lockgate's own account on the server. It asks the server nothing."""
+    with open_connector(target_of(server, Secret(""))) as connector:
+        return connector.setup_sql()
+
+
+def audit_page_for(person: User, filters: Filters, *, older_than: int | None) -> search.Page:
+    """One page of the audit log, for auditors and administrators."""
+    if not may_see_audit(person):
+        raise PermissionDenied
+    return search.page(filters, older_than=older_than)
+
+
+def chain_state_for(person: User) -> Verification | None:
+    """What the last check of the chain found; None before the first."""
+    if not may_see_audit(person):
+        raise PermissionDenied
+    return verification.last_verification()
+
+
+def people_for_filters(person: User) -> list[tuple[str, str]]:
+    """Everybody, as the audit log's filter offers them: id and label."""
+    if not may_see_audit(person):
+        raise PermissionDenied
+    return [(str(pk), name or email) for pk, name, email in User.objects.values_list("pk", "display_name", "email")]
+
+
+def servers_for_filters(person: User) -> list[tuple[str, str]]:
+    """Every server, as the audit log's filter offers them: short name and name."""
+    if not may_see_audit(person):
+        raise PermissionDenied
+    return list(Server.objects.values_list("slug", "name"))

@@ -1,0 +1,67 @@
+"""Requests of people who are signed in, and the one decorator that every page of the console has."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Concatenate, ParamSpec, cast
+
+from django.contrib.auth.views import redirect_to_login
+from django.http import HttpRequest, HttpResponseNotAllowed
+from django.http.response import HttpResponseBase
+from django.shortcuts import resolve_url
+from django.utils.cache import patch_vary_headers
+from django_htmx.http import HttpResponseClientRedirect
+from django_htmx.middleware import HtmxDetails
+
+from people.models import User
+
+P = ParamSpec("P")
+
+
+class PersonRequest(HttpRequest):
+    """A request by somebody who is signed in."""
+
+    user: User
+    htmx: HtmxDetails
+
+
+PersonView = Callable[Concatenate[PersonRequest, P], HttpResponseBase]
+
+
+def signed_in(*methods: str) -> Callable[[PersonView[P]], Callable[Concatenate[HttpRequest, P], HttpResponseBase]]:
+    """Let only active people in, by the HTTP `methods` named (GET when none is), and keep the answer out of caches.
+
+    Somebody who is not signed in is sent to sign in and comes back to where they wanted to go.
+    """
+    allowed = methods or ("GET",)
+
+    def decorate(view: PersonView[P]) -> Callable[Concatenate[HttpRequest, P], HttpResponseBase]:
+        @wraps(view)
+        def guarded(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
+            if not (request.user.is_authenticated and request.user.is_active):
+                return _to_sign_in(cast(PersonRequest, request))
+            if request.method not in allowed and not (request.method == "HEAD" and "GET" in allowed):
+                return HttpResponseNotAllowed(allowed)
+            response = view(cast(PersonRequest, request), *args, **kwargs)
+            response.headers.setdefault("Cache-Control", "no-store, private")
+            patch_vary_headers(response, ["HX-Request"])
+            return response
+
+        return guarded
+
+    return decorate
+
+
+def _to_sign_in(request: PersonRequest) -> HttpResponseBase:
+    """Back to this page afterwards; after a form or a partial, to the page that it stood on."""
+    here = request.get_full_path() if request.method in ("GET", "HEAD") else resolve_url("home")
+    if not request.htmx:
+        return redirect_to_login(here)
+    target = request.htmx.current_url_abs_path or resolve_url("home")
+    return HttpResponseClientRedirect(redirect_to_login(target)["Location"])
+
+
+def wants(request: PersonRequest, partial: str) -> bool:
+    """Whether htmx asks for the partial with this name (`?part=<name>`) instead of the whole page."""
+    return bool(request.htmx) and request.GET.get("part") == partial

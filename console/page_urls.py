@@ -1,0 +1,37 @@
+"""Addresses of the pages. Whatever changes something takes POST only, and has an address of its own."""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.urls import URLPattern, path
+
+from console.views import access, approvals, asking, audit, home, patterns, requests, servers
+
+urlpatterns: list[URLPattern] = [
+    path("", home.home, name="home"),
+    path("pulse/", home.pulse, name="pulse"),
+    path("request/", asking.ask, name="request_new"),
+    path("requests/<str:reference>/", requests.show, name="request"),
+    path("requests/<str:reference>/edit/", asking.edit, name="request_edit"),
+    path("requests/<str:reference>/cancel/", requests.cancel, name="request_cancel"),
+    path("requests/<str:reference>/remind/", requests.remind, name="request_remind"),
+    path("requests/<str:reference>/comment/", requests.comment, name="request_comment"),
+    path("requests/<str:reference>/approve/", approvals.approve, name="request_approve"),
+    path("requests/<str:reference>/deny/", approvals.deny, name="request_deny"),
+    path("approvals/", approvals.waiting, name="approvals"),
+    path("approvals/several/", approvals.approve_several, name="approve_several"),
+    path("access/", access.mine, name="access"),
+    path("access/<str:reference>/", access.show, name="grant"),
+    path("access/<str:reference>/password/", access.reveal, name="grant_reveal"),
+    path("access/<str:reference>/extend/", access.extend, name="grant_extend"),
+    path("access/<str:reference>/end/", access.end, name="grant_end"),
+    path("access/<str:reference>/review/", access.review, name="grant_review"),
+    path("audit/", audit.entries, name="audit"),
+    path("audit/export/", audit.export, name="audit_export"),
+    path("servers/", servers.overview, name="servers"),
+    path("servers/<slug:slug>/", servers.show, name="server"),
+    path("servers/<slug:slug>/test/", servers.test, name="server_test"),
+]
+
+if settings.DEVELOPMENT:
+    urlpatterns.append(path("patterns/", patterns.patterns, name="patterns"))

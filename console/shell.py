@@ -1,0 +1,22 @@
+"""What every page shows around its own content, read only when a template asks for it: partials do not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings
+from django.http import HttpRequest
+from django.utils import timezone
+from django.utils.functional import SimpleLazyObject
+
+from access.queries.pages import Shell, shell_for
+from people.models import User
+
+
+def shell(request: HttpRequest) -> dict[str, Any]:
+    """`shell` (see `access.queries.pages.Shell`), `now`, and whether this is a development copy."""
+
+    def read() -> Shell | None:
+        return shell_for(request.user, now=timezone.now()) if isinstance(request.user, User) else None
+
+    return {"shell": SimpleLazyObject(read), "now": timezone.now(), "development": settings.DEVELOPMENT}

@@ -1,0 +1,228 @@
+"""What templates need beyond Django: icons, times, durations, badges and marked-up SQL."""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from django import template
+from django.conf import settings
+from django.contrib.staticfiles import finders
+from django.urls import reverse
+from django.utils.html import escape, format_html, format_html_join
+from django.utils.safestring import SafeString, mark_safe
+
+from access.models import AccessRequest, Grant
+from access.states import GrantState
+from console import durations, wording
+
+register = template.Library()
+
+#: Where the icons of the front-end kit lie among the static files.
+ICONS = "vendor/tabler-icons/outline"
+
+_SQL_PIECE = re.compile(
+    r"""
+    (?P<string>'(?:[^']|'')*') |
+    (?P<identifier>"(?:[^"]|"")*" | `(?:[^`]|``)*`) |
+    (?P<word>[A-Za-z_]+) |
+    (?P<rest>[^'"`A-Za-z_]+ | .)
+    """,
+    re.DOTALL | re.VERBOSE,
+)
+_SQL_KEYWORDS = frozenset(
+    """
+    ADD ALL ALTER AND ANY AS BEGIN BY CASCADE COMMIT CONNECT CONNECTION CREATE CURRENT_USER DATABASE DEFAULT
+    DELETE DO DROP EACH ELSE END EXECUTE EXISTS FALSE FLUSH FOR FROM FUNCTION FUNCTIONS GRANT GRANTS GRANTED
+    IDENTIFIED IF IN INHERIT INSERT INTO IS KILL LIMIT LOCK LOCKED LOGIN NOCREATEDB NOCREATEROLE NOINHERIT NOLOGIN
+    NOSUPERUSER NOT NULL ON OPTION OR ORDER OWNED OWNER PASSWORD PRIVILEGES PROCEDURE REASSIGN RENAME REQUIRE
+    RESET RESTRICT REVOKE ROLE ROUTINES SCHEMA SELECT SEQUENCE SEQUENCES SET SHOW SSL TABLE TABLES TEMPORARY THEN
+    TO TRUE TRUNCATE UNTIL UPDATE USAGE USER USING VALID VALUES VIA VIEW WHEN WHERE WITH
+    """.split()  # noqa: SIM905 - a list of one hundred quoted words reads worse
+)
+
+
+@cache
+def _icon_body(name: str) -> str:
+    """The inside of an icon's `<svg>`; empty when the front-end files have not been fetched."""
+    found = finders.find(f"{ICONS}/{name}.svg")
+    if not isinstance(found, str):
+        return ""
+    text = Path(found).read_text()
+    return text[text.index(">", text.index("<svg")) + 1 : text.rindex("</svg>")].strip()
+
+
+@register.simple_tag
+def icon(name: str, classes: str = "") -> SafeString:
+    """An icon that says nothing by itself: a word stands beside it, or a label on its button."""
+    return format_html(
+        '<svg class="icon {}" viewBox="0 0 24 24" fill="none" stroke="currentColor" stroke-linecap="round"'
+        ' stroke-linejoin="round" aria-hidden="true" focusable="false" width="16" height="16">{}</svg>',
+        classes,
+        mark_safe(_icon_body(name)),  # noqa: S308 - a file of ours, named by a template
+    )
+
+
+@register.simple_tag
+def moment(at: datetime | None, style: str = "auto") -> SafeString:
+    """A time: sent in UTC, shown in local time by time.js (`auto`, `clock`, `full`), UTC on hover."""
+    if at is None:
+        return mark_safe("")
+    utc = at.astimezone(UTC)
+    plain = f"{utc:%H:%M} UTC" if style == "clock" else f"{utc.day} {utc:%b %Y, %H:%M} UTC"
+    return format_html(
+        '<time datetime="{}" title="{} UTC" data-local="{}">{}</time>',
+        utc.isoformat(timespec="seconds"),
+        utc.strftime("%Y-%m-%d %H:%M:%S"),
+        style,
+        plain,
+    )
+
+
+@register.filter
+def spoken(duration: timedelta | None) -> str:
+    """`1 h 30 min`."""
+    return "" if duration is None else durations.spoken(duration)
+
+
+@register.filter
+def compact(duration: timedelta | None) -> str:
+    """`1h30m`."""
+    return "" if duration is None else durations.compact(duration)
+
+
+@register.filter
+def milliseconds(duration: timedelta | None) -> str:
+    """`12 ms`; seconds with one decimal from a second on."""
+    if duration is None:
+        return ""
+    seconds = duration.total_seconds()
+    return f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.1f} s"
+
+
+@register.filter
+def initials(label: str) -> str:
+    """Two letters for a person."""
+    words = re.findall(r"\w+", label.partition("@")[0])
+    return "".join(word[0] for word in words[:2]).upper() or "?"
+
+
+@register.simple_tag
+def badge(look: wording.Look, classes: str = "") -> SafeString:
+    """A state as an icon and a word."""
+    return format_html(
+        '<span class="state tone-{} {}">{}{}</span>',
+        look.tone,
+        classes,
+        icon(look.icon, "turning" if look.turning else ""),
+        look.word,
+    )
+
+
+@register.simple_tag
+def request_badge(request: AccessRequest, classes: str = "") -> SafeString:
+    """Where a request stands, its grant included."""
+    grant: Grant | None = getattr(request, "grant", None)
+    return badge(wording.look_of(request.state, grant.state if grant else ""), classes)
+
+
+@register.simple_tag
+def grant_badge(grant: Grant, classes: str = "") -> SafeString:
+    """Where a grant stands."""
+    return badge(wording.GRANT_LOOKS[GrantState(grant.state)], classes)
+
+
+@register.simple_tag
+def risk_badge(level: str, classes: str = "") -> SafeString:
+    """How much could go wrong."""
+    return badge(wording.RISK_LOOKS[level], classes)
+
+
+@register.filter
+def event_look(event: str) -> wording.Look:
+    """The look of an entry of the audit trail."""
+    return wording.look_of_event(event)
+
+
+@register.filter
+def sql(statement: str) -> SafeString:
+    """SQL with keywords and strings marked; everything is escaped."""
+    return format_html_join("", "{}", ((_marked(piece),) for piece in _SQL_PIECE.finditer(statement)))
+
+
+def _marked(piece: re.Match[str]) -> str:
+    text = piece.group()
+    if piece.lastgroup == "string":
+        return format_html('<span class="s">{}</span>', text)
+    if piece.lastgroup == "word" and text in _SQL_KEYWORDS:
+        return format_html('<span class="k">{}</span>', text)
+    return escape(text)
+
+
+@register.simple_tag
+def ticket(number: str) -> SafeString:
+    """A ticket, linked where the settings say to which tracker (`LOCKGATE_TICKET_URL`, with `{ticket}` in it)."""
+    pattern = getattr(settings, "LOCKGATE_TICKET_URL", "")
+    if not pattern or not number:
+        return escape(number)
+    address = pattern.replace("{ticket}", re.sub(r"[^\w.-]", "", number))
+    return format_html('<a href="{}" rel="noreferrer noopener" target="_blank">{}</a>', address, number)
+
+
+@register.filter
+def leads_to(entry: Any) -> str:
+    """The page of what an audit entry (or one of its related subjects) is about; empty when it has none."""
+    if isinstance(entry, dict):
+        return _page_of(entry.get("kind", ""), entry.get("id", ""))
+    return _page_of(entry.subject_kind, entry.subject_id)
+
+
+def _page_of(kind: str, ident: str) -> str:
+    name = {"request": "request", "grant": "grant", "server": "server"}.get(kind)
+    return reverse(name, args=[ident]) if name and ident else ""
+
+
+@register.filter
+def words(text: str) -> list[str]:
+    """The words of a text, for a loop over fixed names."""
+    return text.split()
+
+
+@register.filter
+def stylesheet(component: str) -> str:
+    """Where the style sheet of a component lies."""
+    return f"css/components/{component}.css"
+
+
+@register.filter
+def scriptfile(name: str) -> str:
+    """Where a script lies."""
+    return f"js/{name}.js"
+
+
+@register.filter
+def left(ends_at: datetime, now: datetime) -> str:
+    """Time left, for the first paint of a countdown."""
+    return durations.spoken(max(ends_at - now, timedelta())) if now else ""
+
+
+@register.filter
+def stamp(text: str | None) -> SafeString | str:
+    """A time that is kept as ISO text, as `moment` shows one."""
+    return moment(datetime.fromisoformat(text), "full") if text else ""
+
+
+@register.filter
+def pretty(value: Any) -> str:
+    """JSON for people."""
+    return json.dumps(value, indent=2, ensure_ascii=False, sort_keys=True)
+
+
+@register.filter
+def scheme(reference: str) -> str:
+    """What kind of place a secret reference names; the place itself is nobody's business."""
+    return reference.partition(":")[0]

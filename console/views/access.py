@@ -1,0 +1,166 @@
+"""Using and ending access: the list, the page of one grant, its password, more time, the end, the review."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.contrib import messages
+from django.http import HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils import timezone
+
+from access.errors import AccessError
+from access.models import Grant
+from access.queries.grants import grants_visible_to, living_grants_visible_to
+from access.queries.pages import ended_grants_of, hints_for
+from access.queries.requests import requests_of
+from access.rules import may_end, may_review
+from access.services import grants as service
+from access.services import requests as asking
+from access.states import GrantState, RequestState
+from connectors.base import ConnectionHint
+from console.forms.asking import ExtendForm
+from console.forms.asking import show as show_error
+from console.forms.deciding import EndForm, ReviewForm
+from console.http import PersonRequest, signed_in, wants
+from people.models import User
+
+_ENDED_SHOWN = 10
+_PLACEHOLDER = "{password}"
+_MASK = "••••••••"
+
+
+@signed_in()
+def mine(request: PersonRequest) -> HttpResponse:
+    """My access, and the living access of others that I may see."""
+    person = request.user
+    living = list(living_grants_visible_to(person))
+    others = [(grant, may_end(person, grant)) for grant in living if grant.person_id != person.pk]
+    context = {
+        "grants": [grant for grant in living if grant.person_id == person.pk],
+        "others": others,
+        "ended": ended_grants_of(person, limit=_ENDED_SHOWN),
+    }
+    return render(request, "access/list.html", context)
+
+
+@signed_in()
+def show(request: PersonRequest, reference: str) -> HttpResponse:
+    """One grant: how to connect, how long it lasts, and its end."""
+    grant = get_object_or_404(grants_visible_to(request.user), reference=reference)
+    if wants(request, "status"):
+        if request.GET.get("seen") == version_of(grant):
+            return HttpResponse(status=204)
+        return render(request, "access/_status.html", {**page_context(request.user, grant), "oob": True})
+    return render_page(request, grant)
+
+
+@signed_in("POST")
+def reveal(request: PersonRequest, reference: str) -> HttpResponse:
+    """The password, in this one answer and never again. Nothing keeps this answer."""
+    grant = get_object_or_404(grants_visible_to(request.user), reference=reference)
+    context = page_context(request.user, grant)
+    status = 200
+    try:
+        password = service.reveal_password(person=request.user, grant=grant, now=timezone.now())
+    except AccessError as error:
+        context["password_error"], status = error.sentence, 422
+    else:
+        context["password"] = password
+        context["hints"] = _with_password(context["hints"], password)
+    template = "access/_credentials.html" if request.htmx else "access/show.html"
+    response = render(request, template, context, status=status)
+    response["Cache-Control"] = "no-store, private, max-age=0"
+    return response
+
+
+@signed_in("POST")
+def extend(request: PersonRequest, reference: str) -> HttpResponse:
+    """Ask for more time: a request of its own, decided like any other."""
+    grant = get_object_or_404(grants_visible_to(request.user), reference=reference)
+    form = ExtendForm(request.POST)
+    if form.is_valid():
+        try:
+            asked = asking.extend(person=request.user, grant=grant, now=timezone.now(), **form.cleaned_data)
+        except AccessError as error:
+            show_error(form, error)
+        else:
+            return redirect("request", reference=asked.reference)
+    return render_page(request, grant, status=422, extend_form=form)
+
+
+@signed_in("POST")
+def end(request: PersonRequest, reference: str) -> HttpResponse:
+    """End it now: one's own by giving it back, somebody else's by being in charge."""
+    grant = get_object_or_404(grants_visible_to(request.user), reference=reference)
+    form = EndForm(request.POST)
+    if form.is_valid():
+        try:
+            service.end(person=request.user, grant=grant, now=timezone.now(), **form.cleaned_data)
+        except AccessError as error:
+            show_error(form, error)
+        else:
+            messages.success(request, "The access is being ended. It is over when the server's catalog proves it.")
+            return redirect("request", reference=grant.request.reference)
+    return render_page(request, grant, status=422, end_form=form)
+
+
+@signed_in("POST")
+def review(request: PersonRequest, reference: str) -> HttpResponse:
+    """Write down what came of a broken glass."""
+    grant = get_object_or_404(grants_visible_to(request.user), reference=reference)
+    form = ReviewForm(request.POST)
+    if form.is_valid():
+        try:
+            service.review(person=request.user, grant=grant, now=timezone.now(), **form.cleaned_data)
+        except AccessError as error:
+            show_error(form, error)
+        else:
+            messages.success(request, "Your review is written down.")
+            return redirect("request", reference=grant.request.reference)
+    return render_page(request, grant, status=422, review_form=form)
+
+
+def render_page(request: PersonRequest, grant: Grant, *, status: int = 200, **forms: Any) -> HttpResponse:
+    """The whole page; `forms` are those that come back with something to correct."""
+    context = {**page_context(request.user, grant), **forms}
+    return render(request, "access/show.html", context, status=status)
+
+
+def version_of(grant: Grant) -> str:
+    """Changes whenever the status has something new to show."""
+    until = grant.extend_to or grant.ends_at
+    return f"{grant.state}-{grant.attempts}-{until:%s%f}-{grant.extend_to is None}-{grant.password_shown_at is None}"
+
+
+def page_context(person: User, grant: Grant) -> dict[str, Any]:
+    """All that the page shows, worked out before anything is rendered."""
+    mine = grant.person_id == person.pk
+    usable = grant.state == GrantState.ACTIVE
+    extension = requests_of(person).filter(extends=grant, state=RequestState.PENDING).first() if mine else None
+    return {
+        "grant": grant,
+        "mine": mine,
+        "usable": usable,
+        "settled": not grant.is_living,
+        "pace": 1 if grant.state in (GrantState.PROVISIONING, GrantState.REVOKING) else 3,
+        "version": version_of(grant),
+        "may_end": grant.is_living and grant.state != GrantState.REVOKING and may_end(person, grant),
+        "may_review": grant.needs_review and may_review(person, grant),
+        "extension": extension,
+        "hints": _masked(hints_for(person, grant)) if mine and usable else (),
+        "databases": grant.scope["databases"],
+        "extend_form": ExtendForm(),
+        "end_form": EndForm(),
+        "review_form": ReviewForm(),
+    }
+
+
+def _masked(hints: Sequence[ConnectionHint]) -> list[ConnectionHint]:
+    return _with_password(hints, _MASK)
+
+
+def _with_password(hints: Sequence[ConnectionHint], password: str) -> list[ConnectionHint]:
+    texts = ((hint.label, hint.text.replace(_PLACEHOLDER, password).replace(_MASK, password)) for hint in hints)
+    return [ConnectionHint(label, text) for label, text in texts]

@@ -1,0 +1,157 @@
+"""Deciding: the list of what waits, one click to approve, and a reason to deny."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from django import forms
+from django.contrib import messages
+from django.http import HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils import timezone
+
+from access.errors import AccessError
+from access.models import AccessRequest
+from access.queries.pages import request_with_story, risk_of, similar_to
+from access.queries.requests import waiting_for
+from access.quorum import Outcome
+from access.risk import Assessment, Risk
+from access.services import votes as service
+from access.services.votes import decision_on
+from console.forms.asking import show as show_error
+from console.forms.deciding import ApproveForm, DenyForm
+from console.http import PersonRequest, signed_in
+from console.views.requests import deciding_forms, render_page
+
+
+@dataclass(slots=True)
+class Ask:
+    """One row of the list: a request, and what an approver wants to know about it."""
+
+    request: AccessRequest
+    risk: Assessment
+    similar: AccessRequest | None
+    forms: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def is_low_risk(self) -> bool:
+        """Harmless enough to be approved together with others."""
+        return self.risk.risk is Risk.LOW
+
+    @property
+    def votes_so_far(self) -> list[str]:
+        """Who has agreed already."""
+        return [vote.voter.label for vote in self.request.votes.all() if vote.content_hash == self.request.content_hash]
+
+
+@signed_in()
+def waiting(request: PersonRequest) -> HttpResponse:
+    """What waits for this person, oldest first."""
+    asks = _asks(waiting_for(request.user, now=timezone.now()))
+    low = sum(ask.is_low_risk for ask in asks)
+    return render(request, "approvals/list.html", {"asks": asks, "low": low})
+
+
+@signed_in("POST")
+def approve(request: PersonRequest, reference: str) -> HttpResponse:
+    """Yes: the button sends nothing but which content was seen."""
+    asked = get_object_or_404(request_with_story(request.user), reference=reference)
+    form = ApproveForm(request.POST, asked=asked.duration, auto_id=f"approve_%s_{reference}")
+    if form.is_valid():
+        try:
+            decision = service.approve(person=request.user, request=asked, now=timezone.now(), **form.cleaned_data)
+        except AccessError as error:
+            show_error(form, error)
+        else:
+            return _decided(request, asked, _approved_words(asked, decision.outcome))
+    return _again(request, asked, "approve_form", form)
+
+
+@signed_in("POST")
+def deny(request: PersonRequest, reference: str) -> HttpResponse:
+    """No, with a reason."""
+    asked = get_object_or_404(request_with_story(request.user), reference=reference)
+    form = DenyForm(request.POST, auto_id=f"deny_%s_{reference}")
+    if form.is_valid():
+        try:
+            service.deny(person=request.user, request=asked, now=timezone.now(), **form.cleaned_data)
+        except AccessError as error:
+            show_error(form, error)
+        else:
+            return _decided(request, asked, f"You denied {asked.role.name} to {asked.requester.label}.")
+    return _again(request, asked, "deny_form", form)
+
+
+@signed_in("POST")
+def approve_several(request: PersonRequest) -> HttpResponse:
+    """Yes to each low-risk request that was ticked; every one is a vote of its own, and each refusal is told."""
+    approved = 0
+    for pick in request.POST.getlist("pick"):
+        reference, _, content_hash = pick.partition(":")
+        asked = request_with_story(request.user).filter(reference=reference).first()
+        if asked is None:
+            messages.error(request, f"{reference}: there is no such request.")
+        elif risk_of(asked).risk is not Risk.LOW:
+            messages.error(request, f"{reference}: only low-risk requests are approved together. Look at it by itself.")
+        else:
+            approved += _approve_one(request, asked, content_hash)
+    if approved:
+        messages.success(request, f"You approved {approved} request{'' if approved == 1 else 's'}.")
+    elif not request.POST.getlist("pick"):
+        messages.error(request, "Tick the requests that you want to approve.")
+    return redirect("approvals")
+
+
+def _approve_one(request: PersonRequest, asked: AccessRequest, content_hash: str) -> bool:
+    try:
+        service.approve(person=request.user, request=asked, content_hash=content_hash, now=timezone.now())
+    except AccessError as error:
+        messages.error(request, f"{asked.reference}: {error.sentence}")
+        return False
+    return True
+
+
+def _asks(requests: Iterable[AccessRequest]) -> list[Ask]:
+    rows = list(requests)
+    similar = similar_to(rows)
+    return [Ask(row, risk_of(row), similar.get(row.pk), deciding_forms(row)) for row in rows]
+
+
+def _approved_words(asked: AccessRequest, outcome: Outcome) -> str:
+    what = f"{asked.role.name} for {asked.requester.label}"
+    if outcome is Outcome.APPROVED:
+        return f"You approved {what}. The account is being made."
+    step = decision_on(asked).current
+    missing = f"; it now waits for {step.team}" if step else ""
+    return f"You agreed to {what}{missing}."
+
+
+def _from_list(request: PersonRequest) -> bool:
+    return request.POST.get("back") == "approvals"
+
+
+def _decided(request: PersonRequest, asked: AccessRequest, words: str) -> HttpResponse:
+    if request.htmx and _from_list(request):
+        return render(request, "approvals/_decided.html", {"asked": asked, "words": words, "oob": True})
+    messages.success(request, words)
+    return redirect("approvals") if _from_list(request) else redirect("request", reference=asked.reference)
+
+
+def _again(request: PersonRequest, asked: AccessRequest, name: str, form: forms.Form) -> HttpResponse:
+    """Where the person came from, with what is wrong in words and what was typed."""
+    # The vote failed, so what it was cast on may be old: read it again.
+    fresh = request_with_story(request.user).get(pk=asked.pk)
+    if not _from_list(request):
+        return render_page(request, fresh, status=422, **{name: form})
+    ask = _asks([fresh])[0]
+    ask.forms[name] = form
+    if request.htmx:
+        return render(request, "approvals/_ask.html", {"ask": ask}, status=422)
+    asks = _asks(waiting_for(request.user, now=timezone.now()))
+    rows = [ask if row.request.pk == fresh.pk else row for row in asks]
+    if ask not in rows:
+        rows.insert(0, ask)
+    low = sum(row.is_low_risk for row in rows)
+    return render(request, "approvals/list.html", {"asks": rows, "low": low}, status=422)

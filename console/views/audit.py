@@ -1,0 +1,83 @@
+"""The audit log: who did what, when, to what, why; and its export."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import urlencode
+
+from django.core.exceptions import PermissionDenied
+from django.http import HttpResponse, StreamingHttpResponse
+from django.http.response import HttpResponseBase
+from django.shortcuts import render
+from django.utils import timezone
+
+from access.queries.pages import audit_page_for, chain_state_for, people_for_filters, servers_for_filters
+from access.rules import may_see_audit
+from access.services.door import actor_of
+from audit import export as exporting
+from audit.errors import BadFilter
+from audit.events import Event
+from audit.export import Format
+from audit.search import Filters
+from console.http import PersonRequest, signed_in, wants
+
+_FAMILIES = (
+    ("request.*", "Requests"),
+    ("vote.*", "Votes"),
+    ("grant.*", "Access"),
+    ("person.*", "People and sign-ins"),
+    ("server.*", "Servers"),
+    ("role.*", "Access roles"),
+    ("policy.*", "Policies"),
+    ("sweep.*", "Sweeps"),
+    ("audit.*", "The log itself"),
+)
+
+
+@signed_in()
+def entries(request: PersonRequest) -> HttpResponse:
+    """One page of the log, newest first; the filters and the place in the log are in the address."""
+    error, status = "", 200
+    try:
+        filters = Filters.from_query(request.GET.dict())
+    except BadFilter as refused:
+        filters, error, status = Filters(), str(refused), 422
+    older_than = request.GET.get("before", "")
+    page = audit_page_for(request.user, filters, older_than=int(older_than) if older_than.isdecimal() else None)
+    context: dict[str, Any] = {"page": page, "error": error, "typed": request.GET, "filtered": bool(filters)}
+    if page.older_than is not None:
+        context["older"] = "?" + urlencode({**_typed(request), "before": page.older_than})
+    if wants(request, "rows"):
+        return render(request, "audit/_rows.html", context)
+    context |= {
+        "chain": chain_state_for(request.user),
+        "families": _FAMILIES,
+        "events": Event.choices,
+        "people": people_for_filters(request.user),
+        "servers": servers_for_filters(request.user),
+        "typed_pairs": sorted(_typed(request).items()),
+    }
+    return render(request, "audit/list.html", context, status=status)
+
+
+@signed_in("POST")
+def export(request: PersonRequest) -> HttpResponseBase:
+    """Exactly what the filters find, as a download. By POST, since an export is itself written into the log."""
+    if not may_see_audit(request.user):
+        raise PermissionDenied
+    try:
+        filters = Filters.from_query(request.POST.dict())
+        form = Format(request.POST.get("format", ""))
+    except (BadFilter, ValueError) as error:
+        return render(request, "audit/export_refused.html", {"error": str(error)}, status=422)
+    lines = exporting.export(filters, form, actor=actor_of(request.user))
+    response = StreamingHttpResponse(lines, content_type=form.content_type)
+    name = f"lockgate-audit-{timezone.now():%Y%m%dT%H%M%SZ}.{form.value}"
+    response["Content-Disposition"] = f'attachment; filename="{name}"'
+    return response
+
+
+def _typed(request: PersonRequest) -> dict[str, str]:
+    """The filters as they stand in the address, without the place in the log."""
+    names = ("person", "actor", "subject", "server", "event", "from", "to", "text")
+    return {name: request.GET[name] for name in names if request.GET.get(name)}

@@ -1,0 +1,165 @@
+"""The page of one request, read like a pull request, and what its requester can do there."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from django.contrib import messages
+from django.http import HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils import timezone
+
+from access.errors import AccessError
+from access.models import AccessRequest, Grant
+from access.models.grants import Direction
+from access.queries.pages import request_with_story, risk_of, similar_to, story_of
+from access.queries.requests import can_decide
+from access.queries.roles import approvers_of, plan_of
+from access.rules import is_requester, may_end, may_review
+from access.services import requests as service
+from access.services.votes import decision_on
+from access.states import GrantState
+from access.terms import Terms
+from console.forms.asking import show as show_error
+from console.forms.deciding import ApproveForm, CommentForm, DenyForm, ReviewForm
+from console.http import PersonRequest, signed_in, wants
+from console.stepper import grant_of, is_settled, pace_of, steps_of
+from people.models import User
+
+
+@signed_in()
+def show(request: PersonRequest, reference: str) -> HttpResponse:
+    """The whole page, or only its progress, asked for again and again until nothing changes any more."""
+    asked = get_object_or_404(request_with_story(request.user), reference=reference)
+    if wants(request, "progress"):
+        if request.GET.get("seen") == version_of(asked):
+            return HttpResponse(status=204)
+        return render(request, "request/_progress.html", {**page_context(request.user, asked), "oob": True})
+    return render_page(request, asked)
+
+
+@signed_in("POST")
+def cancel(request: PersonRequest, reference: str) -> HttpResponse:
+    """Take the request back."""
+    asked = get_object_or_404(request_with_story(request.user), reference=reference)
+    try:
+        service.cancel(person=request.user, request=asked, now=timezone.now())
+    except AccessError as error:
+        messages.error(request, error.sentence)
+    else:
+        messages.success(request, "You took your request back.")
+    return redirect("request", reference=reference)
+
+
+@signed_in("POST")
+def remind(request: PersonRequest, reference: str) -> HttpResponse:
+    """Tell the approvers again."""
+    asked = get_object_or_404(request_with_story(request.user), reference=reference)
+    try:
+        service.remind(person=request.user, request=asked, now=timezone.now())
+    except AccessError as error:
+        messages.error(request, error.sentence)
+    else:
+        messages.success(request, "The approvers were reminded.")
+    return redirect("request", reference=reference)
+
+
+@signed_in("POST")
+def comment(request: PersonRequest, reference: str) -> HttpResponse:
+    """Say something about the request."""
+    asked = get_object_or_404(request_with_story(request.user), reference=reference)
+    form = CommentForm(request.POST)
+    if form.is_valid():
+        try:
+            service.comment(person=request.user, request=asked, now=timezone.now(), **form.cleaned_data)
+        except AccessError as error:
+            show_error(form, error)
+        else:
+            return redirect("request", reference=reference)
+    return render_page(request, asked, status=422, comment_form=form)
+
+
+def render_page(request: PersonRequest, asked: AccessRequest, *, status: int = 200, **forms: Any) -> HttpResponse:
+    """The whole page; `forms` are those that come back with something to correct."""
+    context = {**page_context(request.user, asked), "comment_form": CommentForm(), **forms}
+    return render(request, "request/show.html", context, status=status)
+
+
+def version_of(asked: AccessRequest) -> str:
+    """Changes whenever the progress, the conversation or the story has something new to show."""
+    grant = grant_of(asked)
+    parts: list[object] = [asked.state, asked.content_hash[:12], len(asked.votes.all()), len(asked.comments.all())]
+    if asked.extends is not None:
+        parts += [asked.extends.state, asked.extends.extend_to]
+    if grant is not None:
+        parts += [grant.state, grant.attempts, grant.ends_at, grant.extend_to, grant.password_shown_at]
+        parts += [grant.reviewed_at, len(grant.journal.all())]
+    return "-".join(_plain(part) for part in parts)
+
+
+def page_context(person: User, asked: AccessRequest) -> dict[str, Any]:
+    """All that the page shows, worked out before anything is rendered."""
+    grant = grant_of(asked)
+    terms = Terms.from_json(asked.terms)
+    return {
+        "asked": asked,
+        "grant": grant,
+        "terms": terms,
+        "steps": steps_of(asked),
+        "settled": is_settled(asked),
+        "pace": pace_of(asked),
+        "version": version_of(asked),
+        "risk": risk_of(asked),
+        "similar": similar_to([asked]).get(asked.pk),
+        "progress": decision_on(asked).steps,
+        "approvers": approvers_of(terms, requester=asked.requester) if asked.is_open else (),
+        "comments": asked.comments.all(),
+        "story": story_of(asked),
+        **_sql(asked, grant),
+        **_possible(person, asked, grant),
+        **deciding_forms(asked),
+    }
+
+
+def deciding_forms(asked: AccessRequest) -> dict[str, Any]:
+    """The forms to decide with, for the content as it is now."""
+    initial = {"content_hash": asked.content_hash}
+    prefix = f"%s_{asked.reference}"
+    return {
+        "approve_form": ApproveForm(initial=initial, asked=asked.duration, auto_id=f"approve_{prefix}"),
+        "deny_form": DenyForm(initial=initial, auto_id=f"deny_{prefix}"),
+    }
+
+
+def _possible(person: User, asked: AccessRequest, grant: Grant | None) -> dict[str, Any]:
+    """What this person may do here, now."""
+    mine = is_requester(person, asked)
+    usable = grant is not None and grant.state == GrantState.ACTIVE
+    living = grant is not None and grant.is_living and grant.state != GrantState.REVOKING
+    return {
+        "mine": mine,
+        "decides": can_decide(person, asked),
+        "may_change": mine and asked.is_open,
+        "may_use": mine and usable,
+        "may_end": grant is not None and living and may_end(person, grant),
+        "may_comment": mine or not person.is_auditor,
+        "may_review": grant is not None and grant.needs_review and may_review(person, grant),
+        "may_ask_again": mine and is_settled(asked) and asked.extends is None,
+        "review_form": ReviewForm(),
+    }
+
+
+def _sql(asked: AccessRequest, grant: Grant | None) -> dict[str, Any]:
+    """What will run, by the frozen content; and, once there is a grant, what did run."""
+    journal = list(grant.journal.all()) if grant is not None else []
+    return {
+        "plan": plan_of(asked),
+        "granted": [line for line in journal if line.direction != Direction.REVOKE],
+        "revoked": [line for line in journal if line.direction == Direction.REVOKE],
+        "receipt": grant.receipt if grant is not None else None,
+    }
+
+
+def _plain(part: object) -> str:
+    return part.strftime("%s%f") if isinstance(part, datetime) else str(part)

@@ -1,0 +1,30 @@
+// The search over access roles: arrows go into the list, Enter takes the first one. Durations: typing one chooses 'custom'.
+(() => {
+  "use strict";
+  document.addEventListener("keydown", (event) => {
+    const search = event.target.closest?.("[data-picker-search]");
+    if (!search || !["ArrowDown", "Enter"].includes(event.key)) return;
+    event.preventDefault(); // Enter would send the form before it is filled in.
+    const first = search.closest(".picker").querySelector("input[type=radio]");
+    if (!first) return;
+    first.focus();
+    if (!first.checked) first.click();
+  });
+
+  document.addEventListener("input", (event) => {
+    const custom = event.target.closest?.("[data-custom-duration]");
+    if (!custom) return;
+    const radio = custom.closest(".chips").querySelector("input[type=radio][value=custom]");
+    if (custom.value && radio && !radio.checked) {
+      radio.checked = true;
+      radio.dispatchEvent(new Event("change", { bubbles: true }));
+    }
+  });
+
+  document.addEventListener("change", (event) => {
+    const radio = event.target;
+    if (!radio.matches?.(".chip input[type=radio]")) return;
+    const custom = radio.closest(".chips").querySelector("[data-custom-duration]");
+    if (custom && radio.value === "custom" && document.activeElement !== custom) custom.focus();
+  });
+})();
