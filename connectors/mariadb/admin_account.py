@@ -34,8 +34,7 @@ GRANT EVENT ON {schema}.* TO {account};
 SET GLOBAL event_scheduler = ON;  -- And in the server's configuration, or it is off again after a restart.
 
 -- Becomes the definer of what accounts leave behind. It has no login, and must never have privileges.
-CREATE ROLE IF NOT EXISTS {heir};
-GRANT {heir} TO {account} WITH ADMIN OPTION;
+CREATE ROLE IF NOT EXISTS {heir} WITH ADMIN {account};
 
 -- Lockgate can give others only what it holds itself: in every database there is now, except the server's own.
 DELIMITER //

@@ -134,7 +134,7 @@ class _Examination:
         if exists and not is_ours:
             yield Remedy(
                 f"Lockgate's account cannot hand anything over to the role {HEIR}.",
-                f"GRANT {names.role(HEIR)} TO {self._account} WITH ADMIN OPTION;",
+                f"DROP ROLE {names.role(HEIR)}; CREATE ROLE {names.role(HEIR)} WITH ADMIN {self._account};",
                 blocking=False,
             )
         if self._session.rows(_ROLE_HOLDS, *[HEIR] * 6):

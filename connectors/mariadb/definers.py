@@ -142,7 +142,8 @@ def _session_as(target: Target, heir: str, journal: Journal) -> Iterator[Session
     # It gets a role, a database and other settings: nobody must have it after us.
     session.spoil()
     try:
-        session.run(statements.create_heir(heir), journal)
+        if not session.rows("SELECT 1 FROM mysql.global_priv WHERE Host = '' AND User = %s", heir):
+            session.run(statements.create_heir(heir), journal)
         session.rows(f"SET ROLE {names.role(heir)}")
         yield session
     finally:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 from connectors.base import Finding, Journal, Secret, Target
 from connectors.errors import ConnectorError, PrincipalCannotLogIn
-from connectors.mariadb import failures, statements
+from connectors.mariadb import failures, names, statements
 from connectors.mariadb.session import PrincipalLogin, Session
 
 #: How long one call waits for sessions to end before it reports what is left; the caller calls again.
@@ -28,6 +28,7 @@ _SHOWN = """
     SELECT id, command FROM information_schema.processlist
     WHERE CONVERT(user USING utf8mb4) COLLATE utf8mb4_nopad_bin = %s
 """
+_ACCOUNT = "SELECT 1 FROM mysql.global_priv WHERE Host = %s AND User = %s"
 #: Who is inside a statement, whoever they seem to be.
 _RUNNING = """
     SELECT id FROM information_schema.processlist WHERE id <> CONNECTION_ID()
@@ -43,11 +44,13 @@ class Ended:
     """Connection ids of the account's sessions."""
     hidden: str = ""
     """What is known of a session that no list shows as the account's; empty when there is none."""
+    looked_with: str = ""
+    """The SQL that was to find one."""
 
     def finding(self) -> Finding:
         """For the receipt."""
-        question = "sessions of the account inside a routine that runs as somebody else"
-        return Finding(question, " ".join(_RUNNING.split()), (self.hidden,) if self.hidden else ())
+        question = "sessions of the account inside a routine, where the server shows them as somebody else's"
+        return Finding(question, self.looked_with, (self.hidden,) if self.hidden else ())
 
 
 def end_sessions(session: Session, principal: str, journal: Journal) -> Ended:
@@ -68,13 +71,19 @@ def end_sessions(session: Session, principal: str, journal: Journal) -> Ended:
 def find_hidden(session: Session, target: Target, principal: str, ended: Ended, journal: Journal) -> None:
     """Tell in `ended.hidden` whether a session is left that no list shows; end it if it comes to light in time.
 
-    For an account that is locked, and leaves it locked with a password that nobody knows.
+    For an account that is locked or gone. It is locked afterwards, with a password that nobody knows: one that was gone
+    is made for the time of the count, since its sessions outlive it.
     """
+    ended.looked_with = " ".join(_RUNNING.split())
     if not session.rows(_RUNNING):
         return  # Nobody is inside a statement, so nobody is inside a routine.
     password = Secret(secrets.token_urlsafe(32))
+    opening = statements.open_to_us_alone(principal, password)
+    ended.looked_with = f"{opening.shown.sql}; and a login as the account"
     try:
-        session.run(statements.open_to_us_alone(principal, password), journal)
+        if not session.rows(_ACCOUNT, names.ACCOUNT_HOST, principal):
+            session.run(statements.make_for_counting(principal), journal)
+        session.run(opening, journal)
         _wait_until(lambda: _only_connection_is_free(session, target, principal, password, ended, journal))
     finally:
         if not session.is_broken:
@@ -89,10 +98,10 @@ def _only_connection_is_free(
             ended.hidden = ""
             return True
     except PrincipalCannotLogIn as error:
+        ended.hidden = _what_is_known(error)
         if error.code == str(failures.ACCOUNT_LOCKED):
             # The dead-man's switch has struck between our two statements, as it should.
             session.run(statements.open_to_us_alone(principal, password), journal)
-        ended.hidden = _what_is_known(error)
     shown = session.rows(_SHOWN, principal)
     if shown:
         ended.seen.update(int(identity) for identity, _ in shown)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from connectors.base import Journal, Receipt, RevokeRequest, Target
 from connectors.errors import ConnectorError
-from connectors.mariadb import definers, ending, names, readback, statements
+from connectors.mariadb import definers, ending, readback, statements
 from connectors.mariadb.ending import Ended
 from connectors.mariadb.session import LOST, Session, require_mariadb
 from connectors.mariadb.statements import Command
@@ -36,10 +36,11 @@ class _Revocation:
     def principal(self) -> str:
         return self.request.principal
 
-    def lock(self, hosts: list[str]) -> None:
+    def lock(self) -> None:
         """No new logins, from any host."""
-        for host in hosts:
-            self._run(statements.lock_account(self.principal, host))
+        with self._going_on():
+            for host in hosts_of(self.session, self.principal):
+                self._run(statements.lock_account(self.principal, host))
 
     def end_sessions(self) -> None:
         """End what the process list shows."""
@@ -67,13 +68,14 @@ class _Revocation:
             for host, role in self.session.rows(_MEMBERSHIPS, self.principal):
                 self._run(statements.leave_role(self.principal, role, host))
 
-    def drop(self, hosts: list[str]) -> None:
-        """Drop the account itself. While a hidden session lives it stays, locked: without it nobody could count."""
+    def drop(self) -> None:
+        """Drop the account itself. While a hidden session lives it stays, locked: its name is what is counted by."""
         if self.ended.hidden:
             self.errors.append(f"The account is not dropped yet. Sessions: {self.ended.hidden}.")
             return
-        for host in hosts:
-            self._run(statements.drop_account(self.principal, host))
+        with self._going_on():
+            for host in hosts_of(self.session, self.principal):
+                self._run(statements.drop_account(self.principal, host))
 
     def drop_switch(self) -> None:
         """The switch goes last: until then it would finish what we leave undone."""
@@ -111,14 +113,12 @@ def revoke(target: Target, session: Session, request: RevokeRequest, journal: Jo
     """Take the account away and say what is left; see `Connector.revoke`."""
     require_mariadb(session)
     work = _Revocation(target, session, request, journal)
-    hosts = hosts_of(session, request.principal)
-    work.lock(hosts)
+    work.lock()
     work.end_sessions()
-    if names.ACCOUNT_HOST in hosts:
-        work.find_hidden_sessions()
+    work.find_hidden_sessions()
     work.hand_over()
     work.leave_roles()
-    work.drop(hosts)
+    work.drop()
     # A login that had begun before the lock may have come in behind it.
     work.end_sessions()
     work.drop_switch()

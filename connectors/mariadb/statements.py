@@ -154,6 +154,12 @@ def kill_sessions(principal: str) -> Command:
     return _command(f"KILL HARD CONNECTION USER {names.user(principal)}", note)
 
 
+def make_for_counting(principal: str) -> Command:
+    """For counting, where the account is gone: its name, locked and without any privilege."""
+    note = "It is gone, but its sessions are counted under its name. Dropped again below."
+    return _command(f"CREATE USER IF NOT EXISTS {names.account(principal)} ACCOUNT LOCK", note)
+
+
 def open_to_us_alone(principal: str, password: Secret) -> Command:
     """For counting: the account takes one connection, with a password that nobody but this call knows."""
     return _with_password(
