@@ -114,10 +114,9 @@ def revoke(*, grant_id: int, claimant: str, clock: Clock = timezone.now) -> None
     with _claimed(grant_id, claimant, states, clock) as grant:
         if grant is None or not _end(grant_id, claimant, clock):
             return
-        request = RevokeRequest(grant.principal, scope_from_json(grant.scope), grant.heir)
         try:
             with _connected(grant) as connector:
-                receipt = connector.revoke(request, _journal(grant, Direction.REVOKE, claimant, clock))
+                receipt = connector.revoke(revoke_request(grant), _journal(grant, Direction.REVOKE, claimant, clock))
         except _FAILURES as error:
             _revocation_failed(grant_id, claimant, str(error), None, clock)
             return
@@ -125,6 +124,11 @@ def revoke(*, grant_id: int, claimant: str, clock: Clock = timezone.now) -> None
             _close(grant_id, claimant, receipt, clock)
         else:
             _revocation_failed(grant_id, claimant, "The read-back still found something.", receipt, clock)
+
+
+def revoke_request(grant: Grant) -> RevokeRequest:
+    """All that is needed to take the grant's account away, from the grant's own row."""
+    return RevokeRequest(grant.principal, scope_from_json(grant.scope), grant.heir)
 
 
 def worker_actor(claimant: str) -> Actor:
@@ -188,7 +192,7 @@ def _undo_if_closed(grant: Grant) -> None:
     if grant.is_living:
         return
     with _connected(grant) as connector:
-        connector.revoke(RevokeRequest(grant.principal, scope_from_json(grant.scope), grant.heir), lambda entry: None)
+        connector.revoke(revoke_request(grant), lambda entry: None)
 
 
 def _start(grant_id: int, claimant: str, clock: Clock) -> bool:

@@ -56,7 +56,7 @@ def sweep_server(*, server: Server, now: datetime) -> SweepReport:
             found = connector.list_principals()
             report.accounts = len(found)
             living = _living(server)
-            orphans = [account for account in found if account.name not in living]
+            orphans = [account for account in found if _is_orphan(account, living)]
             for account in orphans:
                 request = RevokeRequest(account.name, _nothing(server), server.heir)
                 _settle_orphan(server, account, connector.revoke(request, lambda entry: None), report, now)
@@ -73,6 +73,10 @@ def _living(server: Server) -> dict[str, Grant]:
     """Living grants made at the server's present address, by account."""
     grants = Grant.objects.filter(server=server, state__in=LIVING, address=server.address)
     return {grant.principal: grant for grant in grants}
+
+
+def _is_orphan(account: FoundPrincipal, living: dict[str, Grant]) -> bool:
+    return account.name not in living
 
 
 def _nothing(server: Server) -> Scope:
