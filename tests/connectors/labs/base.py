@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -104,8 +105,8 @@ class Lab(Protocol):
     target: Target
     """Lockgate's own account: the least one, made by running `setup_sql()`."""
     has_schemas: bool
-    owns: bool
-    """Whether an account owns what it makes (PostgreSQL), or tables have no owner (MariaDB)."""
+    longest_principal: int
+    """Bytes of UTF-8 in the longest account name."""
 
     # --- The connector under test
 
@@ -147,6 +148,10 @@ class Lab(Protocol):
 
     def lock_out_of(self, database: str) -> None:
         """Take away what lets everybody connect to a database, where the engine has such a thing."""
+        ...
+
+    def without_rights(self) -> AbstractContextManager[None]:
+        """While it lasts, Lockgate's own account may log in, but may neither make nor take away accounts."""
         ...
 
     # --- The person

@@ -93,7 +93,7 @@ class MariaDBSession:
                 raise LoginRefused(*error.args) from error
             raise
         self._thread = ThreadPoolExecutor(max_workers=1)
-        self.id = int(self._connection.thread_id())
+        self.id = int(self.run("SELECT CONNECTION_ID()")[0][0])
 
     def run(self, sql: str) -> list[tuple[Any, ...]]:
         with _translated():

@@ -1,0 +1,138 @@
+"""The laboratories, one per engine and per process of the test run, and what the tests do with an account."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from importlib import import_module
+from typing import cast
+
+import pytest
+from connectors.base import (
+    Connector,
+    JournalEntry,
+    Limits,
+    ProvisionRequest,
+    Receipt,
+    RevokeRequest,
+    Scope,
+    Secret,
+)
+
+from tests.connectors.labs.base import Lab, Session, make_password, make_principal
+
+ENGINES = ("postgresql", "mariadb", "fake")
+
+
+class Notebook(list[JournalEntry]):
+    """A journal that keeps everything."""
+
+    def __call__(self, entry: JournalEntry) -> None:
+        self.append(entry)
+
+    @property
+    def sql(self) -> list[tuple[str, str]]:
+        """Database and statement of each entry."""
+        return [(entry.statement.database, entry.statement.sql) for entry in self]
+
+
+@dataclass
+class Account:
+    """One account under test, and everything that was written about it."""
+
+    lab: Lab
+    request: ProvisionRequest
+    journal: Notebook
+
+    @property
+    def principal(self) -> str:
+        return self.request.principal
+
+    @property
+    def revocation(self) -> RevokeRequest:
+        return RevokeRequest(self.principal, self.request.scope)
+
+    def provision(self, **changes: object) -> Account:
+        """Make it (again), with some of the request changed."""
+        self.request = replace(self.request, **changes)  # type: ignore[arg-type]
+        with self.lab.connector() as connector:
+            connector.provision(self.request, self.journal)
+        return self
+
+    def log_in(self, database: str = "") -> Session:
+        return self.lab.log_in(self.principal, self.request.password, database or self.request.scope.databases[0])
+
+    def revoke(self, journal: Notebook | None = None) -> Receipt:
+        with self.lab.connector() as connector:
+            return connector.revoke(self.revocation, self.journal if journal is None else journal)
+
+
+class Accounts:
+    """Makes accounts in one lab, and takes away whatever a test has left."""
+
+    def __init__(self, lab: Lab) -> None:
+        self._lab = lab
+        self._made: list[Account] = []
+
+    def new(
+        self,
+        scope: Scope,
+        *,
+        principal: str = "",
+        lasts: timedelta = timedelta(hours=1),
+        limits: Limits | None = None,
+    ) -> Account:
+        """An account to make; nothing has happened on the server yet."""
+        request = ProvisionRequest(
+            principal or make_principal(), make_password(), scope, datetime.now(UTC) + lasts, limits or Limits()
+        )
+        account = Account(self._lab, request, Notebook())
+        self._made.append(account)
+        return account
+
+    def provisioned(self, scope: Scope, *, limits: Limits | None = None, principal: str = "") -> Account:
+        """An account that is there."""
+        return self.new(scope, limits=limits, principal=principal).provision()
+
+    def clear(self) -> None:
+        for account in self._made:
+            account.revoke()
+
+
+@pytest.fixture(scope="session")
+def _labs() -> Iterator[dict[str, Lab]]:
+    labs: dict[str, Lab] = {}
+    yield labs
+    for lab in labs.values():
+        lab.close()
+
+
+@pytest.fixture(params=ENGINES)
+def lab(request: pytest.FixtureRequest, _labs: dict[str, Lab]) -> Lab:
+    """The server of one engine. Made when the first test of this process asks for it."""
+    engine = str(request.param)
+    if engine not in _labs:
+        _labs[engine] = cast(Lab, import_module(f"tests.connectors.labs.{engine}").open_lab())
+    return _labs[engine]
+
+
+@pytest.fixture
+def accounts(lab: Lab) -> Iterator[Accounts]:
+    """Makes accounts, and takes away what the test leaves."""
+    made = Accounts(lab)
+    yield made
+    made.clear()
+
+
+@pytest.fixture
+def connector(lab: Lab) -> Iterator[Connector]:
+    """The connector under test."""
+    with lab.connector() as opened:
+        yield opened
+
+
+@pytest.fixture
+def secret() -> Secret:
+    """A password."""
+    return make_password()
