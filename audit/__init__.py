@@ -1,1 +1,1 @@
-"""The audit log: append-only, hash-chained, and checkable by somebody who trusts neither the console nor its database."""
+"""The audit log: append-only, hash-chained, checkable by somebody who trusts neither the console nor its database."""

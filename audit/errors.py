@@ -33,7 +33,7 @@ class NotInTransaction(AuditError):
 
 
 class NotRecordable(AuditError):
-    """This value cannot be written to the audit log, because it has no single text to compute a hash from."""
+    """A value cannot be written to the audit log, because it has no single text to compute a hash from."""
 
 
 class HeadMissing(AuditError):
@@ -41,4 +41,4 @@ class HeadMissing(AuditError):
 
 
 class BadFilter(AuditError):
-    """This search of the audit log cannot be understood."""
+    """The search of the audit log cannot be understood."""

@@ -27,20 +27,18 @@ UNDECLARED = "[field not declared]"
 #: Fields that are recorded as they are.
 # fmt: off
 SHOWN = frozenset({
-    "actor", "address", "admin_user", "application", "approvers", "approves_itself", "at", "attempts",
-    "break_glass", "break_glass_team", "capability", "changed_at", "channel", "checked_at", "clean", "comment",
-    "connections", "content", "count", "database", "database_roles", "databases", "description", "detail",
-    "display_name", "drift", "duration_s", "email", "ended_by", "ends_at", "engine", "environment", "error",
-    "errors", "event", "extend_to", "extends", "filters", "finding", "findings", "format", "found", "from",
-    "grant", "group", "handed_over", "heir", "host", "idle_in_transaction_timeout_s", "is_active", "is_clean",
-    "is_enabled", "kind", "lapses_after_s", "latency_ms", "level", "limits", "line", "longest_s", "memberships",
-    "name", "note", "object", "outcome", "owner", "person", "policy", "port", "position", "principal",
-    "privileges", "problem", "query", "question", "reason", "receipt", "recipients", "reference", "remedies",
-    "request", "requester", "requesters", "role", "roles", "schema", "schemas", "scope",
-    "self_approved_environments", "server", "server_time", "sessions", "sessions_ended", "slug", "sql",
-    "starts_at", "state", "statement", "statement_timeout_s", "step", "steps", "subject", "table", "tables",
-    "team", "teams", "terms", "text", "ticket", "tls", "tls_ca_file", "to", "unreadable", "user", "valid_until",
-    "verdict", "version", "what_to_do", "window", "wished_start",
+    "actor", "address", "admin_user", "approvers", "approves_itself", "at", "attempts", "break_glass",
+    "break_glass_team", "capability", "channel", "checked_at", "comment", "connections", "content", "count",
+    "database", "database_roles", "databases", "description", "detail", "display_name", "drift", "duration_s",
+    "email", "ended_by", "ends_at", "engine", "environment", "error", "errors", "event", "extend_to", "extends",
+    "filters", "findings", "format", "found", "from", "grant", "group", "handed_over", "heir", "host",
+    "idle_in_transaction_timeout_s", "is_active", "is_clean", "is_enabled", "kind", "lapses_after_s", "level",
+    "limits", "line", "longest_s", "memberships", "name", "note", "outcome", "person", "policy", "port",
+    "position", "principal", "problem", "question", "reason", "receipt", "reference", "remedies", "request",
+    "requester", "requesters", "role", "roles", "schemas", "scope", "self_approved_environments", "server",
+    "server_time", "sessions", "sessions_ended", "slug", "sql", "starts_at", "state", "statement_timeout_s",
+    "steps", "subject", "tables", "team", "teams", "terms", "text", "ticket", "tls", "tls_ca_file", "to",
+    "unreadable", "user", "valid_until", "verdict", "version", "what_to_do", "wished_start",
 })
 # fmt: on
 

@@ -19,6 +19,9 @@ _BATCH = 2000
 #: After this many the picture is clear, and a report of ten million lines helps nobody.
 MOST_FAULTS = 100
 
+#: What reading raises for a time at infinity, a number of thousands of digits, lists in lists without end.
+_UNREADABLE = (DataError, ValueError, RecursionError)
+
 #: How many earlier checks a new one is held against.
 _ANCHORS = 1000
 
@@ -133,7 +136,7 @@ class _Check:
 def _read(entries: QuerySet[Entry]) -> Sequence[Entry | _Unreadable]:
     try:
         return list(entries)
-    except DataError:
+    except _UNREADABLE:
         plain = entries.values_list("seq", "event", "prev_hash", "hash")
         return [_read_one(_Unreadable(*row)) for row in plain]
 
@@ -141,7 +144,7 @@ def _read(entries: QuerySet[Entry]) -> Sequence[Entry | _Unreadable]:
 def _read_one(row: _Unreadable) -> Entry | _Unreadable:
     try:
         return Entry.objects.get(seq=row.seq)
-    except DataError:
+    except _UNREADABLE:
         return row
 
 

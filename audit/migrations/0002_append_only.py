@@ -7,6 +7,8 @@ Nothing here can be switched off by the application: it takes an `ALTER TABLE` b
 from datetime import UTC, datetime
 
 from django.db import migrations
+from django.db.backends.base.schema import BaseDatabaseSchemaEditor
+from django.db.migrations.state import StateApps
 
 REFUSE = """
 CREATE FUNCTION audit_refuse() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -97,7 +99,7 @@ DROP FUNCTION audit_refuse();
 """
 
 
-def make_head(apps, schema_editor):
+def make_head(apps: StateApps, schema_editor: BaseDatabaseSchemaEditor) -> None:
     """The one row of the head, before anything was recorded."""
     head = apps.get_model("audit", "Head")
     head.objects.using(schema_editor.connection.alias).create(id=1, at=datetime(1970, 1, 1, tzinfo=UTC))

@@ -9,11 +9,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from django.db import connection, transaction
+
 from audit.chain import GENESIS, digest
 from audit.events import Event
 from audit.log import Actor, Subject, record
 from audit.models import Entry, Head, Mention
-from django.db import connection, transaction
 
 ALICE = Actor("person", "1", "alice@example.com")
 BOB = Actor("person", "2", "bob@example.com")

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import pytest
+from django.db import IntegrityError, connection, transaction
+from django.utils import timezone
+
 from audit.chain import digest
 from audit.models import Entry, Head, Mention
 from audit.verification import verify
-from django.db import IntegrityError, connection, transaction
-from django.utils import timezone
 from tests.audit.forging import fill, run
 
 pytestmark = pytest.mark.django_db

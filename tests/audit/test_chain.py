@@ -8,9 +8,10 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from hypothesis import given
+
 from audit.chain import GENESIS, canonical, digest, timestamp
 from audit.errors import NotRecordable
-from hypothesis import given
 from tests.audit.values import json_values
 
 #: An entry as version 1 seals it. If its hash ever changes, every log out there looks broken: make a version 2 instead.
@@ -87,7 +88,7 @@ def test_a_time_without_a_zone_is_refused() -> None:
         timestamp(datetime(2026, 7, 1, 1, 30))  # noqa: DTZ001 - the very point
 
 
-@pytest.mark.parametrize("name", [name for name in SEALED])
+@pytest.mark.parametrize("name", list(SEALED))
 def test_every_part_of_an_entry_is_sealed(name: str) -> None:
     without = {key: value for key, value in SEALED.items() if key != name}
     assert digest(without) != digest(SEALED)

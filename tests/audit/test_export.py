@@ -10,6 +10,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from django.core.management import CommandError, call_command
+from django.utils import timezone
+
 from audit.chain import GENESIS, digest
 from audit.events import Event
 from audit.export import CSV_COLUMNS, Format, export
@@ -17,8 +20,6 @@ from audit.log import Actor, Subject, record
 from audit.models import Entry
 from audit.search import Filters
 from audit.verification import verify
-from django.core.management import CommandError, call_command
-from django.utils import timezone
 from people.models import User
 from tests.audit.forging import ALICE, BOB, ORDERS, fill, request
 

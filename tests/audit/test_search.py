@@ -6,6 +6,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
 from audit import search
 from audit.chain import GENESIS, digest, timestamp
 from audit.errors import BadFilter
@@ -14,9 +18,6 @@ from audit.log import Actor, Subject, record
 from audit.models import Entry, Head, Mention
 from audit.search import Filters, matching, page
 from audit.verification import verify
-from django.db import connection
-from django.test.utils import CaptureQueriesContext
-from django.utils import timezone
 from tests.audit.forging import ALICE, BOB, ORDERS, fill, request
 
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
@@ -29,7 +30,7 @@ def numbers(filters: Filters, **options: Any) -> list[int]:
 
 def load(count: int) -> None:
     """So many entries in one go, one a minute from `BEGIN` on; every 1000th has a rare person, server and reason."""
-    previous, rows, columns = GENESIS, [], [field.column for field in Entry._meta.concrete_fields]
+    previous, rows = GENESIS, []
     for seq in range(1, count + 1):
         rare = seq % 1000 == 0
         entry = Entry(
@@ -49,21 +50,13 @@ def load(count: int) -> None:
         )
         previous = entry.hash = digest(entry.content())
         rows.append(entry)
+    fields = Entry._meta.concrete_fields
+    columns = ", ".join(field.attname for field in fields)
     with connection.cursor() as cursor:
-        with cursor.copy(f"COPY audit_entry ({', '.join(columns)}) FROM STDIN") as copy:
+        with cursor.copy(f"COPY audit_entry ({columns}) FROM STDIN") as copy:
             for entry in rows:
-                copy.write_row(
-                    [getattr(entry, column) if column not in JSON else _json(entry, column) for column in columns]
-                )
+                copy.write_row([field.get_db_prep_save(getattr(entry, field.attname), connection) for field in fields])
         cursor.execute("ANALYZE audit_entry, audit_mention")
-
-
-JSON = {"related", "before", "after"}
-
-
-def _json(entry: Entry, column: str) -> Any:
-    value = getattr(entry, column)
-    return None if value is None else Entry._meta.get_field(column).get_db_prep_value(value, connection)
 
 
 @pytest.fixture
@@ -204,8 +197,10 @@ def test_a_day_is_taken_whole_and_a_time_as_it_is(query: dict[str, str], since: 
 
 @pytest.mark.parametrize(
     "query",
-    [{"from": "yesterday"}, {"to": "31.1.2026"}, {"subject": "R-12"}, {"actor": ":7"}, {"event": "grant.flown"}]
-    + [{"event": "g*"}, {"event": "moon.*"}],
+    [
+        *({"from": "yesterday"}, {"to": "31.1.2026"}, {"subject": "R-12"}, {"actor": ":7"}),
+        *({"event": "grant.flown"}, {"event": "g*"}, {"event": "moon.*"}),
+    ],
 )
 def test_a_filter_that_means_nothing_is_refused_in_words(query: dict[str, str]) -> None:
     with pytest.raises(BadFilter) as refusal:

@@ -8,13 +8,14 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from django.core.management import CommandError, call_command
+from django.utils import timezone
+
 from audit.chain import GENESIS
 from audit.events import Event
 from audit.models import Entry, Head, Verification
 from audit.verification import MOST_FAULTS, Report, last_verification, verify
 from audit.walk import FaultKind
-from django.core.management import CommandError, call_command
-from django.utils import timezone
 from tests.audit.forging import (
     change,
     fill,
@@ -259,9 +260,19 @@ def test_an_entry_that_searches_do_not_find_where_they_should_is_named(log: list
     assert found() == [(FaultKind.HIDDEN, 5)]
 
 
-def test_a_value_that_no_program_of_ours_wrote_is_named(log: list[Entry]) -> None:
+@pytest.mark.parametrize(
+    "assignment",
+    [
+        "at = 'infinity'",
+        "after = repeat('9', 5000)::jsonb",
+        "after = (repeat('[', 3000) || repeat(']', 3000))::jsonb",
+        "after = '[1e400]'",
+        "related = '7'",
+    ],
+)
+def test_a_value_that_no_program_of_ours_wrote_is_named(log: list[Entry], assignment: str) -> None:
     with unguarded():
-        run("UPDATE audit_entry SET at = 'infinity' WHERE seq = 5")
+        run(f"UPDATE audit_entry SET {assignment} WHERE seq = 5")
     assert found() == [(FaultKind.CHANGED, 5)]
 
 

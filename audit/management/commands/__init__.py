@@ -1,0 +1,1 @@
+"""Checking and exporting the log by hand."""
