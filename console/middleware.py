@@ -12,7 +12,7 @@ GetResponse = Callable[[HttpRequest], HttpResponse]
 
 
 class OriginMiddleware:
-    """Sets `audit.origin` while a request is being answered; stands behind django-structlog, which names the request."""
+    """Sets `audit.origin` while a request is answered; stands behind django-structlog, which names the request."""
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response

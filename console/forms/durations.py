@@ -7,6 +7,9 @@ from datetime import timedelta
 from typing import Any
 
 from django import forms
+from django.forms.renderers import BaseRenderer
+from django.template.loader import render_to_string
+from django.utils.safestring import SafeString
 
 from console import durations
 
@@ -29,6 +32,16 @@ class DurationChips(forms.Widget):
         """What was chosen, or typed where `custom` was chosen."""
         chosen = str(data.get(name, ""))
         return str(data.get(f"{name}_custom", "")) if chosen == CUSTOM else chosen
+
+    def render(
+        self,
+        name: str,
+        value: Any,
+        attrs: dict[str, Any] | None = None,
+        renderer: BaseRenderer | None = None,  # noqa: ARG002 - Django passes it
+    ) -> SafeString:
+        """As HTML, from the project's own templates: the renderer of forms knows only those of apps."""
+        return render_to_string(self.template_name, self.get_context(name, value, attrs))
 
     def get_context(self, name: str, value: Any, attrs: dict[str, Any] | None) -> dict[str, Any]:
         """The chips, which of them is on, and what was typed."""

@@ -69,7 +69,7 @@ def icon(name: str, classes: str = "") -> SafeString:
 
 @register.simple_tag
 def moment(at: datetime | None, style: str = "auto") -> SafeString:
-    """A time: sent in UTC, shown in local time by time.js (`auto`, `clock`, `full`), UTC on hover."""
+    """A time: sent in UTC, shown in local time by time.js (`auto`, `clock`, `seconds`, `full`), UTC on hover."""
     if at is None:
         return mark_safe("")
     utc = at.astimezone(UTC)
@@ -226,3 +226,15 @@ def pretty(value: Any) -> str:
 def scheme(reference: str) -> str:
     """What kind of place a secret reference names; the place itself is nobody's business."""
     return reference.partition(":")[0]
+
+
+@register.filter
+def about(duration: timedelta) -> str:
+    """Roughly: what takes less than a minute is not worth seconds."""
+    return durations.spoken(duration) if duration >= timedelta(minutes=1) else "less than a minute"
+
+
+@register.filter
+def line_count(text: str) -> int:
+    """How many lines a text has."""
+    return text.count("\n") + 1

@@ -16,6 +16,7 @@ from access.errors import AccessError
 from access.models import AccessRequest
 from access.queries.pages import request_with_story, risk_of, similar_to
 from access.queries.requests import waiting_for
+from access.queries.roles import names_of_teams
 from access.quorum import Outcome
 from access.risk import Assessment, Risk
 from access.services import votes as service
@@ -124,8 +125,10 @@ def _approved_words(asked: AccessRequest, outcome: Outcome) -> str:
     if outcome is Outcome.APPROVED:
         return f"You approved {what}. The account is being made."
     step = decision_on(asked).current
-    missing = f"; it now waits for {step.team}" if step else ""
-    return f"You agreed to {what}{missing}."
+    if step is None:
+        return f"You agreed to {what}."
+    team = names_of_teams([step.team]).get(step.team, step.team)
+    return f"You agreed to {what}; it now waits for {team}."
 
 
 def _from_list(request: PersonRequest) -> bool:

@@ -15,7 +15,8 @@ from access.models import AccessRequest, Grant
 from access.models.grants import Direction
 from access.queries.pages import request_with_story, risk_of, similar_to, story_of
 from access.queries.requests import can_decide
-from access.queries.roles import approvers_of, plan_of
+from access.queries.roles import approvers_of, names_of_teams, plan_of
+from access.quorum import StepProgress
 from access.rules import is_requester, may_end, may_review
 from access.services import requests as service
 from access.services.votes import decision_on
@@ -112,7 +113,7 @@ def page_context(person: User, asked: AccessRequest) -> dict[str, Any]:
         "version": version_of(asked),
         "risk": risk_of(asked),
         "similar": similar_to([asked]).get(asked.pk),
-        "progress": decision_on(asked).steps,
+        "progress": _progress(asked, terms),
         "approvers": approvers_of(terms, requester=asked.requester) if asked.is_open else (),
         "comments": asked.comments.all(),
         "story": story_of(asked),
@@ -130,6 +131,12 @@ def deciding_forms(asked: AccessRequest) -> dict[str, Any]:
         "approve_form": ApproveForm(initial=initial, asked=asked.duration, auto_id=f"approve_{prefix}"),
         "deny_form": DenyForm(initial=initial, auto_id=f"deny_{prefix}"),
     }
+
+
+def _progress(asked: AccessRequest, terms: Terms) -> list[tuple[StepProgress, str]]:
+    """How far each step is, with its team as people call it."""
+    names = names_of_teams([step.team for step in terms.steps])
+    return [(step, names.get(step.step.team, step.step.team)) for step in decision_on(asked).steps]
 
 
 def _possible(person: User, asked: AccessRequest, grant: Grant | None) -> dict[str, Any]:

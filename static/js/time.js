@@ -2,6 +2,9 @@
 (() => {
   "use strict";
   const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
+  const clockWithSeconds = new Intl.DateTimeFormat(undefined, {
+    hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23",
+  });
   const dayAndClock = new Intl.DateTimeFormat(undefined, {
     day: "numeric", month: "short", hour: "2-digit", minute: "2-digit", hourCycle: "h23",
   });
@@ -14,6 +17,7 @@
   const shown = (date, style) => {
     if (style === "full") return full.format(date);
     if (style === "clock") return clock.format(date);
+    if (style === "seconds") return clockWithSeconds.format(date);
     return sameDay(date, new Date()) ? clock.format(date) : dayAndClock.format(date);
   };
 
