@@ -72,5 +72,3 @@ class Event(models.TextChoices):
     SWEEP_DRIFT_FOUND = "sweep.drift_found", "Drift found"
 
     AUDIT_EXPORTED = "audit.exported", "Audit log exported"
-    AUDIT_VERIFIED = "audit.verified", "Audit log verified"
-    AUDIT_BROKEN = "audit.broken", "Audit log found broken"
