@@ -6,6 +6,9 @@ import sys
 
 from django.core.management import execute_from_command_line
 
+from audit.origin import Origin, coming_from
+
 if __name__ == "__main__":
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "console.settings")
-    execute_from_command_line(sys.argv)
+    with coming_from(Origin(channel="command")):
+        execute_from_command_line(sys.argv)

@@ -5,9 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from connectors.base import Secret
-
 from access.errors import SecretUnavailable
+from connectors.base import Secret
 
 
 def resolve(reference: str) -> Secret:

@@ -12,11 +12,11 @@ from django.core.mail import EmailMessage
 from django.db.models import QuerySet
 from django.template.loader import render_to_string
 from django.urls import reverse
-from people.models import Capability, User
 
 from access.models import AccessRequest
 from access.services.votes import decision_on
 from access.terms import Terms
+from people.models import Capability, User
 
 Audience = Callable[[AccessRequest], Iterable[User]]
 

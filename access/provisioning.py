@@ -13,18 +13,6 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
-from audit.events import Event
-from audit.log import Actor
-from connectors.base import (
-    Connector,
-    ExtendRequest,
-    Journal,
-    JournalEntry,
-    ProvisionRequest,
-    Receipt,
-    RevokeRequest,
-)
-from connectors.errors import ConnectorError, PrincipalCannotLogIn
 from django.db import transaction
 from django.utils import timezone
 
@@ -38,6 +26,18 @@ from access.services.door import begin_end, lock_grant, move_grant, record_about
 from access.states import GrantMove, GrantState
 from access.targets import connect, make_password
 from access.window import PROVISION_PATIENCE, pause_after
+from audit.events import Event
+from audit.log import Actor
+from connectors.base import (
+    Connector,
+    ExtendRequest,
+    Journal,
+    JournalEntry,
+    ProvisionRequest,
+    Receipt,
+    RevokeRequest,
+)
+from connectors.errors import ConnectorError, PrincipalCannotLogIn
 
 log = structlog.get_logger(__name__)
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from people.models import User
-
 from access.models import AccessRequest, Grant, Policy
 from access.terms import Terms
+from people.models import User
 
 
 def is_in(person: User, team: str) -> bool:

@@ -6,11 +6,11 @@ under it has ended.
 
 from __future__ import annotations
 
-from connectors.base import Secret
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from django.conf import settings
 
 from access.errors import UnsealFailed
+from connectors.base import Secret
 
 
 def seal(secret: Secret) -> str:

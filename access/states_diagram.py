@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import StrEnum
+from typing import TypeVar
 
 from access.states import GRANT_MOVES, REQUEST_MOVES, GrantState, RequestState
 
@@ -30,7 +31,11 @@ def page() -> str:
     )
 
 
-def _diagram(first: StrEnum, table: Mapping[StrEnum, Mapping[StrEnum, StrEnum]]) -> str:  # type: ignore[type-var]
+State = TypeVar("State", bound=StrEnum)
+Move = TypeVar("Move", bound=StrEnum)
+
+
+def _diagram(first: State, table: Mapping[State, Mapping[Move, State]]) -> str:
     lines = ["```mermaid", "stateDiagram-v2", f"    [*] --> {first}"]
     for state, moves in table.items():
         lines += [f"    {state} --> {target}: {move}" for move, target in moves.items()]

@@ -11,10 +11,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 import structlog
-from audit.events import Event
-from audit.log import Actor, Subject, record
-from connectors.base import FoundPrincipal, Level, Receipt, RevokeRequest, Scope
-from connectors.errors import ConnectorError
 from django.db import transaction
 
 from access.errors import SecretUnavailable
@@ -23,6 +19,10 @@ from access.models.sweeps import FindingKind
 from access.provisioning import receipt_to_json
 from access.states import LIVING, GrantState
 from access.targets import connect
+from audit.events import Event
+from audit.log import Actor, Subject, record
+from connectors.base import FoundPrincipal, Level, Receipt, RevokeRequest, Scope
+from connectors.errors import ConnectorError
 
 log = structlog.get_logger(__name__)
 

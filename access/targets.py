@@ -9,12 +9,11 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
+from access.credentials import resolve
+from access.models import Server
 from connectors.base import PRINCIPAL_PREFIX, Connector, Secret, Target, Tls
 from connectors.registry import open_connector
 from people.models import User
-
-from access.credentials import resolve
-from access.models import Server
 
 _RANDOM_ALPHABET = "abcdefghijkmnpqrstuvwxyz23456789"
 _RANDOM_LENGTH = 10

@@ -9,6 +9,17 @@ from django.utils import timezone
 
 from access import notices, provisioning, queueing, sweeping, ticking
 from access.services import servers
+from audit import verification
+from audit.origin import Origin, coming_from
+
+
+class FromWorker(Task[Any, Any]):
+    """Whatever a task records says that a worker did it, and under which message."""
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Run the task with its origin set."""
+        with coming_from(Origin(channel="worker", request_id=str(self.request.id or ""))):
+            return super().__call__(*args, **kwargs)
 
 
 def _claimant(task: Task[Any, Any]) -> str:
@@ -16,43 +27,49 @@ def _claimant(task: Task[Any, Any]) -> str:
     return str(task.request.id)[:64]
 
 
-@shared_task(name="access.tick", bind=True)
+@shared_task(name="access.tick", bind=True, base=FromWorker)
 def tick(self: Task[Any, Any]) -> None:
     """Queue what is due."""
     ticking.tick(worker=str(self.request.hostname or "worker"), now=timezone.now())
 
 
-@shared_task(name=queueing.PROVISION, bind=True)
+@shared_task(name=queueing.PROVISION, bind=True, base=FromWorker)
 def provision(self: Task[Any, Any], grant_id: int) -> None:
     """Make the account of a grant."""
     provisioning.provision(grant_id=grant_id, claimant=_claimant(self))
 
 
-@shared_task(name=queueing.EXTEND, bind=True)
+@shared_task(name=queueing.EXTEND, bind=True, base=FromWorker)
 def extend(self: Task[Any, Any], grant_id: int) -> None:
     """Move the end of a grant's account."""
     provisioning.extend(grant_id=grant_id, claimant=_claimant(self))
 
 
-@shared_task(name=queueing.REVOKE, bind=True)
+@shared_task(name=queueing.REVOKE, bind=True, base=FromWorker)
 def revoke(self: Task[Any, Any], grant_id: int) -> None:
     """Take the account of a grant away."""
     provisioning.revoke(grant_id=grant_id, claimant=_claimant(self))
 
 
-@shared_task(name=queueing.NOTIFY)
+@shared_task(name=queueing.NOTIFY, base=FromWorker)
 def notify(notice: str, request_id: int) -> None:
     """Tell the people concerned."""
     notices.send(notice=notice, request_id=request_id)
 
 
-@shared_task(name="access.sweep")
+@shared_task(name="access.sweep", base=FromWorker)
 def sweep() -> None:
     """Compare every server with the grants."""
     sweeping.sweep_all(now=timezone.now())
 
 
-@shared_task(name="access.check_servers")
+@shared_task(name="access.check_servers", base=FromWorker)
 def check_servers() -> None:
     """Look whether every server answers."""
     servers.check_all(now=timezone.now())
+
+
+@shared_task(name="access.verify_audit", base=FromWorker)
+def verify_audit() -> None:
+    """Check the chain of the audit trail from its beginning, for the console's badge and banner."""
+    verification.verify(now=timezone.now())

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from audit.events import Event
-from audit.log import Actor
 from django.db import transaction
 from django.db.models import Q
 
@@ -17,6 +15,8 @@ from access.models import AccessRequest, Grant, Heartbeat
 from access.services.door import lock_request, move_request, record_about
 from access.states import GrantState, RequestMove, RequestState
 from access.window import OVERDUE_AFTER
+from audit.events import Event
+from audit.log import Actor
 
 #: More than a tick can queue in a second is left to the next one.
 BATCH = 500

@@ -51,4 +51,4 @@ def pause_after(attempts: int) -> timedelta:
     if attempts < 1:
         raise ValueError("The first attempt is number 1.")
     # 2**6 s is already past the longest pause; the cap keeps the power small after a week of failures.
-    return min(FIRST_PAUSE * 2 ** min(attempts - 1, 6), LONGEST_PAUSE)
+    return min(FIRST_PAUSE * (1 << min(attempts - 1, 6)), LONGEST_PAUSE)

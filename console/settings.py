@@ -31,7 +31,7 @@ def _secret_key() -> str:
             "LOCKGATE_SECRET_KEY is missing or weak. Set it, or LOCKGATE_SECRET_KEY_FILE, to at least 50 random"
             " characters: python3 -c 'import secrets; print(secrets.token_urlsafe(64))'"
         )
-    return key
+    return str(key)
 
 
 def _encryption_keys() -> list[str]:
@@ -171,6 +171,7 @@ CELERY_BEAT_SCHEDULE = {
     # A tick that waited longer than it takes for the next one to come is of no use.
     "tick": {"task": "access.tick", "schedule": 1.0, "options": {"expires": 5}},
     "sweep": {"task": "access.sweep", "schedule": timedelta(minutes=10), "options": {"expires": 500}},
+    "verify_audit": {"task": "access.verify_audit", "schedule": timedelta(hours=1), "options": {"expires": 3000}},
     "check_servers": {"task": "access.check_servers", "schedule": timedelta(minutes=1), "options": {"expires": 50}},
 }
 # The schedule is static, so beat has nothing to remember, and no file to write.

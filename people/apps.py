@@ -1,5 +1,7 @@
 """The Django app of users and teams."""
 
+from importlib import import_module
+
 from django.apps import AppConfig
 
 
@@ -11,6 +13,4 @@ class PeopleConfig(AppConfig):
 
     def ready(self) -> None:
         """Connect the receivers of sign-in signals."""
-        from people import sign_in_trail
-
-        assert sign_in_trail
+        import_module("people.sign_in_trail")

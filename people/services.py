@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from audit.events import Event
-from audit.log import Actor, Subject, record
 from django.db import transaction
 
+from audit.events import Event
+from audit.log import Actor, Subject, record
 from people.models import Capability, Membership, Team, User
 
 

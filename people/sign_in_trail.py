@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from audit.events import Event
-from audit.log import Actor, Subject, record
 from django.contrib.auth.signals import user_logged_in, user_logged_out, user_login_failed
 from django.db import transaction
 from django.dispatch import receiver
 
+from audit.events import Event
+from audit.log import Actor, Subject, record
 from people.models import User
 from people.services import person_subject
 

@@ -6,9 +6,9 @@ from datetime import timedelta
 from typing import ClassVar
 
 from django.db import models
-from people.models import Team
 
 from access.quorum import Step
+from people.models import Team
 
 
 class Policy(models.Model):

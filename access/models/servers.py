@@ -5,11 +5,11 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any, ClassVar
 
-from connectors.base import Level, Limits, Scope, Tls
-from connectors.registry import ENGINE_LABELS
 from django.db import models
 
 from access.models.policies import Policy
+from connectors.base import Level, Limits, Scope, Tls
+from connectors.registry import ENGINE_LABELS
 
 
 class Environment(models.TextChoices):

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from django.db.models import Q, QuerySet
-from people.models import User
 
 from access.models import Grant
 from access.states import LIVING
+from people.models import User
 
 
 def grants_visible_to(person: User) -> QuerySet[Grant]:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from datetime import datetime
 
 from django.db.models import Q, QuerySet
-from people.models import User
 
 from access.models import AccessRequest
 from access.rules import is_in, is_requester
 from access.services.votes import decision_on
 from access.states import RequestState
+from people.models import User
 
 
 def requests_visible_to(person: User) -> QuerySet[AccessRequest]:
@@ -34,11 +34,8 @@ def requests_of(person: User) -> QuerySet[AccessRequest]:
 def waiting_for(person: User, *, now: datetime) -> list[AccessRequest]:
     """Open requests that this person can decide on now, oldest first."""
     rows = requests_visible_to(person).filter(state=RequestState.PENDING, lapses_at__gt=now)
-    waiting = []
-    for request in rows.exclude(requester=person).prefetch_related("votes").order_by("id"):
-        if can_decide(person, request):
-            waiting.append(request)
-    return waiting
+    others = rows.exclude(requester=person).prefetch_related("votes").order_by("id")
+    return [request for request in others if can_decide(person, request)]
 
 
 def can_decide(person: User, request: AccessRequest) -> bool:

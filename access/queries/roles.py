@@ -6,10 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from connectors.base import Plan, ProvisionRequest, RevokeRequest, Secret
-from connectors.registry import open_connector
 from django.db.models import Q, QuerySet
-from people.models import Team, User
 
 from access.content import Content
 from access.errors import Refused
@@ -19,6 +16,9 @@ from access.services.policies import terms_for
 from access.states import RequestState
 from access.targets import make_principal, target_of
 from access.terms import Terms
+from connectors.base import Plan, ProvisionRequest, RevokeRequest, Secret
+from connectors.registry import open_connector
+from people.models import Team, User
 
 #: The usual time until a decision is the median of this many latest ones.
 _LATEST = 20

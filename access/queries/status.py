@@ -5,12 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from people.models import User
-
 from access.models import Grant, Heartbeat
 from access.models.workers import SILENT_AFTER
 from access.queries.grants import grants_visible_to
 from access.ticking import overdue
+from people.models import User
 
 
 @dataclass(frozen=True, slots=True)

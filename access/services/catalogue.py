@@ -11,12 +11,7 @@ from dataclasses import asdict
 from datetime import timedelta
 from typing import Any
 
-from audit.events import Event
-from audit.log import Subject, record
-from connectors.base import Level, Scope, Tls
-from connectors.registry import ENGINE_LABELS
 from django.db import transaction
-from people.models import Team, User
 
 from access.content import scope_to_json
 from access.credentials import resolve
@@ -24,6 +19,11 @@ from access.errors import BadRequest, Refused
 from access.models import AccessRole, Environment, Policy, PolicyStep, Server
 from access.rules import may_manage_servers
 from access.services.door import actor_of
+from audit.events import Event
+from audit.log import Subject, record
+from connectors.base import Level, Tls
+from connectors.registry import ENGINE_LABELS
+from people.models import Team, User
 
 _SLUG = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from audit.events import Event
-from audit.log import Actor
-
 from access import queueing
 from access.content import limits_to_json, scope_to_json
 from access.errors import GrantIsOver
@@ -14,6 +11,8 @@ from access.models import AccessRequest, Grant
 from access.services.door import actor_of, lock_grant, move_request, record_about
 from access.states import GrantState, RequestMove
 from access.terms import Terms
+from audit.events import Event
+from audit.log import Actor
 
 
 def grant_at_once(*, request: AccessRequest, terms: Terms, now: datetime) -> None:

@@ -13,10 +13,6 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from audit.events import Event
-from audit.log import Actor, Subject, record
-from people.models import User
-
 from access.errors import AlreadyDecided, GrantIsOver
 from access.models import AccessRequest, Grant
 from access.models.grants import EndReason
@@ -29,6 +25,9 @@ from access.states import (
     next_grant_state,
     next_request_state,
 )
+from audit.events import Event
+from audit.log import Actor, Subject, record
+from people.models import User
 
 
 def actor_of(person: User) -> Actor:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from audit.events import Event
 from django.db import transaction
-from people.models import User
 
 from access import queueing
 from access.errors import AlreadyDecided, AlreadyShown, GrantIsOver, NotInCharge, NotReadyYet, NotYours, ReasonMissing
@@ -16,6 +14,8 @@ from access.rules import may_end, may_review
 from access.sealing import unseal
 from access.services.door import actor_of, begin_end, lock_grant, record_about
 from access.states import GrantState
+from audit.events import Event
+from people.models import User
 
 
 class ReviewNeedsWords(ReasonMissing):

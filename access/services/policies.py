@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from people.models import Team, User
-
 from access.errors import NoPolicy, NotARequester, PolicyCannotBeMet
 from access.models import AccessRole, Policy
 from access.quorum import can_be_met
 from access.rules import may_break_glass, may_request
 from access.terms import Terms
+from people.models import Team, User
 
 
 def terms_for(*, person: User, role: AccessRole, break_glass: bool) -> Terms:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from audit.events import Event
-from audit.log import Subject, record
 from django.db import transaction
-from people.models import User
 
 from access.errors import Refused
 from access.services.door import actor_of
+from audit.events import Event
+from audit.log import Subject, record
+from people.models import User
 
 
 @contextmanager

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from audit.events import Event
-from audit.log import Subject, record
 from django.db import IntegrityError, transaction
-from people.models import User
 
 from access import queueing
 from access.content import Content
@@ -18,8 +15,8 @@ from access.errors import (
     NotYours,
     ReasonMissing,
     Refused,
-    StartNotPossible,
     Stale,
+    StartNotPossible,
     TooLong,
 )
 from access.models import AccessRequest, AccessRole, Comment, Grant
@@ -32,6 +29,9 @@ from access.services.refusals import recorded_refusal
 from access.states import GrantState, RequestMove
 from access.targets import make_principal
 from access.terms import Terms
+from audit.events import Event
+from audit.log import Subject, record
+from people.models import User
 
 SHORTEST = timedelta(minutes=1)
 FURTHEST_START = timedelta(days=30)

@@ -5,18 +5,18 @@ from __future__ import annotations
 from datetime import datetime
 
 import structlog
-from audit.events import Event
-from audit.log import Subject, record
-from connectors.base import CheckReport
-from connectors.errors import ConnectorError
 from django.db import transaction
-from people.models import User
 
 from access.errors import Refused, SecretUnavailable
 from access.models import Server
 from access.rules import may_manage_servers
 from access.services.door import actor_of
 from access.targets import connect
+from audit.events import Event
+from audit.log import Subject, record
+from connectors.base import CheckReport
+from connectors.errors import ConnectorError
+from people.models import User
 
 log = structlog.get_logger(__name__)
 

@@ -5,10 +5,7 @@ from __future__ import annotations
 from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
 
-from audit.events import Event
-from audit.log import record
 from django.db import IntegrityError, transaction
-from people.models import User
 
 from access import queueing
 from access.errors import (
@@ -30,6 +27,9 @@ from access.services.refusals import recorded_refusal
 from access.services.requests import SHORTEST
 from access.states import RequestMove
 from access.terms import Terms
+from audit.events import Event
+from audit.log import record
+from people.models import User
 
 
 class DenialNeedsReason(ReasonMissing):

@@ -118,7 +118,13 @@ def _spawn(name: str, words: list[str], environment: dict[str, str], folder: Pat
     logs.mkdir(exist_ok=True)
     with (logs / f"{name}.log").open("ab") as log:
         return subprocess.Popen(
-            words, cwd=installed.ROOT, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log, process_group=0
+            words,
+            cwd=installed.ROOT,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            process_group=0,
         )
 
 
@@ -128,9 +134,7 @@ def _manage(environment: dict[str, str], words: str, *arguments: str) -> None:
         subprocess.run(command, cwd=installed.ROOT, env=environment, stdout=sys.stderr, check=True)
         return
     with step(words):
-        done = subprocess.run(
-            command, cwd=installed.ROOT, env=environment, capture_output=True, text=True, check=False
-        )
+        done = subprocess.run(command, cwd=installed.ROOT, env=environment, capture_output=True, text=True, check=False)
         if done.returncode != 0:
             raise CommandFailed(f"{' '.join(command)}\n{done.stdout[-3000:]}{done.stderr[-3000:]}")
 
@@ -156,4 +160,4 @@ def _watch(processes: list[subprocess.Popen[bytes]]) -> None:
 def _check_running(processes: list[subprocess.Popen[bytes]]) -> None:
     for process in processes:
         if process.poll() is not None:
-            raise CommandFailed(f"{process.args} ended with status {process.returncode}: see its log.")
+            raise CommandFailed(f"{process.args!r} ended with status {process.returncode}: see its log.")

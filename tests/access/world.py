@@ -5,13 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from access.models import AccessRequest, AccessRole, Environment, Policy, Server
+from access.services import catalogue, requests
 from audit.log import Actor
 from connectors.base import Level
 from people.models import Capability, Team, User
 from people.services import add_person, add_team, join
-
-from access.models import AccessRequest, AccessRole, Environment, Policy, Server
-from access.services import catalogue, requests
 
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 HOUR = timedelta(hours=1)

@@ -6,10 +6,10 @@ import os
 from collections.abc import Iterator
 
 import pytest
-from connectors.base import Level, Tls
 
 from access.models import AccessRole, Environment
 from access.services import catalogue
+from connectors.base import Level, Tls
 from tests.access.world import World, build
 from tests.lifecycle.estates import Estate, estate
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from audit.log import Actor
-from audit.models import Entry
 from django.contrib.auth import authenticate
 from django.db import IntegrityError, transaction
 from django.test import Client
+
+from audit.log import Actor
+from audit.models import Entry
 from people.models import Capability, User
 from people.services import add_person, add_team, join, leave
 
@@ -35,7 +36,7 @@ def test_a_team_gives_its_capability_and_takes_it_along() -> None:
     person = alice()
     team = add_team(slug="auditors", name="Auditors", capability=Capability.AUDITOR, actor=SETUP)
     join(person=person, team=team, actor=SETUP)
-    assert person.is_auditor and not person.is_administrator
+    assert (person.is_auditor, person.is_administrator) == (True, False)
     leave(person=person, team=team, actor=SETUP)
     assert not person.is_auditor
     assert list(Entry.objects.filter(event__in=["person.joined", "person.left"]).values_list("event", flat=True)) == [

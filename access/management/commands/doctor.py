@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import redis
-from connectors.errors import ConnectorError
 from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
@@ -17,6 +16,7 @@ from access.models import Grant, Heartbeat, Server, SweepFinding
 from access.models.workers import SILENT_AFTER
 from access.services import servers
 from access.ticking import overdue
+from connectors.errors import ConnectorError
 
 Finding = tuple[bool, str]
 

@@ -6,7 +6,6 @@ import json
 from argparse import ArgumentParser
 from typing import Any
 
-from audit.log import Actor
 from django.core.management.base import BaseCommand, CommandError
 from django.db import transaction
 from django.utils import timezone
@@ -16,6 +15,7 @@ from access.models import Grant
 from access.models.grants import EndReason
 from access.services.door import begin_end, lock_grant
 from access.states import GrantState
+from audit.log import Actor
 
 
 class Command(BaseCommand):
