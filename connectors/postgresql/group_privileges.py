@@ -39,17 +39,10 @@ SCHEMA_PRIVILEGES = {
 #: The lock that makes changes to privileges in one database take turns. A number of Lockgate's own: "Lockgate" in ASCII.
 LOCK = "SELECT pg_advisory_xact_lock(5507730182244496485)"
 
-
-def _user_schema(alias: str) -> str:
-    return f"{alias}.nspname !~ '^pg_' AND {alias}.nspname <> 'information_schema'"
-
-
-USER_SCHEMA = _user_schema("n")
+USER_SCHEMA = "n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'"
 _TABLE = "c.relkind IN ('r', 'p', 'v', 'm', 'f')"
 RELATIONS = "FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
-_NOT_OF_EXTENSION = (
-    "NOT EXISTS (SELECT FROM pg_depend e WHERE e.objid = {} AND e.deptype = 'e' AND e.classid = '{}'::regclass)"
-)
+_NOT_OF_EXTENSION = "NOT EXISTS (\n        SELECT FROM pg_depend e WHERE e.objid = {} AND e.classid = '{}'::regclass AND e.deptype = 'e')"
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,23 +224,28 @@ def _default_privileges(scope: Scope, database: str) -> Aspect:
     kinds = f"(VALUES {_kinds(scope)}) k (type, objects, privileges)"
     if scope.schemas:
         target, arguments, namespace = "IN SCHEMA %I ", "r.rolname, n.nspname", "n.oid"
-        source = f"FROM pg_roles r CROSS JOIN pg_namespace n CROSS JOIN {kinds}\n    WHERE n.nspname IN ({listed(scope.schemas)})"
-        creators = _creators("s.oid = n.oid")
+        roles = f"pg_roles r CROSS JOIN {kinds} JOIN pg_namespace n ON n.nspname IN ({listed(scope.schemas)})"
+        owns = "EXISTS (SELECT FROM pg_class c WHERE c.relnamespace = n.oid AND c.relowner = r.oid)"
+        may_create = "has_schema_privilege(r.oid, n.oid, 'CREATE')"
     else:
         target, arguments, namespace = "", "r.rolname", "0"
-        source = f"FROM pg_roles r CROSS JOIN {kinds}\n    WHERE true"
-        owner = "SELECT datdba FROM pg_database WHERE datname = current_database()"
-        creators = f"{_creators(_user_schema('s'))} UNION {owner}"
-    source += f""" AND pg_has_role(r.oid, 'USAGE') AND r.rolname !~ '^(pg|lg|lockgate)_'
-      AND EXISTS (SELECT FROM ({creators}) h WHERE h.role = r.oid
-        OR NOT r.rolsuper AND r.rolname <> current_user AND pg_has_role(r.oid, h.role, 'USAGE'))
+        roles = f"pg_roles r CROSS JOIN {kinds}"
+        owns = f"EXISTS (SELECT {RELATIONS} WHERE c.relowner = r.oid AND {USER_SCHEMA})"
+        may_create = (
+            "(has_database_privilege(r.oid, current_database(), 'CREATE') OR EXISTS (\n"
+            f"        SELECT FROM pg_namespace n WHERE {USER_SCHEMA} AND has_schema_privilege(r.oid, n.oid, 'CREATE')))"
+        )
+    source = f"""FROM {roles}
+    WHERE pg_has_role(r.oid, 'USAGE') AND r.rolname !~ '^(pg|lg)_'
+      AND ({owns}
+        OR NOT r.rolsuper AND r.rolname <> current_user AND r.rolname !~ '^lockgate_' AND {may_create})
       AND NOT string_to_array(k.privileges, ', ') <@ ARRAY(
-        SELECT a.privilege_type FROM pg_default_acl d CROSS JOIN aclexplode(d.defaclacl) a JOIN pg_roles g ON g.oid = a.grantee
+        SELECT a.privilege_type FROM pg_default_acl d CROSS JOIN aclexplode(d.defaclacl) a
         WHERE d.defaclrole = r.oid AND d.defaclnamespace = {namespace} AND d.defaclobjtype = k.type::"char"
-          AND g.rolname = {text(scope.group)})"""
+          AND a.grantee = (SELECT oid FROM pg_roles WHERE rolname = {text(scope.group)}))"""
     granting = (
-        f"format('ALTER DEFAULT PRIVILEGES FOR ROLE %I {target}GRANT %s ON %s TO %I',"
-        f" {arguments}, k.privileges, k.objects, {text(scope.group)})"
+        f"format('ALTER DEFAULT PRIVILEGES FOR ROLE %I {target}GRANT %s ON %s TO %I',\n"
+        f"      {arguments}, k.privileges, k.objects, {text(scope.group)})"
     )
     return _loop(
         granting,
@@ -268,26 +266,16 @@ def _kinds(scope: Scope) -> str:
     return ", ".join(f"('{letter}', '{objects}', '{', '.join(held)}')" for letter, objects, held in kinds)
 
 
-def _creators(within: str) -> str:
-    """The roles that own something in the schemas `s` that are `within`, or may create there."""
-    return (
-        f"SELECT s.nspowner AS role FROM pg_namespace s WHERE {within}"
-        f" UNION SELECT c.relowner FROM pg_namespace s JOIN pg_class c ON c.relnamespace = s.oid WHERE {within}"
-        " UNION SELECT a.grantee FROM pg_namespace s CROSS JOIN aclexplode(s.nspacl) a"
-        f" WHERE {within} AND a.privilege_type = 'CREATE' AND a.grantee <> 0"
-    )
-
-
 # --- Pieces
 
 
 def _connect(scope: Scope, database: str) -> Aspect:
+    """Granted even where PUBLIC may connect, so that nothing breaks on the day when PUBLIC no longer may."""
     return Aspect(
-        command(
-            f"GRANT CONNECT ON DATABASE {name(database)} TO {name(scope.group)}",
-            database,
-        ),
-        f"SELECT 'CONNECT' WHERE NOT has_database_privilege({text(scope.group)}, current_database(), 'CONNECT')",
+        command(f"GRANT CONNECT ON DATABASE {name(database)} TO {name(scope.group)}", database),
+        f"SELECT 'CONNECT' FROM pg_roles g WHERE g.rolname = {text(scope.group)} AND NOT EXISTS ("
+        "SELECT FROM pg_database d CROSS JOIN aclexplode(d.datacl) a WHERE d.datname = current_database()"
+        " AND a.grantee = g.oid AND a.privilege_type = 'CONNECT')",
     )
 
 

@@ -50,7 +50,7 @@ FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_roles r ON
 WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
   AND NOT EXISTS (SELECT FROM pg_depend e
                   WHERE e.classid = 'pg_class'::regclass AND e.objid = c.oid AND e.deptype = 'e')
-  AND NOT pg_has_role(c.relowner, 'USAGE') AND r.rolname !~ '^(lg|lockgate)_'
+  AND NOT pg_has_role(c.relowner, 'USAGE') AND r.rolname !~ '^lg_'
 GROUP BY r.rolname ORDER BY r.rolname
 """
 

@@ -12,7 +12,7 @@ from connectors.base import Target
 from connectors.quoting import postgresql_block, postgresql_name, postgresql_text
 from connectors.redaction import MASK
 
-#: Base class of `RevokeRequest.heir`'s default: the role that the script makes.
+#: The heir that the script makes: the default of `RevokeRequest.heir`.
 DEFAULT_HEIR = "lockgate_heir"
 
 _ONCE = """\
@@ -35,20 +35,23 @@ GRANT {heir} TO {admin};
 _EACH_DATABASE = """
 DECLARE item record;
 BEGIN
-  -- CONNECT to pass on; CREATE because PostgreSQL asks for it when a schema gets another owner.
-  EXECUTE format('GRANT CONNECT, CREATE ON DATABASE %I TO %I WITH GRANT OPTION', current_database(), {admin});
   -- Owners that are no superusers: join them.
   FOR item IN
     SELECT DISTINCT r.rolname AS owner FROM pg_roles r
-    WHERE NOT r.rolsuper AND r.rolname !~ '^(pg|lg|lockgate)_' AND NOT pg_has_role({admin}, r.oid, 'USAGE') AND r.oid IN (
+    WHERE NOT r.rolsuper AND r.rolname !~ '^(pg|lg)_' AND NOT pg_has_role({admin}, r.oid, 'USAGE') AND r.oid IN (
       SELECT datdba FROM pg_database WHERE datname = current_database()
       UNION SELECT nspowner FROM pg_namespace
       UNION SELECT relowner FROM pg_class
-      UNION SELECT a.grantee FROM pg_namespace n, aclexplode(n.nspacl) a WHERE a.privilege_type = 'CREATE')
+      UNION SELECT g.oid FROM pg_namespace n, aclexplode(n.nspacl) a JOIN pg_roles g ON g.oid = a.grantee
+        WHERE a.privilege_type = 'CREATE' AND g.rolname !~ '^lockgate_')
   LOOP
     EXECUTE format('GRANT %I TO %I', item.owner, {admin});
   END LOOP;
-  -- What superusers own: the right to pass privileges on, now and for what they make later.
+  -- What superusers own: the right to pass privileges on, now and for what they make later. First the database:
+  -- CONNECT to pass on, and CREATE because PostgreSQL asks for it when a schema gets another owner.
+  IF NOT pg_has_role({admin}, (SELECT datdba FROM pg_database WHERE datname = current_database()), 'USAGE') THEN
+    EXECUTE format('GRANT CONNECT, CREATE ON DATABASE %I TO %I WITH GRANT OPTION', current_database(), {admin});
+  END IF;
   FOR item IN
     SELECT n.nspname AS schema FROM pg_namespace n JOIN pg_roles r ON r.oid = n.nspowner
     WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from importlib import import_module
 from typing import cast
@@ -44,6 +44,7 @@ class Account:
     lab: Lab
     request: ProvisionRequest
     journal: Notebook
+    sessions: list[Session] = field(default_factory=list)
 
     @property
     def principal(self) -> str:
@@ -61,7 +62,10 @@ class Account:
         return self
 
     def log_in(self, database: str = "") -> Session:
-        return self.lab.log_in(self.principal, self.request.password, database or self.request.scope.databases[0])
+        """A session, closed when the test is over."""
+        where = database or self.request.scope.databases[0]
+        self.sessions.append(self.lab.log_in(self.principal, self.request.password, where))
+        return self.sessions[-1]
 
     def revoke(self, journal: Notebook | None = None) -> Receipt:
         with self.lab.connector() as connector:
@@ -97,6 +101,8 @@ class Accounts:
 
     def clear(self) -> None:
         for account in self._made:
+            for session in account.sessions:
+                session.close()
             account.revoke()
 
 

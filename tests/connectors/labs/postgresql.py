@@ -125,9 +125,10 @@ class PostgreSQLLab:
         self.target = replace(self.superuser, user=f"lockgate_{token}", password=Secret(f"admin-{random_token()}"))
         self._databases: list[str] = []
         self._roles: list[str] = [self.target.user, self.owner]
+        script = self.connector().setup_sql()
+        self._run_script(script.replace("********", self.target.password.reveal()), "postgres")
         self._log = self._find_log()
         self._log_begins = self._log.stat().st_size
-        self._set_up("postgres")
         self.run(f"ALTER ROLE {name(self.target.user)} SET log_statement = 'all'")
         self.run(f"CREATE ROLE {name(self.owner)} NOLOGIN")
 
@@ -156,7 +157,7 @@ class PostgreSQLLab:
         database = f"{stem}_{random_token()}"
         self.run(f"CREATE DATABASE {name(database)} OWNER {name(self.owner)}")
         self._databases.append(database)
-        self._set_up(database)
+        self._run_script(self.connector().setup_sql(), database)
         return database
 
     def drop_database(self, database: str) -> None:
@@ -304,9 +305,8 @@ class PostgreSQLLab:
             autocommit=True,
         )
 
-    def _set_up(self, database: str) -> None:
-        """The whole script through psql. The part for the server is refused from the second database on: it is there."""
-        script = self.connector().setup_sql().replace("********", self.target.password.reveal())
+    def _run_script(self, script: str, database: str) -> None:
+        """The whole of it through psql. The part for the server is refused from the second time on: it is there."""
         environment = {
             **os.environ,
             "PGHOST": self.superuser.host,
@@ -317,7 +317,11 @@ class PostgreSQLLab:
             "PGSSLMODE": "disable",
         }
         done = subprocess.run(
-            ["psql", "-X", "-q", "-v", "VERBOSITY=sqlstate"], input=script, text=True, env=environment, capture_output=True
+            ["psql", "-X", "-q", "-v", "VERBOSITY=sqlstate"],
+            input=script,
+            text=True,
+            env=environment,
+            capture_output=True,
         )
         # Only "it exists already", also in the form that two of them at the same moment get.
         refused = {line.split()[-1] for line in done.stderr.splitlines() if "ERROR" in line}
