@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from connectors.base import RevokeRequest, Target, Tls
 from connectors.mariadb import names
-from connectors.mariadb.privileges import PASSED_ON
+from connectors.mariadb.privileges import OURS_ON_DATABASE
 from connectors.quoting import MARIADB_NAME_CHARACTERS, mariadb_name, mariadb_text
 from connectors.redaction import MASK
 
@@ -45,7 +45,7 @@ BEGIN NOT ATOMIC
     WHERE schema_name NOT IN ({system})
   ) DO
     IF CHAR_LENGTH(found.pattern) <= {longest} THEN
-      EXECUTE IMMEDIATE CONCAT('GRANT {passed_on} ON `', REPLACE(found.pattern, '`', '``'), {to});
+      EXECUTE IMMEDIATE CONCAT('GRANT {ours} ON `', REPLACE(found.pattern, '`', '``'), {to});
     END IF;
   END FOR;
 END //
@@ -64,7 +64,7 @@ def setup_sql(target: Target) -> str:
         schema=mariadb_name(names.OWN_SCHEMA),
         heir=names.role(HEIR),
         system=", ".join(mariadb_text(schema) for schema in names.SYSTEM_SCHEMAS),
-        passed_on=", ".join(PASSED_ON),
+        ours=", ".join(OURS_ON_DATABASE),
         longest=MARIADB_NAME_CHARACTERS,
         to=mariadb_text(f"`.* TO {names.account(target.user)} WITH GRANT OPTION"),
     )
@@ -73,4 +73,4 @@ def setup_sql(target: Target) -> str:
 def grant_on_database(user: str, host: str, database: str) -> str:
     """The one grant that lets our account pass on the privileges of a database. Raises `UnquotableName`."""
     who = names.account(user, host)
-    return f"GRANT {', '.join(PASSED_ON)} ON {names.whole_database(database)} TO {who} WITH GRANT OPTION;"
+    return f"GRANT {', '.join(OURS_ON_DATABASE)} ON {names.whole_database(database)} TO {who} WITH GRANT OPTION;"

@@ -19,7 +19,7 @@ _PRINCIPALS = """
     SELECT User, COALESCE(JSON_VALUE(Priv, '$.account_locked'), 0) FROM mysql.global_priv
     WHERE LOCATE(%s, User) = 1 AND COALESCE(JSON_VALUE(Priv, '$.is_role'), 0) = 0 ORDER BY User
 """
-_MEMBERSHIPS = "SELECT User, Role FROM mysql.roles_mapping WHERE LOCATE(%s, User) = 1 AND Host <> ''"
+_MEMBERSHIPS = "SELECT User, Role FROM mysql.roles_mapping WHERE LOCATE(%s, User) = 1"
 _SESSIONS = "SELECT user FROM information_schema.processlist WHERE LOCATE(%s, user) = 1"
 _SWITCHES = "SELECT name, starts FROM mysql.event WHERE db = %s"
 
@@ -46,17 +46,21 @@ def list_principals(session: Session) -> list[FoundPrincipal]:
     can_log_in: dict[str, bool] = {}
     for name, is_locked in session.rows(_PRINCIPALS, PRINCIPAL_PREFIX):
         can_log_in[name] = can_log_in.get(name, False) or not int(is_locked)
-    memberships: defaultdict[str, set[str]] = defaultdict(set)
+    joined: defaultdict[str, set[str]] = defaultdict(set)
     for name, role in session.rows(_MEMBERSHIPS, PRINCIPAL_PREFIX):
-        memberships[name].add(role)
-    sessions = Counter(session.texts(_SESSIONS, PRINCIPAL_PREFIX))
+        joined[name].add(role)
+    running = session.texts(_SESSIONS, PRINCIPAL_PREFIX)
+    sessions = Counter(name if name in can_log_in else name.removesuffix(names.OWN_ROLE_SUFFIX) for name in running)
+    for name in sessions:
+        # Its account was dropped behind our back, but somebody is still there.
+        can_log_in.setdefault(name, False)
     ends: dict[str, datetime] = dict(session.rows(_SWITCHES, names.OWN_SCHEMA))
     return [
         FoundPrincipal(
             name=name,
             can_log_in=possible,
             sessions=sessions[name],
-            memberships=tuple(sorted(memberships[name])),
+            memberships=tuple(sorted((joined[name] | joined[own := names.own_role_name(name)]) - {own})),
             valid_until=_aware(ends.get(names.switch_name(name))),
         )
         for name, possible in can_log_in.items()

@@ -9,7 +9,7 @@ from datetime import timedelta
 from connectors.base import CheckReport, Remedy
 from connectors.mariadb import catalogue, names, readback
 from connectors.mariadb.admin_account import GLOBAL_PRIVILEGES, HEIR, grant_on_database
-from connectors.mariadb.privileges import PASSED_ON
+from connectors.mariadb.privileges import OURS_ON_DATABASE
 from connectors.mariadb.session import Session, problem_with
 from connectors.quoting import UnquotableName, mariadb_name, mariadb_text
 
@@ -149,7 +149,7 @@ class _Examination:
             grantable = self._passed_on_everywhere | {
                 privilege for name, privilege, passes in self._on_databases if name == database and passes == "YES"
             }
-            if not grantable.issuperset(PASSED_ON):
+            if not grantable.issuperset(OURS_ON_DATABASE):
                 yield self._of_database(database)
 
     def _of_database(self, database: str) -> Remedy:

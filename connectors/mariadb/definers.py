@@ -25,20 +25,20 @@ from connectors.quoting import mariadb_name, mariadb_text
 #: Kinds in the order in which they are re-defined: making a package anew drops its body.
 _KINDS = ("VIEW", "FUNCTION", "PROCEDURE", "PACKAGE", "PACKAGE BODY", "TRIGGER", "EVENT")
 
-#: Everything with a definer, by the name of the account: a host holds no `@`, but a name may.
+#: Everything with a definer, by the name of an account or role: a host holds no `@`, but a name may.
 _VIEWS = """
     SELECT 'VIEW' AS kind, table_schema AS `database`, table_name AS name, definer, security_type AS as_caller,
            collation_connection AS collation
     FROM information_schema.views
     WHERE table_schema NOT IN %s
       AND CONVERT(LEFT(definer, CHAR_LENGTH(definer) - LOCATE('@', REVERSE(definer))) USING utf8mb4)
-          COLLATE utf8mb4_nopad_bin = %s
+          COLLATE utf8mb4_nopad_bin IN %s
 """
 _ROUTINES = """
     SELECT type AS kind, db AS `database`, name, definer, security_type AS as_caller, sql_mode,
            collation_connection AS collation
     FROM mysql.proc
-    WHERE db NOT IN %s AND LEFT(definer, CHAR_LENGTH(definer) - LOCATE('@', REVERSE(definer))) = %s
+    WHERE db NOT IN %s AND LEFT(definer, CHAR_LENGTH(definer) - LOCATE('@', REVERSE(definer))) IN %s
 """
 _TRIGGERS = """
     SELECT 'TRIGGER' AS kind, t.* FROM (
@@ -53,12 +53,12 @@ _TRIGGERS = """
         WHERE trigger_schema NOT IN %s
     ) AS t
     WHERE CONVERT(LEFT(definer, CHAR_LENGTH(definer) - LOCATE('@', REVERSE(definer))) USING utf8mb4)
-          COLLATE utf8mb4_nopad_bin = %s
+          COLLATE utf8mb4_nopad_bin IN %s
 """
 _EVENTS = """
     SELECT 'EVENT' AS kind, db AS `database`, name, definer, sql_mode, collation_connection AS collation
     FROM mysql.event
-    WHERE db NOT IN %s AND LEFT(definer, CHAR_LENGTH(definer) - LOCATE('@', REVERSE(definer))) = %s
+    WHERE db NOT IN %s AND LEFT(definer, CHAR_LENGTH(definer) - LOCATE('@', REVERSE(definer))) IN %s
 """
 
 _NAME = r'(?:`(?:[^`]|``)+`|"(?:[^"]|"")+"|[\w$]+)'
@@ -87,7 +87,7 @@ class Defined:
     database: str
     name: str
     definer: str
-    """`name@host`, as the catalog has it."""
+    """`name@host`, or the name of a role with or without an `@` behind it, as the catalog has it."""
     as_caller: bool = False
     """`SQL SECURITY INVOKER`: it runs with the rights of whoever uses it."""
     sql_mode: str = SQL_MODE
@@ -112,10 +112,11 @@ class Defined:
 
 
 def defined_by(session: Session, principal: str) -> list[Defined]:
-    """Everything of which an account of this name is the definer, in the databases that our account can see."""
+    """Everything of which an account of this name, or its own role, is the definer, where our account can see it."""
     found: list[Defined] = []
+    definers = (principal, names.own_role_name(principal))
     for sql in (_VIEWS, _ROUTINES, _TRIGGERS, _EVENTS):
-        found += [_described(row) for row in session.named_rows(sql, names.SYSTEM_SCHEMAS, principal)]
+        found += [_described(row) for row in session.named_rows(sql, names.SYSTEM_SCHEMAS, definers)]
     return sorted(found, key=lambda one: _KINDS.index(one.kind))
 
 
@@ -166,9 +167,9 @@ def _rewritten(session: Session, one: Defined) -> str | ConnectorError:
 
 def _around_definer(text: str, definer: str) -> tuple[str, str]:
     """What stands before and after `DEFINER=…`, which the server puts near the beginning in one of two quotings."""
-    name, _, host = definer.rpartition("@")
+    name, _, host = definer.rpartition("@") if "@" in definer else (definer, "", "")
     for quote in '`"':
-        account = "@".join(quote + part.replace(quote, quote * 2) + quote for part in (name, host))
+        account = "@".join(quote + part.replace(quote, quote * 2) + quote for part in (name, host) if part)
         match = re.match(rf"CREATE (?:OR REPLACE )?(ALGORITHM=\w+ )?DEFINER={re.escape(account)} ", text)
         if match:
             return f"CREATE OR REPLACE {match.group(1) or ''}", text[match.end() :]

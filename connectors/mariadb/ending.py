@@ -23,10 +23,10 @@ PATIENCE_SECONDS = 5.0
 _SHORTEST_PAUSE = 0.001
 _LONGEST_PAUSE = 0.05
 
-#: What the process list shows as the account's.
+#: What the process list shows as the account's, or as its own role's: an event may run as that.
 _SHOWN = """
-    SELECT id, command FROM information_schema.processlist
-    WHERE CONVERT(user USING utf8mb4) COLLATE utf8mb4_nopad_bin = %s
+    SELECT id, user, command FROM information_schema.processlist
+    WHERE CONVERT(user USING utf8mb4) COLLATE utf8mb4_nopad_bin IN (%s, %s)
 """
 _ACCOUNT = "SELECT 1 FROM mysql.global_priv WHERE Host = %s AND User = %s"
 #: Who is inside a statement, whoever they seem to be.
@@ -56,15 +56,7 @@ class Ended:
 def end_sessions(session: Session, principal: str, journal: Journal) -> Ended:
     """Kill what the process list shows as the account's, until it shows nothing or patience is over."""
     ended = Ended()
-
-    def none_is_left() -> bool:
-        shown = session.rows(_SHOWN, principal)
-        ended.seen.update(int(identity) for identity, _ in shown)
-        if any(command != "Killed" for _, command in shown):
-            session.run(statements.kill_sessions(principal), journal)
-        return not shown
-
-    _wait_until(none_is_left)
+    _wait_until(lambda: not _kill_what_is_shown(session, principal, ended, journal))
     return ended
 
 
@@ -102,11 +94,17 @@ def _only_connection_is_free(
         if error.code == str(failures.ACCOUNT_LOCKED):
             # The dead-man's switch has struck between our two statements, as it should.
             session.run(statements.open_to_us_alone(principal, password), journal)
-    shown = session.rows(_SHOWN, principal)
-    if shown:
-        ended.seen.update(int(identity) for identity, _ in shown)
-        session.run(statements.kill_sessions(principal), journal)
+    _kill_what_is_shown(session, principal, ended, journal)
     return False
+
+
+def _kill_what_is_shown(session: Session, principal: str, ended: Ended, journal: Journal) -> bool:
+    """Kill what the process list shows; whether it showed anything."""
+    shown = session.rows(_SHOWN, principal, names.own_role_name(principal))
+    ended.seen.update(int(identity) for identity, _, _ in shown)
+    for name in sorted({str(user) for _, user, command in shown if command != "Killed"}):
+        session.run(statements.kill_sessions(name), journal)
+    return bool(shown)
 
 
 def _what_is_known(error: ConnectorError) -> str:

@@ -20,6 +20,9 @@ SYSTEM_SCHEMAS = ("information_schema", "mysql", "performance_schema", "sys", OW
 ACCOUNT_NAME_CHARACTERS = 80
 HOST_CHARACTERS = 255
 
+#: What the name of a role that belongs to one account has behind the account's.
+OWN_ROLE_SUFFIX = "_role"
+
 #: Role names that mean something else in SQL, whatever the quotes around them.
 _RESERVED_ROLES = frozenset({"none", "public", "current_role", "current_user"})
 #: A principal that is also a fit name for an event: event names ignore case, and hold 64 characters.
@@ -34,6 +37,11 @@ def account(principal: str, host: str = ACCOUNT_HOST) -> str:
 def user(principal: str) -> str:
     """The name alone, quoted: every host of it, in `KILL … USER`. Raises `UnquotableName`."""
     return mariadb_name(principal, ACCOUNT_NAME_CHARACTERS)
+
+
+def own_role_name(principal: str) -> str:
+    """The role between an account and its group, of accounts that may define things; see `statements.join`."""
+    return principal + OWN_ROLE_SUFFIX
 
 
 def role(name: str) -> str:

@@ -19,15 +19,14 @@ WRITE = (*READ, "INSERT", "UPDATE", "DELETE")
 DDL = (*WRITE, "CREATE", "DROP", "ALTER", "INDEX", "REFERENCES", "CREATE VIEW", "TRIGGER")
 
 #: On a whole database. EXECUTE is not in `read` and `write`: a routine runs with the rights of whoever wrote it, so it
-#: may do what the level does not say. Whoever may define routines gets it.
+#: may do what the level does not say. Whoever may define routines gets it. EVENT is in no level: an event acts when its
+#: maker has no access any more.
 ON_DATABASE: Mapping[Level, tuple[str, ...]] = {
     Level.READ: READ,
     Level.WRITE: (*WRITE, "CREATE TEMPORARY TABLES", "LOCK TABLES"),
-    Level.DDL: (
-        *DDL, "CREATE TEMPORARY TABLES", "LOCK TABLES", "CREATE ROUTINE", "ALTER ROUTINE", "EXECUTE", "EVENT"
-    ),
+    Level.DDL: (*DDL, "CREATE TEMPORARY TABLES", "LOCK TABLES", "CREATE ROUTINE", "ALTER ROUTINE", "EXECUTE"),
     Level.MEMBER: (),
-}  # fmt: skip
+}
 #: On a named table or view.
 ON_TABLE: Mapping[Level, tuple[str, ...]] = {
     Level.READ: READ,
@@ -35,8 +34,9 @@ ON_TABLE: Mapping[Level, tuple[str, ...]] = {
     Level.DDL: DDL,
     Level.MEMBER: (),
 }
-#: What our own account must be able to pass on, in each database that access roles reach.
-PASSED_ON = ON_DATABASE[Level.DDL]
+#: What our own account needs in each database that access roles reach: all that it passes on, and what switches off the
+#: events that members of existing roles have made.
+OURS_ON_DATABASE = (*ON_DATABASE[Level.DDL], "EVENT")
 
 
 @dataclass(frozen=True, order=True, slots=True)
@@ -81,9 +81,14 @@ def wanted(scope: Scope) -> Holding:
     return Holding({Place(pattern): frozenset(ON_DATABASE[scope.level]) for pattern in patterns}, frozenset())
 
 
+def can_define(level: Level) -> bool:
+    """Whether an account may make views, routines, triggers or events, which run with the rights of their definer."""
+    return level in (Level.DDL, Level.MEMBER)
+
+
 def in_order(privileges: frozenset[str]) -> Sequence[str]:
     """Privileges in the order of the tables above, so that the same set is always the same statement."""
-    known = [privilege for privilege in PASSED_ON if privilege in privileges]
+    known = [privilege for privilege in OURS_ON_DATABASE if privilege in privileges]
     return known + sorted(privileges - set(known))
 
 

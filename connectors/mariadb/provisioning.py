@@ -41,10 +41,10 @@ def provision(target: Target, session: Session, request: ProvisionRequest, journ
     # Before the account, so that there is no moment in which it has no end.
     session.run(statements.set_switch(request.principal, request.valid_until), journal)
     session.run(renew if find_account(session, request.principal) else create, journal)
-    role = privileges.group_of(request.scope)
-    _leave_other_roles(session, request.principal, role, journal)
-    session.run(statements.join_group(request.principal, role), journal)
-    _activate(target, request, role, journal)
+    _leave_other_roles(session, request, journal)
+    for command in statements.join(request.principal, request.scope):
+        session.run(command, journal)
+    _activate(target, request, journal)
     databases = () if request.scope.level is Level.MEMBER else privileges.reached_databases(request.scope)
     prove_login(target, request.principal, request.password, databases)
 
@@ -76,11 +76,15 @@ def find_account(session: Session, principal: str) -> Account | None:
     return Account(is_locked=bool(int(rows[0][0]))) if rows else None
 
 
-def _leave_other_roles(session: Session, principal: str, keep: str, journal: Journal) -> None:
+def _leave_other_roles(session: Session, request: ProvisionRequest, journal: Journal) -> None:
     """A repeated call may come with another scope: what was approved last is what is granted."""
-    for role in session.texts(_ROLES, names.ACCOUNT_HOST, principal):
-        if role != keep:
-            session.run(statements.leave_role(principal, role), journal)
+    for role in session.texts(_ROLES, names.ACCOUNT_HOST, request.principal):
+        if role != statements.role_of(request.principal, request.scope):
+            session.run(statements.leave_role(request.principal, role), journal)
+    own_role = names.own_role_name(request.principal)
+    for group_role in session.texts(_ROLES, "", own_role):
+        if group_role != privileges.group_of(request.scope):
+            session.run(statements.withdraw_role(group_role, own_role), journal)
 
 
 def _has_struck(session: Session, principal: str) -> bool:
@@ -88,11 +92,12 @@ def _has_struck(session: Session, principal: str) -> bool:
     return bool(session.rows(_STRUCK, names.OWN_SCHEMA, names.switch_name(principal)))
 
 
-def _activate(target: Target, request: ProvisionRequest, role: str, journal: Journal) -> None:
+def _activate(target: Target, request: ProvisionRequest, journal: Journal) -> None:
     """Have the account make the role its default, which our own account could do only with rights on `mysql` itself."""
+    role = statements.role_of(request.principal, request.scope)
     with _log_in(target, request.principal, request.password) as login:
         if login.value("SELECT CURRENT_ROLE()") != role:
-            login.run(statements.activate_group(role), journal)
+            login.run(statements.activate_role(role), journal)
 
 
 def _log_in(target: Target, principal: str, password: Secret, database: str = "") -> PrincipalLogin:

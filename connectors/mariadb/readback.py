@@ -13,16 +13,18 @@ from connectors.quoting import mariadb_text
 _ACCOUNTS = """
     SELECT CONCAT(User, '@', Host) FROM mysql.global_priv
     WHERE User = %s AND COALESCE(JSON_VALUE(Priv, '$.is_role'), 0) = 0
+    UNION ALL SELECT CONCAT('role ', User) FROM mysql.global_priv WHERE User = %s AND Host = ''
 """
 _SESSIONS = """
     SELECT CONCAT_WS(' ', 'session', id, 'from', host, 'in', db, command) FROM information_schema.processlist
-    WHERE CONVERT(user USING utf8mb4) COLLATE utf8mb4_nopad_bin = %s
+    WHERE CONVERT(user USING utf8mb4) COLLATE utf8mb4_nopad_bin IN (%s, %s)
 """
 _STORED = """
-    SELECT CONCAT('on database ', Db) FROM mysql.db WHERE User = %s
-    UNION ALL SELECT CONCAT('on table ', Db, '.', Table_name) FROM mysql.tables_priv WHERE User = %s
-    UNION ALL SELECT CONCAT('on column ', Db, '.', Table_name, '.', Column_name) FROM mysql.columns_priv WHERE User = %s
-    UNION ALL SELECT CONCAT('on routine ', Db, '.', Routine_name) FROM mysql.procs_priv WHERE User = %s
+    SELECT CONCAT('on database ', Db) FROM mysql.db WHERE User IN (%s, %s)
+    UNION ALL SELECT CONCAT('on table ', Db, '.', Table_name) FROM mysql.tables_priv WHERE User IN (%s, %s)
+    UNION ALL
+    SELECT CONCAT('on column ', Db, '.', Table_name, '.', Column_name) FROM mysql.columns_priv WHERE User IN (%s, %s)
+    UNION ALL SELECT CONCAT('on routine ', Db, '.', Routine_name) FROM mysql.procs_priv WHERE User IN (%s, %s)
 """
 _AT_WORK = """
     SELECT CONCAT_WS(' ', privilege_type, 'on', place) FROM (
@@ -35,7 +37,7 @@ _AT_WORK = """
     ) AS held
     WHERE CONVERT(LEFT(grantee, CHAR_LENGTH(%s)) USING utf8mb4) COLLATE utf8mb4_nopad_bin = %s
 """
-_ROLES = "SELECT Role FROM mysql.roles_mapping WHERE User = %s AND Host <> ''"
+_ROLES = "SELECT Role FROM mysql.roles_mapping WHERE User IN (%s, %s)"
 _PROXIES = """
     SELECT CONCAT(User, '@', Host, ' as ', Proxied_user, '@', Proxied_host) FROM mysql.proxies_priv
     WHERE User = %s OR Proxied_user = %s
@@ -45,13 +47,14 @@ _SWITCH = "SELECT CONCAT(db, '.', name) FROM mysql.event WHERE db = %s AND name 
 
 def findings(session: Session, principal: str) -> list[Finding]:
     """Every question with what the server answers now. Raises `ConnectorError`."""
+    role = names.own_role_name(principal)
     grantee = f"'{principal}'@"
     return [
-        _ask(session, "the account, on any host", _ACCOUNTS, principal),
-        _ask(session, "sessions of the account", _SESSIONS, principal),
-        _ask(session, "privileges of the account, as stored", _STORED, *[principal] * 4),
+        _ask(session, "the account, on any host, and the role of its own", _ACCOUNTS, principal, role),
+        _ask(session, "sessions of the account, and what runs as its role", _SESSIONS, principal, role),
+        _ask(session, "privileges of the account, as stored", _STORED, *[principal, role] * 4),
         _ask(session, "privileges of the account, as the server works with them", _AT_WORK, grantee, grantee),
-        _ask(session, "roles of the account", _ROLES, principal),
+        _ask(session, "roles of the account", _ROLES, principal, role),
         _ask(session, "accounts that it may act as, or that may act as it", _PROXIES, principal, principal),
         _ask(session, "the switch that would have ended it", _SWITCH, names.OWN_SCHEMA, names.switch_name(principal)),
     ]

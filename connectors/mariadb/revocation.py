@@ -1,4 +1,4 @@
-"""Taking an account away, in the order that leaves no way in: lock, end sessions, hand over, drop, read back."""
+"""Taking an account away, in the order that leaves no way in: lock, end sessions, drop, hand over, read back."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from dataclasses import dataclass, field
 
 from connectors.base import Journal, Receipt, RevokeRequest, Target
 from connectors.errors import ConnectorError
-from connectors.mariadb import definers, ending, readback, statements
+from connectors.mariadb import definers, ending, names, readback, statements
 from connectors.mariadb.ending import Ended
 from connectors.mariadb.session import LOST, Session, require_mariadb
 from connectors.mariadb.statements import Command
 
 _MEMBERSHIPS = "SELECT Host, Role FROM mysql.roles_mapping WHERE User = %s AND Host <> ''"
+_OWN_ROLE = "SELECT 1 FROM mysql.global_priv WHERE User = %s AND Host = ''"
 _HOSTS = """
     SELECT Host FROM mysql.global_priv
     WHERE User = %s AND COALESCE(JSON_VALUE(Priv, '$.is_role'), 0) = 0 ORDER BY Host
@@ -68,19 +69,23 @@ class _Revocation:
             for host, role in self.session.rows(_MEMBERSHIPS, self.principal):
                 self._run(statements.leave_role(self.principal, role, host))
 
-    def drop(self) -> None:
-        """Drop the account itself. While a hidden session lives it stays, locked: its name is what is counted by."""
-        if self.ended.hidden:
-            self.errors.append(f"The account is not dropped yet. Sessions: {self.ended.hidden}.")
-            return
+    def drop_account(self) -> None:
+        """Drop the account itself, on every host."""
         with self._going_on():
             for host in hosts_of(self.session, self.principal):
                 self._run(statements.drop_account(self.principal, host))
 
-    def drop_switch(self) -> None:
-        """The switch goes last: until then it would finish what we leave undone."""
-        if not self.ended.hidden:
-            self._run(statements.drop_switch(self.principal))
+    def drop_the_rest(self) -> None:
+        """Drop what is there besides the account. The switch goes last, since it would finish what we leave undone."""
+        if self.ended.hidden:
+            # The name stays, locked, for the next call to count by.
+            self.errors.append(f"A session is left: {self.ended.hidden}.")
+            return
+        self.drop_account()
+        with self._going_on():
+            if self.session.rows(_OWN_ROLE, names.own_role_name(self.principal)):
+                self._run(statements.drop_own_role(self.principal))
+        self._run(statements.drop_switch(self.principal))
 
     def receipt(self) -> Receipt:
         """What the server says now."""
@@ -115,13 +120,16 @@ def revoke(target: Target, session: Session, request: RevokeRequest, journal: Jo
     work = _Revocation(target, session, request, journal)
     work.lock()
     work.end_sessions()
-    work.find_hidden_sessions()
-    work.hand_over()
     work.leave_roles()
-    work.drop()
-    # A login that had begun before the lock may have come in behind it.
+    work.drop_account()
+    # A login that had begun before the lock gets in behind it, with all its privileges; without an account, with none.
     work.end_sessions()
-    work.drop_switch()
+    work.find_hidden_sessions()
+    # Only now can nobody define anything any more. Definers are found by name, so it does not matter that it is gone.
+    work.hand_over()
+    # An event that had begun before it was switched off may still be at work.
+    work.end_sessions()
+    work.drop_the_rest()
     return work.receipt()
 
 

@@ -39,25 +39,31 @@ class Command:
 
 def provision(request: ProvisionRequest) -> list[Command]:
     """Everything that a grant runs on a server that has nothing of it yet."""
-    group = privileges.group_of(request.scope)
     return [
         *group_from_nothing(request.scope),
         set_switch(request.principal, request.valid_until),
         create_account(request.principal, request.password, request.limits),
-        join_group(request.principal, group),
-        activate_group(group),
+        *join(request.principal, request.scope),
+        activate_role(role_of(request.principal, request.scope)),
     ]
 
 
 def revoke(request: RevokeRequest) -> list[Command]:
     """Everything that the end of a grant runs when nothing was left behind."""
+    own_role = [drop_own_role(request.principal)] if privileges.can_define(request.scope.level) else []
     return [
         lock_account(request.principal),
         kill_sessions(request.principal),
-        leave_role(request.principal, privileges.group_of(request.scope)),
+        leave_role(request.principal, role_of(request.principal, request.scope)),
         drop_account(request.principal),
+        *own_role,
         drop_switch(request.principal),
     ]
+
+
+def role_of(principal: str, scope: Scope) -> str:
+    """The role that an account joins itself, and that every session of it begins with."""
+    return names.own_role_name(principal) if privileges.can_define(scope.level) else privileges.group_of(scope)
 
 
 # --- The group role
@@ -123,15 +129,27 @@ def renew_account(principal: str, password: Secret, limits: Limits) -> Command:
     return _with_password(what, password, limits, "It was there already: new password, same limits.", "ACCOUNT UNLOCK")
 
 
-def join_group(principal: str, group: str) -> Command:
-    """Have an account join its group."""
-    return _command(f"GRANT {names.role(group)} TO {names.account(principal)}")
+def join(principal: str, scope: Scope) -> list[Command]:
+    """Have an account join its group, by way of a role of its own where it may define things.
+
+    Anybody may name their current role as the definer of an event, and were that the group, the event would run on with
+    the group's privileges when the account is long gone. A role that comes by way of another cannot be made current.
+    """
+    role = role_of(principal, scope)
+    between: list[Command] = []
+    if privileges.can_define(scope.level):
+        note = "Goes with the account, and with it whatever runs in its name. The group would stay."
+        between = [
+            _command(f"CREATE ROLE IF NOT EXISTS {names.role(role)}", note),
+            grant_role(privileges.group_of(scope), role),
+        ]
+    return [*between, _command(f"GRANT {names.role(role)} TO {names.account(principal)}")]
 
 
-def activate_group(group: str) -> Command:
-    """Have the privileges of the group from the first moment of every session."""
+def activate_role(role: str) -> Command:
+    """Have the privileges of a role from the first moment of every session."""
     note = "Run by the account itself, so that its privileges work at once."
-    return _command(f"SET DEFAULT ROLE {names.role(group)}", note)
+    return _command(f"SET DEFAULT ROLE {names.role(role)}", note)
 
 
 def unlock_account(principal: str) -> Command:
@@ -148,10 +166,10 @@ def lock_account(principal: str, host: str = names.ACCOUNT_HOST) -> Command:
     return _command(f"ALTER USER IF EXISTS {names.account(principal, host)} ACCOUNT LOCK", note)
 
 
-def kill_sessions(principal: str) -> Command:
-    """End every session that the server shows as the account's, from whatever host."""
+def kill_sessions(name: str) -> Command:
+    """End every session that the server shows under the name of an account or of its own role, from whatever host."""
     note = "Again and again, until the process list shows none."
-    return _command(f"KILL HARD CONNECTION USER {names.user(principal)}", note)
+    return _command(f"KILL HARD CONNECTION USER {names.user(name)}", note)
 
 
 def make_for_counting(principal: str) -> Command:
@@ -181,6 +199,11 @@ def drop_account(principal: str, host: str = names.ACCOUNT_HOST) -> Command:
     return _command(f"DROP USER IF EXISTS {names.account(principal, host)}")
 
 
+def drop_own_role(principal: str) -> Command:
+    """Drop the role between an account and its group; not an error when it is gone."""
+    return _command(f"DROP ROLE IF EXISTS {names.role(names.own_role_name(principal))}")
+
+
 # --- The dead-man's switch
 
 
@@ -195,6 +218,7 @@ def set_switch(principal: str, valid_until: datetime) -> Command:
         " DECLARE CONTINUE HANDLER FOR SQLEXCEPTION BEGIN END;"
         f" ALTER USER IF EXISTS {names.account(principal)} ACCOUNT LOCK;"
         f" KILL HARD CONNECTION USER {names.user(principal)};"
+        f" KILL HARD CONNECTION USER {names.user(names.own_role_name(principal))};"
         " END",
         "The server's own switch: it locks the account and ends its sessions even if Lockgate is gone.",
     )

@@ -244,12 +244,11 @@ class MariaDBLab:
     def plant_residue(self, session: Any, place: Place) -> Sequence[str]:
         token = random_token()
         here = f"{quoted(place.database)}."
-        made = {kind: f"{kind}_{token}" for kind in ("view", "function", "procedure", "trigger", "event")}
+        made = {kind: f"{kind}_{token}" for kind in ("view", "function", "procedure", "trigger")}
         session.run(f"CREATE VIEW {here}{made['view']} AS SELECT * FROM {at(place)}")
         session.run(f"CREATE FUNCTION {here}{made['function']}() RETURNS INT RETURN (SELECT COUNT(*) FROM {at(place)})")
         session.run(f"CREATE PROCEDURE {here}{made['procedure']}() DELETE FROM {at(place)}")
         session.run(f"CREATE TRIGGER {here}{made['trigger']} BEFORE INSERT ON {at(place)} FOR EACH ROW SET @fired = 1")
-        session.run(f"CREATE EVENT {here}{made['event']} ON SCHEDULE EVERY 1 DAY DO DELETE FROM {at(place)}")
         return tuple(made.values())
 
     # --- The witness
