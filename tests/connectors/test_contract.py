@@ -372,14 +372,18 @@ def test_what_cannot_be_taken_away_is_told_and_taken_away_later(lab: Lab, accoun
 # --- What is refused
 
 
-def test_everything_that_is_missing_is_named_before_anything_is_made(lab: Lab, accounts: Accounts, orders: Place) -> None:
+def test_everything_that_is_missing_is_named_before_anything_is_made(
+    lab: Lab, accounts: Accounts, orders: Place
+) -> None:
     whole = scope_of(Level.READ, orders, named=True)
     scope = replace(whole, tables=(*whole.tables, (orders.schema or orders.database, "no_such_table")))
     alice = accounts.new(scope)
     with pytest.raises(ScopeNotOnServer, match="no_such_table"):
         alice.provision()
     alice.request = replace(alice.request, scope=replace(scope, databases=(orders.database, "no_such_database")))
-    with pytest.raises(ScopeNotOnServer, match=r"no_such_database(.|\n)*no_such_table|no_such_table(.|\n)*no_such_database"):
+    with pytest.raises(
+        ScopeNotOnServer, match=r"no_such_database(.|\n)*no_such_table|no_such_table(.|\n)*no_such_database"
+    ):
         alice.provision()
     assert not alice.journal
     assert not lab.account_exists(alice.principal)
