@@ -239,7 +239,7 @@ STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {
         "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"
-        if DEVELOPMENT
+        if DEVELOPMENT and not env.bool("LOCKGATE_STATIC_HASHED", default=False)
         else "whitenoise.storage.CompressedManifestStaticFilesStorage"
     },
 }

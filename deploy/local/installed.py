@@ -24,6 +24,7 @@ MODULES = ROOT / "node_modules"
 #: From `node_modules/` to `static/vendor/`.
 COPIES = {
     "@tabler/core/dist/css/tabler.min.css": "tabler/css/tabler.min.css",
+    "@tabler/core/dist/css/tabler.min.css.map": "tabler/css/tabler.min.css.map",
     "@fontsource-variable/inter/files/inter-latin-wght-normal.woff2": "inter/inter-latin-wght-normal.woff2",
     "@fontsource-variable/inter/files/inter-latin-ext-wght-normal.woff2": "inter/inter-latin-ext-wght-normal.woff2",
     "@fontsource-variable/jetbrains-mono/files/jetbrains-mono-latin-wght-normal.woff2": (
@@ -54,6 +55,11 @@ def front_end() -> None:
         with step("fetching front-end files"):
             _run([_npm(), "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"])
         _stamp(stamp, lock)
+    copy_front_end()
+
+
+def copy_front_end() -> None:
+    """From `node_modules/` to `static/vendor/`: what the pages use, and nothing else."""
     for source, target in COPIES.items():
         _copy(MODULES / source, VENDOR / target)
     for name in sorted(icon_names()):
