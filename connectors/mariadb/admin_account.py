@@ -48,6 +48,11 @@ BEGIN NOT ATOMIC
       EXECUTE IMMEDIATE CONCAT('GRANT {ours} ON `', REPLACE(found.pattern, '`', '``'), {to});
     END IF;
   END FOR;
+  BEGIN
+    -- Where somebody else has made the heir, and may give it; what cannot be given, the page of the server tells.
+    DECLARE CONTINUE HANDLER FOR SQLEXCEPTION BEGIN END;
+    GRANT {heir} TO {account} WITH ADMIN OPTION;
+  END;
 END //
 DELIMITER ;
 """

@@ -19,7 +19,7 @@ from connectors.base import (
     ServerDescription,
     Target,
 )
-from connectors.mariadb import admin_account, catalogue, checking, hints, provisioning, revocation, statements
+from connectors.mariadb import admin_account, catalogue, checking, hints, names, provisioning, revocation, statements
 from connectors.mariadb.session import Session
 
 
@@ -48,10 +48,13 @@ class MariaDBConnector:
 
     def plan(self, provision: ProvisionRequest, revoke: RevokeRequest) -> Plan:
         """See `Connector.plan`."""
+        names.require_ours(provision.principal)
+        names.require_ours(revoke.principal)
         return Plan(statements.shown(statements.provision(provision)), statements.shown(statements.revoke(revoke)))
 
     def provision(self, request: ProvisionRequest, journal: Journal) -> None:
         """See `Connector.provision`."""
+        names.require_ours(request.principal)
         provisioning.provision(self.target, self._session, request, journal)
 
     def prove_login(self, principal: str, password: Secret, database: str) -> None:
@@ -60,10 +63,12 @@ class MariaDBConnector:
 
     def extend(self, request: ExtendRequest, journal: Journal) -> None:
         """See `Connector.extend`."""
+        names.require_ours(request.principal)
         provisioning.extend(self._session, request, journal)
 
     def revoke(self, request: RevokeRequest, journal: Journal) -> Receipt:
         """See `Connector.revoke`."""
+        names.require_ours(request.principal)
         return revocation.revoke(self.target, self._session, request, journal)
 
     def list_principals(self) -> Sequence[FoundPrincipal]:

@@ -2,8 +2,8 @@
 
 MariaDB shows a session that is inside a routine or trigger of somebody else (`SQL SECURITY DEFINER`) under *that*
 account's name, in the process list and to `KILL USER` alike. Such a session comes back with all its privileges, even
-after `DROP USER`. What still counts it is `MAX_USER_CONNECTIONS`: so while anybody is inside a statement, the account
-gets a new password that nobody knows and one single connection, and whether that is free tells whether all are gone.
+after `DROP USER`. What still counts it is `MAX_USER_CONNECTIONS`: so the account gets a new password that nobody knows
+and one single connection, and whether that one is free tells whether all sessions are gone.
 """
 
 from __future__ import annotations
@@ -29,11 +29,6 @@ _SHOWN = """
     WHERE CONVERT(user USING utf8mb4) COLLATE utf8mb4_nopad_bin IN (%s, %s)
 """
 _ACCOUNT = "SELECT 1 FROM mysql.global_priv WHERE Host = %s AND User = %s"
-#: Who is inside a statement, whoever they seem to be.
-_RUNNING = """
-    SELECT id FROM information_schema.processlist WHERE id <> CONNECTION_ID()
-    AND command NOT IN ('Sleep', 'Daemon', 'Binlog Dump', 'Slave_IO', 'Slave_SQL', 'Slave_worker')
-"""
 
 
 @dataclass(slots=True)
@@ -63,22 +58,19 @@ def end_sessions(session: Session, principal: str, journal: Journal) -> Ended:
 def find_hidden(session: Session, target: Target, principal: str, ended: Ended, journal: Journal) -> None:
     """Tell in `ended.hidden` whether a session is left that no list shows; end it if it comes to light in time.
 
-    For an account that is locked or gone. It is locked afterwards, with a password that nobody knows: one that was gone
-    is made for the time of the count, since its sessions outlive it.
+    For an account that is locked or gone. Afterwards nobody knows its password; it is locked if a session is left.
     """
-    ended.looked_with = " ".join(_RUNNING.split())
-    if not session.rows(_RUNNING):
-        return  # Nobody is inside a statement, so nobody is inside a routine.
     password = Secret(secrets.token_urlsafe(32))
-    opening = statements.open_to_us_alone(principal, password)
+    is_gone = not session.rows(_ACCOUNT, names.ACCOUNT_HOST, principal)
+    opening = statements.open_to_us_alone(principal, password, is_gone=is_gone)
     ended.looked_with = f"{opening.shown.sql}; and a login as the account"
+    # Whatever goes wrong from here on, it has not been shown that nobody is left.
+    ended.hidden = "not counted yet"
     try:
-        if not session.rows(_ACCOUNT, names.ACCOUNT_HOST, principal):
-            session.run(statements.make_for_counting(principal), journal)
         session.run(opening, journal)
         _wait_until(lambda: _only_connection_is_free(session, target, principal, password, ended, journal))
     finally:
-        if not session.is_broken:
+        if ended.hidden and not session.is_broken:
             session.run(statements.lock_account(principal), journal)
 
 

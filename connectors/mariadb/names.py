@@ -8,6 +8,8 @@ from __future__ import annotations
 import hashlib
 import re
 
+from connectors.base import PRINCIPAL_PREFIX
+from connectors.errors import ServerRefused
 from connectors.quoting import UnquotableName, mariadb_name
 
 #: The schema of ours that holds the dead-man's switches.
@@ -18,15 +20,26 @@ ACCOUNT_HOST = "%"
 SYSTEM_SCHEMAS = ("information_schema", "mysql", "performance_schema", "sys", OWN_SCHEMA)
 #: Characters in the name of an account or role. Newer servers hold 128; 10.6 in its early versions held 80.
 ACCOUNT_NAME_CHARACTERS = 80
-HOST_CHARACTERS = 255
-
 #: What the name of a role that belongs to one account has behind the account's.
 OWN_ROLE_SUFFIX = "_role"
+#: Characters in the name of an account of ours, so that its role has room.
+PRINCIPAL_CHARACTERS = ACCOUNT_NAME_CHARACTERS - len(OWN_ROLE_SUFFIX)
+HOST_CHARACTERS = 255
 
 #: Role names that mean something else in SQL, whatever the quotes around them.
 _RESERVED_ROLES = frozenset({"none", "public", "current_role", "current_user"})
 #: A principal that is also a fit name for an event: event names ignore case, and hold 64 characters.
 _PLAIN_PRINCIPAL = re.compile(r"[a-z0-9_]{1,64}")
+
+
+def require_ours(principal: str) -> None:
+    """Raise `ServerRefused` for a name that Lockgate does not give: such an account is not ours to touch."""
+    if not principal.startswith(PRINCIPAL_PREFIX):
+        raise ServerRefused(f"{principal!r} is not an account of Lockgate's: those begin with {PRINCIPAL_PREFIX}.")
+    try:
+        mariadb_name(principal, PRINCIPAL_CHARACTERS)
+    except UnquotableName as error:
+        raise ServerRefused(f"No account can have this name: {error}") from error
 
 
 def account(principal: str, host: str = ACCOUNT_HOST) -> str:

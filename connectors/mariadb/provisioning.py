@@ -94,10 +94,9 @@ def _has_struck(session: Session, principal: str) -> bool:
 
 def _activate(target: Target, request: ProvisionRequest, journal: Journal) -> None:
     """Have the account make the role its default, which our own account could do only with rights on `mysql` itself."""
-    role = statements.role_of(request.principal, request.scope)
     with _log_in(target, request.principal, request.password) as login:
-        if login.value("SELECT CURRENT_ROLE()") != role:
-            login.run(statements.activate_role(role), journal)
+        if login.value("SELECT CURRENT_ROLE()") != statements.role_of(request.principal, request.scope):
+            login.run(statements.activate_role(request.principal, request.scope), journal)
 
 
 def _log_in(target: Target, principal: str, password: Secret, database: str = "") -> PrincipalLogin:

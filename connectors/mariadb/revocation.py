@@ -1,4 +1,4 @@
-"""Taking an account away, in the order that leaves no way in: lock, end sessions, drop, hand over, read back."""
+"""Taking an account away, in the order that leaves no way in: lock, end sessions, hand over, drop, read back."""
 
 from __future__ import annotations
 
@@ -69,23 +69,21 @@ class _Revocation:
             for host, role in self.session.rows(_MEMBERSHIPS, self.principal):
                 self._run(statements.leave_role(self.principal, role, host))
 
-    def drop_account(self) -> None:
-        """Drop the account itself, on every host."""
+    def drop(self) -> None:
+        """Drop the account on every host, its role, and at last its switch, which would finish what we leave undone.
+
+        While a session is left the account stays, locked: the next call counts by its name.
+        """
+        if self.ended.hidden:
+            self.errors.append(f"The account stays until its sessions are gone: {self.ended.hidden}.")
+            return
         with self._going_on():
             for host in hosts_of(self.session, self.principal):
                 self._run(statements.drop_account(self.principal, host))
-
-    def drop_the_rest(self) -> None:
-        """Drop what is there besides the account. The switch goes last, since it would finish what we leave undone."""
-        if self.ended.hidden:
-            # The name stays, locked, for the next call to count by.
-            self.errors.append(f"A session is left: {self.ended.hidden}.")
-            return
-        self.drop_account()
-        with self._going_on():
             if self.session.rows(_OWN_ROLE, names.own_role_name(self.principal)):
                 self._run(statements.drop_own_role(self.principal))
-        self._run(statements.drop_switch(self.principal))
+            if not hosts_of(self.session, self.principal):
+                self._run(statements.drop_switch(self.principal))
 
     def receipt(self) -> Receipt:
         """What the server says now."""
@@ -116,20 +114,19 @@ class _Revocation:
 
 def revoke(target: Target, session: Session, request: RevokeRequest, journal: Journal) -> Receipt:
     """Take the account away and say what is left; see `Connector.revoke`."""
+    names.role(request.heir)
     require_mariadb(session)
     work = _Revocation(target, session, request, journal)
     work.lock()
     work.end_sessions()
     work.leave_roles()
-    work.drop_account()
-    # A login that had begun before the lock gets in behind it, with all its privileges; without an account, with none.
+    # A login that had begun before the lock has got in behind it; one that gets in from here on has no privilege.
     work.end_sessions()
     work.find_hidden_sessions()
-    # Only now can nobody define anything any more. Definers are found by name, so it does not matter that it is gone.
     work.hand_over()
-    # An event that had begun before it was switched off may still be at work.
+    work.drop()
+    # Whatever had begun before: such a login, or an event that was at work when it was switched off.
     work.end_sessions()
-    work.drop_the_rest()
     return work.receipt()
 
 

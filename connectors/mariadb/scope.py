@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from connectors.base import Level, Scope
 from connectors.errors import ScopeNotOnServer
-from connectors.mariadb import names
+from connectors.mariadb import names, statements
 from connectors.mariadb.session import Session
 from connectors.quoting import UnquotableName, mariadb_name
 
@@ -20,9 +20,10 @@ def require_on_server(session: Session, scope: Scope) -> None:
     """Raise `ScopeNotOnServer`, which names everything that is missing, unless the whole scope is there."""
     _require_sensible(scope)
     try:
+        _require_quotable(scope)
         missing = _missing_databases(session, scope) + _missing_tables(session, scope) + _missing_roles(session, scope)
     except UnquotableName as error:
-        raise ScopeNotOnServer(f"No such name can be on a MariaDB server: {error}") from error
+        raise ScopeNotOnServer(f"MariaDB cannot have or grant this name: {error}") from error
     if missing:
         raise ScopeNotOnServer(f"Missing: {', '.join(missing)}.")
 
@@ -37,12 +38,19 @@ def _require_sensible(scope: Scope) -> None:
         raise ScopeNotOnServer(f"Tables outside the databases of the access role: {', '.join(outside)}.")
 
 
+def _require_quotable(scope: Scope) -> None:
+    """Compose once all that would run. Raises `UnquotableName`."""
+    statements.group_from_nothing(scope)
+    for database in scope.databases:
+        mariadb_name(database)
+
+
 def _containers(scope: Scope) -> Iterable[str]:
     return dict.fromkeys([*scope.databases, *(database for database, _ in scope.tables)])
 
 
 def _missing_databases(session: Session, scope: Scope) -> list[str]:
-    found = session.texts(_DATABASES, tuple(database for database in scope.databases if mariadb_name(database)))
+    found = session.texts(_DATABASES, scope.databases)
     # The catalog compares without case and accents; the names it gives back are compared letter by letter.
     return [f"database {database}" for database in scope.databases if database not in found]
 
@@ -50,7 +58,7 @@ def _missing_databases(session: Session, scope: Scope) -> list[str]:
 def _missing_tables(session: Session, scope: Scope) -> list[str]:
     missing = []
     for database, table in scope.tables:
-        if not names.table(database, table) or (database, table) not in session.rows(_TABLE, database, table):
+        if (database, table) not in session.rows(_TABLE, database, table):
             missing.append(f"table {database}.{table}")
     return missing
 

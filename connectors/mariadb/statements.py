@@ -44,7 +44,7 @@ def provision(request: ProvisionRequest) -> list[Command]:
         set_switch(request.principal, request.valid_until),
         create_account(request.principal, request.password, request.limits),
         *join(request.principal, request.scope),
-        activate_role(role_of(request.principal, request.scope)),
+        activate_role(request.principal, request.scope),
     ]
 
 
@@ -55,6 +55,7 @@ def revoke(request: RevokeRequest) -> list[Command]:
         lock_account(request.principal),
         kill_sessions(request.principal),
         leave_role(request.principal, role_of(request.principal, request.scope)),
+        open_to_us_alone(request.principal, Secret(MASK)),
         drop_account(request.principal),
         *own_role,
         drop_switch(request.principal),
@@ -146,10 +147,11 @@ def join(principal: str, scope: Scope) -> list[Command]:
     return [*between, _command(f"GRANT {names.role(role)} TO {names.account(principal)}")]
 
 
-def activate_role(role: str) -> Command:
-    """Have the privileges of a role from the first moment of every session."""
+def activate_role(principal: str, scope: Scope) -> Command:
+    """Have the privileges of its role from the first moment of every session."""
     note = "Run by the account itself, so that its privileges work at once."
-    return _command(f"SET DEFAULT ROLE {names.role(role)}", note)
+    role = names.role(role_of(principal, scope))
+    return _command(f"SET DEFAULT ROLE {role} FOR {names.account(principal)}", note)
 
 
 def unlock_account(principal: str) -> Command:
@@ -172,19 +174,16 @@ def kill_sessions(name: str) -> Command:
     return _command(f"KILL HARD CONNECTION USER {names.user(name)}", note)
 
 
-def make_for_counting(principal: str) -> Command:
-    """For counting, where the account is gone: its name, locked and without any privilege."""
-    note = "It is gone, but its sessions are counted under its name. Dropped again below."
-    return _command(f"CREATE USER IF NOT EXISTS {names.account(principal)} ACCOUNT LOCK", note)
+def open_to_us_alone(principal: str, password: Secret, *, is_gone: bool = False) -> Command:
+    """For counting: the account takes one connection, with a password that nobody but this call knows.
 
-
-def open_to_us_alone(principal: str, password: Secret) -> Command:
-    """For counting: the account takes one connection, with a password that nobody but this call knows."""
+    One that is gone comes back for it, without any privilege, since its sessions outlive it and are counted by its name.
+    """
     return _with_password(
-        f"ALTER USER {names.account(principal)}",
+        f"{'CREATE USER IF NOT EXISTS' if is_gone else 'ALTER USER'} {names.account(principal)}",
         password,
         Limits(connections=1, statement_timeout=None),
-        "To count: a session in a routine of another account's is in no list, but takes the only connection.",
+        "For a last login, of ours: a session inside a routine is in no list, but takes the only connection.",
         "ACCOUNT UNLOCK",
     )
 

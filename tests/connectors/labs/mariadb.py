@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import os
 import re
 import subprocess
@@ -20,10 +19,6 @@ import MySQLdb
 from connectors.base import Connector, Secret, Target, Tls
 from connectors.registry import open_connector
 from tests.connectors.labs.base import LoginRefused, NotPermitted, Place, SessionEnded, Stopped, random_token
-
-#: Lockgate's own account in the lab: one for all tests, since its switches run in its name.
-_ADMIN = "lockgate"
-_ADMIN_PASSWORD = "only-in-the-lab"
 
 _REFUSED = {1044, 1045, 1130, 1226, 1698, 4151}
 _NOT_PERMITTED = {1044, 1142, 1143, 1227, 1370}
@@ -92,6 +87,7 @@ class MariaDBSession:
             if error.args[0] in _REFUSED:
                 raise LoginRefused(*error.args) from error
             raise
+        self._is_closed = False
         self._thread = ThreadPoolExecutor(max_workers=1)
         self.id = int(self.run("SELECT CONNECTION_ID()")[0][0])
 
@@ -146,7 +142,9 @@ class MariaDBSession:
 
     def close(self) -> None:
         self._thread.shutdown()
-        self._connection.close()
+        if not self._is_closed:
+            self._is_closed = True
+            self._connection.close()
 
 
 class MariaDBLab:
@@ -154,16 +152,18 @@ class MariaDBLab:
 
     engine = "mariadb"
     has_schemas = False
-    owns = False
+    #: 75 characters, of which the first fourteen take a byte each, and the others, in the tests, two.
+    longest_principal = 136
 
     def __init__(self) -> None:
         address = urlsplit(os.environ["LOCKGATE_TEST_MARIADB_URL"])
+        # An account of its own, so that a lab can take its rights away without harm to the others.
         self.target = Target(
             engine="mariadb",
             host=address.hostname or "127.0.0.1",
             port=address.port or 3306,
-            user=_ADMIN,
-            password=Secret(_ADMIN_PASSWORD),
+            user=f"lockgate_{random_token()}",
+            password=Secret(f"lab-{random_token()}"),
             tls=Tls.DISABLE,
             connect_timeout=timedelta(seconds=10),
         )
@@ -173,8 +173,21 @@ class MariaDBLab:
         self._connection: Any = _as_root(self.root)
         self._made: list[str] = []
         self._people: list[MariaDBSession] = []
-        _set_up(self.root, self.connector().setup_sql())
+        self._set_up()
         self._begun = self.rows("SELECT NOW(6)")[0][0]
+
+    def _set_up(self) -> None:
+        """What a customer does once: paste the SQL that the page shows into the client. And have everything logged."""
+        # The heir is shared with the labs of other processes.
+        self.rows("CREATE ROLE IF NOT EXISTS lockgate_heir")
+        setup_sql = self.connector().setup_sql()
+        run_in_client(self.root, setup_sql.replace("'********'", f"'{self.target.password.reveal()}'"))
+        self.rows("SET GLOBAL log_output = 'TABLE'")
+        self.rows("SET GLOBAL general_log = ON")
+
+    @property
+    def _admin(self) -> str:
+        return f"{quoted(self.target.user)}@`%`"
 
     # --- The connector under test
 
@@ -201,7 +214,7 @@ class MariaDBLab:
         database = f"{random_token()}{stem}"
         self.rows(f"CREATE DATABASE {quoted(database)}")
         self._made.append(database)
-        self.rows(f"GRANT {_PASSED_ON} ON {pattern(database)} TO {quoted(_ADMIN)}@`%` WITH GRANT OPTION")
+        self.rows(f"GRANT {_PASSED_ON} ON {pattern(database)} TO {self._admin} WITH GRANT OPTION")
         return database
 
     def drop_database(self, database: str) -> None:
@@ -221,7 +234,7 @@ class MariaDBLab:
         role = f"{stem}_{random_token()}"
         self.rows(f"CREATE ROLE {quoted(role)}")
         # As the guide tells customers: Lockgate can give membership only where it is the role's administrator.
-        self.rows(f"GRANT {quoted(role)} TO {quoted(_ADMIN)}@`%` WITH ADMIN OPTION")
+        self.rows(f"GRANT {quoted(role)} TO {self._admin} WITH ADMIN OPTION")
         if reads is not None:
             self.rows(f"GRANT SELECT ON {at(reads)} TO {quoted(role)}")
         return role
@@ -233,6 +246,19 @@ class MariaDBLab:
 
     def lock_out_of(self, database: str) -> None:
         """Nobody may enter a database without a privilege in it: nothing to take away."""
+
+    @contextmanager
+    def without_rights(self) -> Iterator[None]:
+        self._change_rights(f"REVOKE CREATE USER ON *.* FROM {self._admin}")
+        try:
+            yield
+        finally:
+            self._change_rights(f"GRANT CREATE USER ON *.* TO {self._admin}")
+
+    def _change_rights(self, sql: str) -> None:
+        """A session keeps the global privileges with which it began, so it has to begin anew."""
+        self.rows(sql)
+        self.rows(f"KILL USER {quoted(self.target.user)}")
 
     # --- The person
 
@@ -280,8 +306,9 @@ class MariaDBLab:
             session.close()
         for database in self._made:
             self.drop_database(database)
-            self.rows(f"REVOKE ALL PRIVILEGES ON {pattern(database)} FROM {quoted(_ADMIN)}@`%`")
-            self.rows(f"REVOKE GRANT OPTION ON {pattern(database)} FROM {quoted(_ADMIN)}@`%`")
+        for (name,) in self.rows("SELECT name FROM mysql.event WHERE definer = %s", f"{self.target.user}@%"):
+            self.rows(f"DROP EVENT lockgate.{quoted(name)}")
+        self.rows(f"DROP USER {self._admin}")
         self._connection.close()
 
 
@@ -317,14 +344,6 @@ def _as_root(root: Target) -> Any:
     )
 
 
-@functools.cache
-def _set_up(root: Target, setup_sql: str) -> None:
-    """What a customer does once: paste the SQL that the page shows into the client. And have everything logged."""
-    pasted = setup_sql.replace("'********'", f"'{_ADMIN_PASSWORD}'")
-    run_in_client(root, pasted)
-    run_in_client(root, "SET GLOBAL log_output = 'TABLE'; SET GLOBAL general_log = ON;")
-
-
 def run_in_client(root: Target, sql: str) -> None:
     """Run SQL through the `mariadb` client, as an administrator would; stops at the first error."""
     where = [f"--host={root.host}", "--protocol=tcp", f"--port={root.port}", f"--user={root.user}", "--skip-ssl"]
@@ -336,3 +355,8 @@ def run_in_client(root: Target, sql: str) -> None:
         check=True,
         capture_output=True,
     )
+
+
+def open_lab() -> MariaDBLab:
+    """The laboratory on the server of the tests."""
+    return MariaDBLab()
