@@ -1,0 +1,69 @@
+"""The people of the demo, and what each of them may do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from audit.log import Actor
+from people.models import Capability, Team, User
+from people.services import add_person, add_team, join
+
+#: Of everybody in the demo. Known to all the world, which is why the demo refuses to load outside development.
+PASSWORD = "lockgate-demo"  # noqa: S105 - see above
+
+SETUP = Actor("command", "load_demo", "manage.py load_demo")
+
+TEAMS = {
+    "backend": ("Backend", Capability.NONE),
+    "on-call": ("On call", Capability.NONE),
+    "dba": ("Database administrators", Capability.NONE),
+    "security": ("Security", Capability.NONE),
+    "auditors": ("Auditors", Capability.AUDITOR),
+    "administrators": ("Administrators", Capability.ADMINISTRATOR),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Somebody:
+    """One person of the demo."""
+
+    name: str
+    may: str
+    teams: tuple[str, ...]
+
+    @property
+    def email(self) -> str:
+        """With which they sign in."""
+        return f"{self.name.split()[0].lower()}@demo.example"
+
+
+PEOPLE = (
+    Somebody("Alice Engineer", "asks for access", ("backend", "on-call")),
+    Somebody("Ravi Engineer", "asks for access", ("backend",)),
+    Somebody("Bob Approver", "approves for the database administrators", ("dba",)),
+    Somebody("Carol Approver", "approves for database administrators and security", ("dba", "security")),
+    Somebody("Dana Auditor", "reads everything, changes nothing", ("auditors",)),
+    Somebody("Erin Administrator", "manages servers; cannot approve", ("administrators",)),
+    Somebody("Oscar Outsider", "is in no team and sees nothing", ()),
+)
+
+
+def make_people() -> tuple[dict[str, User], dict[str, Team]]:
+    """Everybody by first name, and their teams by slug."""
+    teams = {
+        slug: add_team(slug=slug, name=name, capability=capability, actor=SETUP)
+        for slug, (name, capability) in TEAMS.items()
+    }
+    people = {}
+    for somebody in PEOPLE:
+        person = add_person(email=somebody.email, display_name=somebody.name, password=PASSWORD, actor=SETUP)
+        for slug in somebody.teams:
+            join(person=person, team=teams[slug], actor=SETUP)
+        people[somebody.name.split()[0].lower()] = person
+    return people, teams
+
+
+def who_can_sign_in() -> str:
+    """A table for the terminal."""
+    lines = [f"    {somebody.email:<24} {somebody.may}" for somebody in PEOPLE]
+    return "\n".join([f"\n  Sign in with the password {PASSWORD} as", *lines])
