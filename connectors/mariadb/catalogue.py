@@ -20,7 +20,11 @@ _PRINCIPALS = """
     WHERE LOCATE(%s, User) = 1 AND COALESCE(JSON_VALUE(Priv, '$.is_role'), 0) = 0 ORDER BY User
 """
 _MEMBERSHIPS = "SELECT User, Role FROM mysql.roles_mapping WHERE LOCATE(%s, User) = 1"
-_SESSIONS = "SELECT user FROM information_schema.processlist WHERE LOCATE(%s, user) = 1"
+#: Without logins that are just being refused: those are shown under any name that somebody tries.
+_SESSIONS = """
+    SELECT user FROM information_schema.processlist
+    WHERE LOCATE(%s, user) = 1 AND command NOT IN ('Connect', 'Killed', 'Busy')
+"""
 _SWITCHES = "SELECT name, starts FROM mysql.event WHERE db = %s"
 
 

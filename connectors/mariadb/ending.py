@@ -20,15 +20,34 @@ from connectors.mariadb.session import PrincipalLogin, Session
 
 #: How long one call waits for sessions to end before it reports what is left; the caller calls again.
 PATIENCE_SECONDS = 5.0
+#: How often one looks again before a line of the process list counts as a session that stays.
+_LOOKS = 5
 _SHORTEST_PAUSE = 0.001
 _LONGEST_PAUSE = 0.05
 
 #: What the process list shows as the account's, or as its own role's: an event may run as that.
-_SHOWN = """
-    SELECT id, user, command FROM information_schema.processlist
+SHOWN = """
+    SELECT id, user, command, host, db FROM information_schema.processlist
     WHERE CONVERT(user USING utf8mb4) COLLATE utf8mb4_nopad_bin IN (%s, %s)
 """
+#: A login that is being refused is shown under the name it came with, for a moment, as one of these. So is an event at
+#: work, or a session on its way out, but those stay.
+_PASSING = frozenset({"Connect", "Killed", "Busy"})
 _ACCOUNT = "SELECT 1 FROM mysql.global_priv WHERE Host = %s AND User = %s"
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """One line of the process list."""
+
+    id: int
+    user: str
+    command: str
+    host: str
+    database: str
+
+    def __str__(self) -> str:
+        return f"session {self.id} of {self.user} from {self.host or 'the server'} ({self.command})"
 
 
 @dataclass(slots=True)
@@ -49,10 +68,33 @@ class Ended:
 
 
 def end_sessions(session: Session, principal: str, journal: Journal) -> Ended:
-    """Kill what the process list shows as the account's, until it shows nothing or patience is over."""
+    """Kill what the process list shows as the account's, until nothing is left or patience is over."""
     ended = Ended()
-    _wait_until(lambda: not _kill_what_is_shown(session, principal, ended, journal))
+    before: set[int] = set()
+
+    def none_is_left() -> bool:
+        shown = _kill_what_is_shown(session, principal, ended, journal)
+        lasting = _lasting(shown, before)
+        before.clear()
+        before.update(each.id for each in shown)
+        return not lasting
+
+    _wait_until(none_is_left)
     return ended
+
+
+def sessions_left(session: Session, principal: str) -> list[str]:
+    """The account's sessions, one line each, without logins that are just being refused.
+
+    Somebody who knocks all the time, as a pool does whose account has ended, must not keep a revocation from being clean.
+    """
+    shown = _shown(session, principal)
+    for _ in range(_LOOKS):
+        if not shown or any(each.command not in _PASSING for each in shown):
+            break
+        time.sleep(_LONGEST_PAUSE)
+        shown = _lasting(_shown(session, principal), {each.id for each in shown})
+    return [str(each) for each in shown]
 
 
 def find_hidden(session: Session, target: Target, principal: str, ended: Ended, journal: Journal) -> None:
@@ -90,13 +132,25 @@ def _only_connection_is_free(
     return False
 
 
-def _kill_what_is_shown(session: Session, principal: str, ended: Ended, journal: Journal) -> bool:
-    """Kill what the process list shows; whether it showed anything."""
-    shown = session.rows(_SHOWN, principal, names.own_role_name(principal))
-    ended.seen.update(int(identity) for identity, _, _ in shown)
-    for name in sorted({str(user) for _, user, command in shown if command != "Killed"}):
+def _kill_what_is_shown(session: Session, principal: str, ended: Ended, journal: Journal) -> list[Shown]:
+    """Kill what the process list shows, and return it."""
+    shown = _shown(session, principal)
+    ended.seen.update(each.id for each in shown if each.command not in ("Connect", "Killed"))
+    for name in sorted({each.user for each in shown if each.command != "Killed"}):
         session.run(statements.kill_sessions(name), journal)
-    return bool(shown)
+    return shown
+
+
+def _shown(session: Session, principal: str) -> list[Shown]:
+    rows = session.rows(SHOWN, principal, names.own_role_name(principal))
+    return [
+        Shown(int(identity), user, command, host, database or "") for identity, user, command, host, database in rows
+    ]
+
+
+def _lasting(shown: list[Shown], before: set[int]) -> list[Shown]:
+    """Those that are at something, or were there at the last look too."""
+    return [each for each in shown if each.command not in _PASSING or each.id in before]
 
 
 def _what_is_known(error: ConnectorError) -> str:

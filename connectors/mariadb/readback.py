@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from connectors.base import Finding
-from connectors.mariadb import names
+from connectors.mariadb import ending, names
 from connectors.mariadb.session import Session
 from connectors.quoting import mariadb_text
 
@@ -14,10 +14,6 @@ _ACCOUNTS = """
     SELECT CONCAT(User, '@', Host) FROM mysql.global_priv
     WHERE User = %s AND COALESCE(JSON_VALUE(Priv, '$.is_role'), 0) = 0
     UNION ALL SELECT CONCAT('role ', User) FROM mysql.global_priv WHERE User = %s AND Host = ''
-"""
-_SESSIONS = """
-    SELECT CONCAT_WS(' ', 'session', id, 'from', host, 'in', db, command) FROM information_schema.processlist
-    WHERE CONVERT(user USING utf8mb4) COLLATE utf8mb4_nopad_bin IN (%s, %s)
 """
 _STORED = """
     SELECT CONCAT('on database ', Db) FROM mysql.db WHERE User IN (%s, %s)
@@ -51,7 +47,11 @@ def findings(session: Session, principal: str) -> list[Finding]:
     grantee = f"'{principal}'@"
     return [
         _ask(session, "the account, on any host, and the role of its own", _ACCOUNTS, principal, role),
-        _ask(session, "sessions of the account, and what runs as its role", _SESSIONS, principal, role),
+        Finding(
+            "sessions of the account, and what runs as its role",
+            _shown(ending.SHOWN, principal, role),
+            tuple(ending.sessions_left(session, principal)),
+        ),
         _ask(session, "privileges of the account, as stored", _STORED, *[principal, role] * 4),
         _ask(session, "privileges of the account, as the server works with them", _AT_WORK, grantee, grantee),
         _ask(session, "roles of the account", _ROLES, principal, role),
@@ -67,6 +67,9 @@ def server_time(session: Session) -> datetime:
 
 
 def _ask(session: Session, question: str, sql: str, *values: str) -> Finding:
-    """Ask with bound values, and keep the SQL as somebody can run it again."""
-    shown = " ".join(sql.split()) % tuple(mariadb_text(value) for value in values)
-    return Finding(question, shown, tuple(session.texts(sql, *values)))
+    return Finding(question, _shown(sql, *values), tuple(session.texts(sql, *values)))
+
+
+def _shown(sql: str, *values: str) -> str:
+    """A query as somebody can run it again."""
+    return " ".join(sql.split()) % tuple(mariadb_text(value) for value in values)
