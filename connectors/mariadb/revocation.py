@@ -63,6 +63,13 @@ class _Revocation:
                 self.handed_over += told
                 self.errors += errors
 
+    def drop_elsewhere(self) -> None:
+        """Drop accounts of this name that are not ours: from where we are, one of them might be let in instead."""
+        with self._going_on():
+            for host in hosts_of(self.session, self.principal):
+                if host != names.ACCOUNT_HOST:
+                    self._run(statements.drop_account(self.principal, host))
+
     def leave_roles(self) -> None:
         """End each membership, whatever the scope says by now."""
         with self._going_on():
@@ -119,6 +126,7 @@ def revoke(target: Target, session: Session, request: RevokeRequest, journal: Jo
     work = _Revocation(target, session, request, journal)
     work.lock()
     work.end_sessions()
+    work.drop_elsewhere()
     work.leave_roles()
     # A login that had begun before the lock has got in behind it; one that gets in from here on has no privilege.
     work.end_sessions()
