@@ -20,7 +20,7 @@ from access.services import grants as service
 from access.services import requests as asking
 from access.states import GrantState, RequestState
 from connectors.base import ConnectionHint
-from console.forms.asking import ExtendForm
+from console.forms.asking import ExtendForm, tell_errors
 from console.forms.asking import show as show_error
 from console.forms.deciding import EndForm, ReviewForm
 from console.http import PersonRequest, signed_in, wants
@@ -60,15 +60,18 @@ def show(request: PersonRequest, reference: str) -> HttpResponse:
 def reveal(request: PersonRequest, reference: str) -> HttpResponse:
     """The password, in this one answer and never again. Nothing keeps this answer."""
     grant = get_object_or_404(grants_visible_to(request.user), reference=reference)
-    context = page_context(request.user, grant)
+    shown: dict[str, str] = {}
     status = 200
     try:
-        password = service.reveal_password(person=request.user, grant=grant, now=timezone.now())
+        shown["password"] = service.reveal_password(person=request.user, grant=grant, now=timezone.now())
     except AccessError as error:
-        context["password_error"], status = error.sentence, 422
-    else:
-        context["password"] = password
-        context["hints"] = _with_password(context["hints"], password)
+        shown["password_error"], status = error.sentence, 422
+    # Read again: what was still being made when we looked may have become usable by the time the password was taken,
+    # and a page that then said 'not ready' would lose it for ever.
+    context = page_context(request.user, get_object_or_404(grants_visible_to(request.user), reference=reference))
+    context.update(shown)
+    if "password" in shown:
+        context["hints"] = _with_password(context["hints"], shown["password"])
     template = "access/_credentials.html" if request.htmx else "access/show.html"
     response = render(request, template, context, status=status)
     response["Cache-Control"] = "no-store, private, max-age=0"
@@ -124,7 +127,17 @@ def review(request: PersonRequest, reference: str) -> HttpResponse:
 
 def render_page(request: PersonRequest, grant: Grant, *, status: int = 200, **forms: Any) -> HttpResponse:
     """The whole page; `forms` are those that come back with something to correct."""
-    context = {**page_context(request.user, grant), **forms}
+    context = page_context(request.user, grant)
+    offered = {
+        "extend_form": context["mine"] and context["usable"] and context["extension"] is None,
+        "end_form": context["may_end"],
+        "review_form": context["may_review"],
+    }
+    for name, form in forms.items():
+        if not offered[name]:
+            # What was refused has no place on the page any more; why it was refused still has to be read.
+            tell_errors(request, form)
+    context |= forms
     return render(request, "access/show.html", context, status=status)
 
 

@@ -41,8 +41,7 @@ def run(folder: Path, port: int) -> None:
         _manage(environment, "bringing the database up to date", "migrate", "--verbosity=0")
         _manage(environment, "loading the demo world", "load_demo")
         with step("starting web, worker and beat"):
-            processes += [_spawn(name, words, environment, folder) for name, words in commands(port).items()]
-            _wait_until_ready(port, processes)
+            processes += start_processes(port, environment, folder)
         _manage(environment, "", "load_demo", "--who")
         say(f"\n  Lockgate runs at http://127.0.0.1:{port}/ (logs in {folder / 'logs'}). Ctrl-C ends it.\n")
         _watch(processes)
@@ -89,6 +88,17 @@ def commands(port: int) -> dict[str, list[str]]:
         ],
         "beat": [python, "-m", "celery", "--app=console", "beat", "--loglevel=WARNING", "--pidfile="],
     }
+
+
+def start_processes(port: int, environment: dict[str, str], folder: Path) -> list[subprocess.Popen[bytes]]:
+    """Start Lockgate's own processes and wait until the console can serve; their logs are in `folder`."""
+    processes = [_spawn(name, words, environment, folder) for name, words in commands(port).items()]
+    try:
+        _wait_until_ready(port, processes)
+    except CommandFailed:
+        stop(processes)
+        raise
+    return processes
 
 
 def stop(processes: list[subprocess.Popen[bytes]]) -> None:
