@@ -1,6 +1,6 @@
 """Keeping secrets out of everything that is shown, kept or logged.
 
-A statement that carries a secret is composed twice, once for the server and once with `MASK`, so nothing has to be found
+A statement that carries a secret is composed twice, once for the server and once with `MASK`: nothing has to be found
 and cut out of it. `scrub` is for the words of others: a server's error message may quote the statement it refused.
 """
 

@@ -1,8 +1,8 @@
 """Lockgate's own connections to the servers under management: opened through Django's database backends, yet outside
 the project's `DATABASES`, and kept for a short while so that a burst of revocations does not log in a thousand times.
 
-An engine gives a `DatabaseWrapper` made of `OutsideDatabases` and Django's own, and a function that opens one; the rest,
-which is leasing, idling out, threads and forks, is here.
+An engine gives a `DatabaseWrapper` made of `OutsideDatabases` and Django's own, and a function that opens one; the
+rest, which is leasing, idling out, threads and forks, is here.
 """
 
 from __future__ import annotations
@@ -25,6 +25,8 @@ from connectors.base import Target
 IDLE_SECONDS = 10.0
 #: How many connections to one database of one server wait at the same time, in one process.
 IDLE_AT_MOST = 4
+#: How many wait in all, in one process: servers have hundreds of databases, and a limited number of connections.
+IDLE_IN_ALL = 24
 
 
 class OutsideDatabases:
@@ -92,7 +94,7 @@ class _Idle:
 class SessionCache:
     """Connections of one engine that wait for their next use, in this process.
 
-    A connection is leased to one user at a time. Only one that is known to be in order comes back; the others are closed.
+    A connection is leased to one user at a time. Only one that is known to be in order comes back.
     """
 
     def __init__(self, opener: Opener) -> None:
@@ -116,7 +118,8 @@ class SessionCache:
         """Keep a connection for the next one. Give back only one with no transaction and no changed setting."""
         with self._lock:
             shelf = self._idle.setdefault((target, database), [])
-            if backend.connection is not None and len(shelf) < IDLE_AT_MOST:
+            in_all = sum(len(each) for each in self._idle.values())
+            if backend.connection is not None and len(shelf) < IDLE_AT_MOST and in_all < IDLE_IN_ALL:
                 shelf.append(_Idle(backend, time.monotonic()))
                 self._arm()
                 return
@@ -158,8 +161,10 @@ class SessionCache:
             close_quietly(idle.backend)
 
     def _forget_inherited(self) -> None:
-        """After a fork the sockets are the parent's. Closing one here would say goodbye in the parent's name, and so
-        may letting it be collected: keep them, untouched, for as long as the child lives."""
+        """After a fork the sockets are the parent's: keep them, untouched, for as long as the child lives.
+
+        Closing one here would say goodbye in the parent's name, and so may letting it be collected.
+        """
         self._inherited.append(self._idle)
         self._idle = {}
         self._lock = threading.Lock()

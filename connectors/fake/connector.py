@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Self
 
 from connectors.base import (
@@ -92,8 +93,8 @@ class FakeConnector:
             self._run(statements.set_group(scope), lambda: self._server.groups.update({scope.group: scope}), journal)
         self._run(statements.make_account(request), lambda: self._make(request), journal, secret=request.password)
         for role in statements.roles_to_join(scope):
-            joining = self._server.accounts[request.principal].memberships
-            self._run(statements.join(request.principal, role), lambda role=role: joining.add(role), journal)  # type: ignore[misc]
+            joining = partial(self._server.accounts[request.principal].memberships.add, role)
+            self._run(statements.join(request.principal, role), joining, journal)
         for database in scope.databases:
             self.prove_login(request.principal, request.password, database)
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import ClassVar
 
-from connectors.base import PRINCIPAL_PREFIX, Level, Limits, Scope, Secret
+from connectors.base import Level, Limits, Scope, Secret
 
 #: What a level may do to a table.
 _ACTIONS = {

@@ -118,6 +118,7 @@ def _code_of_refusal(conninfo: dict[str, str], patience: float) -> str:
                 return ""
             pgconn.trace(trace.fileno())
             _knock(pgconn, time.monotonic() + patience)
+            pgconn.untrace()  # libpq writes out what it holds back.
         except (psycopg.Error, OSError):
             return ""  # It was only a second look; the caller holds the error of the first.
         finally:

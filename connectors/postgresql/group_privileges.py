@@ -1,9 +1,9 @@
-"""What the stable group role of a scope may do inside one database: how it is granted, what is lacking, what is too much.
+"""What the stable group role of a scope may do inside one database: how it is granted, and what is lacking.
 
-Pure composition. Each `Aspect` couples the statement that grants with the question whether anything of it is lacking, so
-that an ordinary provisioning asks once and changes nothing. Where the objects are not named in the scope ("all of the
-database"), the statement is a DO block that finds them on the server; that way a plan shows, without a connection, exactly
-what will run. Objects that belong to an extension are left as the extension made them, unless they are named.
+Pure composition. Each `Aspect` couples the statement that grants with the question whether anything of it is lacking,
+so that an ordinary provisioning asks once and changes nothing. Where the objects are not named in the scope ("all of
+the database"), the statement is a DO block that finds them on the server; that way a plan shows, without a connection,
+exactly what will run. Objects that belong to an extension are left as the extension made them, unless they are named.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from connectors.quoting import postgresql_block as block
 from connectors.quoting import postgresql_name as name
 from connectors.quoting import postgresql_text as text
 
-#: What a level may do to a table. REFERENCES lets a migration add foreign keys. TRIGGER is never granted: a trigger runs
-#: with the rights of whoever changes the table next, and would outlive the account that wrote it.
+#: What a level may do to a table. REFERENCES lets a migration add foreign keys. TRIGGER is never granted: a trigger
+#: runs with the rights of whoever changes the table next, and would outlive the account that wrote it.
 TABLE_PRIVILEGES = {
     Level.READ: ("SELECT",),
     Level.WRITE: ("SELECT", "INSERT", "UPDATE", "DELETE"),
@@ -36,13 +36,14 @@ SCHEMA_PRIVILEGES = {
     Level.DDL: ("USAGE", "CREATE"),
 }
 
-#: The lock that makes changes to privileges in one database take turns. A number of Lockgate's own: "Lockgate" in ASCII.
+#: The lock that makes changes to privileges in one database take turns. The number is "Lockgate" in ASCII.
 LOCK = "SELECT pg_advisory_xact_lock(5507730182244496485)"
 
 USER_SCHEMA = "n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'"
 _TABLE = "c.relkind IN ('r', 'p', 'v', 'm', 'f')"
 RELATIONS = "FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
-_NOT_OF_EXTENSION = "NOT EXISTS (\n        SELECT FROM pg_depend e WHERE e.objid = {} AND e.classid = '{}'::regclass AND e.deptype = 'e')"
+_NOT_OF_EXTENSION = """NOT EXISTS (
+        SELECT FROM pg_depend e WHERE e.objid = {} AND e.classid = '{}'::regclass AND e.deptype = 'e')"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -300,15 +301,18 @@ def _holds(kind: str, group: str, oid: str, privileges: Sequence[str]) -> str:
 
 
 def listed(names: Iterable[str]) -> str:
+    """Names as texts, for `IN (…)`."""
     return ", ".join(text(each) for each in names)
 
 
 def is_named(scope: Scope) -> str:
+    """That the relation `c` in schema `n` is one of the scope's tables."""
     pairs = ", ".join(f"({text(schema)}, {text(table)})" for schema, table in scope.tables)
     return f"(n.nspname, c.relname) IN ({pairs})"
 
 
 def numbers_named_table(scope: Scope) -> str:
+    """That the relation `c` is a sequence that numbers the rows of one of the scope's tables."""
     pairs = ", ".join(f"({text(schema)}, {text(table)})" for schema, table in scope.tables)
     return (
         "c.relkind = 'S' AND EXISTS (SELECT FROM pg_depend o JOIN pg_class t ON t.oid = o.refobjid"

@@ -19,8 +19,8 @@ SELECT r.rolsuper OR r.rolcanlogin OR r.rolcreaterole OR r.rolcreatedb OR r.rolr
 FROM pg_roles r WHERE r.rolname = %s
 """
 
-#: What a role owns in the database at hand, and on the server as a whole. Default privileges and user mappings belong to
-#: their role alone: they end with it.
+#: What a role owns in the database at hand, and on the server as a whole. Default privileges and user mappings belong
+#: to their role alone: they end with it.
 _OWNED = """
 SELECT i.type, i.identity, i.schema, d.classid IN ('pg_class'::regclass, 'pg_type'::regclass)
 FROM pg_shdepend d JOIN pg_roles r ON r.oid = d.refobjid

@@ -32,7 +32,7 @@ def connection_hints(target: Target, principal: str, database: str) -> tuple[Con
 
 
 def _tls(target: Target) -> dict[str, str]:
-    """As libpq has it. The certificate's path on Lockgate's own machine means nothing to anybody else: only its name."""
+    """As libpq has it. A certificate's path on Lockgate's machine means nothing to anybody else: only its name goes."""
     if target.tls_ca_file:
         return {"sslmode": target.tls.value, "sslrootcert": PurePath(target.tls_ca_file).name}
     if target.tls is Tls.VERIFY_FULL:
@@ -55,7 +55,7 @@ def _jdbc(target: Target, principal: str, address: str, tls: dict[str, str]) -> 
 
 
 def _for_asyncpg(tls: dict[str, str]) -> dict[str, str]:
-    """asyncpg takes libpq's words, but not `system`: it then uses what Python trusts by `require` and a context."""
+    """The same, without what asyncpg does not know: `system`. It looks for a certificate in the person's own folder."""
     return {word: value for word, value in tls.items() if value != "system"}
 
 

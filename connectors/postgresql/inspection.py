@@ -1,4 +1,4 @@
-"""What is on a server: whether Lockgate can work there, what an access role can name, and which accounts of ours exist."""
+"""What is on a server: whether Lockgate can work there, what an access role can name, which accounts of ours exist."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from connectors.base import (
     Target,
     Tls,
 )
-from connectors.errors import ConnectorError
+from connectors.errors import ConnectorError, ScopeNotOnServer
+from connectors.postgresql.failures import UNKNOWN_DATABASE
 from connectors.postgresql.session import Session, Sessions
 from connectors.postgresql.setup import DEFAULT_HEIR
 
@@ -76,6 +77,9 @@ SELECT r.rolname::text, r.rolcanlogin,
 FROM pg_roles r WHERE starts_with(r.rolname, %s) ORDER BY r.rolname
 """
 
+#: How long a check goes through the databases one by one: somebody is waiting for it.
+_PATIENCE_SECONDS = 4.0
+
 _RUN_SETUP = "Run the SQL that this page shows, as a superuser."
 
 
@@ -106,13 +110,24 @@ def describe(sessions: Sessions) -> ServerDescription:
     tables: list[tuple[str, str, str]] = []
     for database, may_connect, _, _ in sessions.home.rows(_DATABASES):
         databases.append(database)
-        for schema, table in sessions.on(database).rows(_TABLES) if may_connect else []:
+        for schema, table in _tables_of(sessions, database) if may_connect else []:
             if (database, schema) not in schemas[-1:]:
                 schemas.append((database, schema))
             if table is not None:
                 tables.append((database, schema, table))
     roles = tuple(row[0] for row in sessions.home.rows(_ROLES))
     return ServerDescription(tuple(databases), tuple(schemas), tuple(tables), roles)
+
+
+def _tables_of(sessions: Sessions, database: str) -> list[tuple[str, str | None]]:
+    """Schema and table; a schema without tables comes once, with None."""
+    try:
+        with sessions.visit(database) as session:
+            return [(schema, table) for schema, table in session.rows(_TABLES)]
+    except ScopeNotOnServer as error:
+        if error.code != UNKNOWN_DATABASE:  # Dropped while we were looking.
+            raise
+        return []
 
 
 def list_principals(sessions: Sessions) -> Sequence[FoundPrincipal]:
@@ -162,13 +177,21 @@ def _about_heir(home: Session) -> list[Remedy]:
 def _about_databases(sessions: Sessions) -> list[Remedy]:
     found: list[Remedy] = []
     open_to_all: list[str] = []
+    unseen: list[str] = []
+    deadline = time.monotonic() + _PATIENCE_SECONDS
     for database, may_connect, may_pass_on, public_may_connect in sessions.home.rows(_DATABASES):
         if public_may_connect:
             open_to_all.append(database)
         elif not (may_connect and may_pass_on):
             found.append(_not_set_up(database))
             continue
+        if time.monotonic() > deadline:
+            unseen.append(database)
+            continue
         found += _about_owners(sessions, database)
+    if unseen:
+        problem = f"{len(unseen)} databases were not looked into, for want of time: {', '.join(unseen[:5])} …"
+        found.append(Remedy(problem, "Nothing, if access roles that name them work.", blocking=False))
     if open_to_all:
         found.append(_public(open_to_all))
     return found
@@ -176,8 +199,11 @@ def _about_databases(sessions: Sessions) -> list[Remedy]:
 
 def _about_owners(sessions: Sessions, database: str) -> list[Remedy]:
     try:
-        owners = sessions.on(database).rows(_OWNERS)
+        with sessions.visit(database) as session:
+            owners = session.rows(_OWNERS)
     except ConnectorError as error:
+        if error.code == UNKNOWN_DATABASE:  # Dropped while we were looking.
+            return []
         return [Remedy(f"Database {database} could not be read: {error}", _RUN_SETUP, blocking=False)]
     found = []
     if ungrantable := [owner for owner, is_ungrantable in owners if is_ungrantable]:

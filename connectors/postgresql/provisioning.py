@@ -1,7 +1,7 @@
 """Making an account: look first, refuse what cannot be had, keep the group in step, make the account, prove it.
 
-Nothing is changed before the whole scope has been found on the server. Each later step is one transaction, so that being
-killed between two of them leaves either a group without a member, or a whole account for `revocation` to take away.
+Nothing is changed before the whole scope has been found on the server. Each later step is one transaction: being killed
+between two of them leaves either a group without a member, or a whole account for `revocation` to take away.
 """
 
 from __future__ import annotations
@@ -234,9 +234,10 @@ def _cannot_grant(database: str, lacking: dict[int, list[str]]) -> str:
 
 
 def _empty_group(session: Session, group: str, journal: Journal) -> None:
-    """Take away everything that a group holds in one database, and on shared objects; what it should hold comes after."""
+    """Take away all that a group holds in one database and on shared objects; what it should hold comes after."""
     owned = session.rows(
-        "SELECT pg_describe_object(d.classid, d.objid, d.objsubid) FROM pg_shdepend d JOIN pg_roles g ON g.oid = d.refobjid"
+        "SELECT pg_describe_object(d.classid, d.objid, d.objsubid)"
+        " FROM pg_shdepend d JOIN pg_roles g ON g.oid = d.refobjid"
         " WHERE d.refclassid = 'pg_authid'::regclass AND d.deptype = 'o' AND d.classid <> 'pg_default_acl'::regclass"
         " AND g.rolname = %s AND d.dbid IN (0, (SELECT oid FROM pg_database WHERE datname = current_database()))",
         [group],

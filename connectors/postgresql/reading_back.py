@@ -1,8 +1,9 @@
 """The proof of a revocation: what the server's catalog still says about an account.
 
-Roles, memberships, sessions, prepared transactions and settings are kept once for the whole server. So is `pg_shdepend`,
-where PostgreSQL notes for every object of *every* database which role owns it, holds a privilege on it, or is named in
-its default privileges or policies. One reading there covers all databases, also those that take no connections.
+Roles, memberships, sessions, prepared transactions and settings are kept once for the whole server. So is
+`pg_shdepend`, where PostgreSQL notes for every object of *every* database which role owns it, holds a privilege on it,
+or is named in its default privileges or policies. One reading there covers all databases, also those that take no
+connections.
 """
 
 from __future__ import annotations
@@ -69,7 +70,7 @@ def _by_number(oid: int, under_way: Collection[int]) -> list[tuple[str, str]]:
             f" WHERE {oid} IN (a.member, a.roleid, a.grantor)",
         ),
         (
-            "objects, privileges, default privileges and policies in every database (pg_shdepend is one for all of them)",
+            "objects, privileges, default privileges and policies, in every database (pg_shdepend is one for all)",
             "SELECT format('%s %s %s in %s', CASE s.deptype WHEN 'o' THEN 'owns' WHEN 'a' THEN 'has a privilege on'"
             " WHEN 'r' THEN 'is named in' ELSE s.deptype::text END, s.classid::regclass, s.objid,"
             " coalesce(d.datname, 'the server'))"

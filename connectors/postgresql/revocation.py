@@ -42,7 +42,8 @@ SELECT
         WHERE m.member = account.oid),
   ARRAY(SELECT r.rolname::text FROM borrower b JOIN pg_roles r ON r.oid = b.oid
         WHERE r.rolname <> current_user AND NOT r.rolsuper),
-  ARRAY(SELECT DISTINCT coalesce(d.datname::text, '') FROM pg_shdepend s LEFT JOIN pg_database d ON d.oid = s.dbid, account
+  ARRAY(SELECT DISTINCT coalesce(d.datname::text, '')
+        FROM pg_shdepend s LEFT JOIN pg_database d ON d.oid = s.dbid, account
         WHERE s.refclassid = 'pg_authid'::regclass AND s.refobjid = account.oid),
   ARRAY(SELECT DISTINCT d.datname::text FROM pg_shdepend s JOIN pg_database d ON d.oid = s.dbid
         JOIN pg_roles g ON g.oid = s.refobjid
@@ -60,7 +61,7 @@ class _Left:
     joined: list[str]
     """Roles whose member it is."""
     borrowers: list[str]
-    """Accounts that are members of it, directly or through others: up to version 15 it may lend itself out."""
+    """Accounts that are members of it, directly or through others: up to version 14 it may lend itself out."""
     places: list[str]
     """Databases where it owns something or has a privilege of its own; empty text for the server's shared objects."""
     group_places: list[str]
@@ -181,8 +182,8 @@ class Revocation:
     def _end_logins_under_way(self, oid: int) -> None:
         """End logins that were past the check of NOLOGIN and are not in `pg_stat_activity` yet.
 
-        Whose they are is not to be read anywhere, but the server knows it: acting as the account, and no longer a member
-        of anything, we are allowed to end the account's processes and no others.
+        Whose they are is not to be read anywhere, but the server knows it: acting as the account, which by now is a
+        member of nothing, we are allowed to end the account's processes and no others.
         """
         pids = [row[0] for row in self._home.rows(LOGINS_UNDER_WAY)]
         if pids:
@@ -204,11 +205,11 @@ class Revocation:
         return is_ours
 
     def _end_loan(self, borrower: str) -> None:
-        """Up to version 15 an account may make others members of itself; their sessions may have SET ROLE through it."""
+        """Others may be members of the account, and their sessions may have got to its roles by SET ROLE, for good."""
         database = self._home.database
         self._run(statements.leave(self._principal, borrower, database))
         if ended := self._run(statements.end_sessions(borrower, database)):
-            self._errors.append(f"The account had lent itself to {borrower}: {len(ended)} session(s) of it were ended.")
+            self._errors.append(f"{borrower} was a member of the account: {len(ended)} session(s) of it were ended.")
 
     def _end_strays(self) -> None:
         """The account is gone already; a session of an account that is gone belongs to nobody, and may be its."""

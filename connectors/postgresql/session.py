@@ -98,7 +98,7 @@ _CACHE = SessionCache(_open)
 
 
 class Session:
-    """One connection of ours to one database. Every statement is a transaction of its own unless `transaction` is on."""
+    """One connection of ours to one database. Every statement is its own transaction unless `transaction` is on."""
 
     def __init__(self, target: Target, database: str) -> None:
         self.database = database
@@ -142,7 +142,7 @@ class Session:
     def run_together(self, commands: Callable[[], Sequence[Command]], journal: Journal) -> None:
         """Run statements in one transaction, and again from the start when another session got in the way.
 
-        `commands` is asked anew for each try, inside the transaction, since the collision may have done part of the work.
+        `commands` is asked anew for each try, inside the transaction: what it collided with may have done the work.
         """
         self.insist(lambda: self._once_together(commands, journal))
 
@@ -154,7 +154,7 @@ class Session:
             except ConnectorError as error:
                 if error.code not in CONCURRENCY or tried == _TRIES:
                     raise
-            time.sleep(random.uniform(0, min(_LONGEST_PAUSE, 0.01 * 2**tried)))
+            time.sleep(random.uniform(0, min(_LONGEST_PAUSE, 0.01 * 2**tried)))  # noqa: S311 - no secret hangs on it
         raise AssertionError("The last try either returns or raises.")
 
     @property
@@ -231,6 +231,19 @@ class Sessions:
         if session is None:
             session = self._open[database] = Session(self._target, database)
         return session
+
+    @contextmanager
+    def visit(self, database: str) -> Iterator[Session]:
+        """A session on a database for one look, closed at once: for going through all databases of a server."""
+        if database in self._open:
+            yield self._open[database]
+            return
+        session = Session(self._target, database)
+        session.spoil()
+        try:
+            yield session
+        finally:
+            session.close()
 
     def close(self) -> None:
         """Let go of every session."""

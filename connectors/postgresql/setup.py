@@ -1,9 +1,9 @@
 """The SQL that makes Lockgate's own account with the least it needs, and why it needs each thing.
 
-A role can be granted on a table by the table's owner, by members of that owner, by whoever has the privilege with GRANT
-OPTION, and by superusers. Default privileges, which is how tables made later are covered, can be set by the owner and its
-members alone. Hence: Lockgate's account joins the owners that are no superusers, and gets GRANT OPTION where the owner is
-one, since nobody should join a superuser.
+A privilege on a table can be granted by the table's owner, by members of that owner, by whoever has the privilege with
+GRANT OPTION, and by superusers. Default privileges, which is how tables made later are covered, can be set by the owner
+and its members alone. Hence: Lockgate's account joins the owners that are no superusers, and gets GRANT OPTION where
+the owner is one, since nobody should join a superuser.
 """
 
 from __future__ import annotations
@@ -33,58 +33,44 @@ GRANT {heir} TO {admin};
 """
 
 _EACH_DATABASE = """
-DECLARE item record;
+DECLARE command text;
 BEGIN
-  -- Owners that are no superusers: join them.
-  FOR item IN
-    SELECT DISTINCT r.rolname AS owner FROM pg_roles r
+  -- Owners, and roles that may create, where these are no superusers: join them.
+  FOR command IN
+    SELECT format('GRANT %I TO %I', r.rolname, {admin}) FROM pg_roles r
     WHERE NOT r.rolsuper AND r.rolname !~ '^(pg|lg)_' AND NOT pg_has_role({admin}, r.oid, 'USAGE') AND r.oid IN (
       SELECT datdba FROM pg_database WHERE datname = current_database()
       UNION SELECT nspowner FROM pg_namespace
       UNION SELECT relowner FROM pg_class
       UNION SELECT g.oid FROM pg_namespace n, aclexplode(n.nspacl) a JOIN pg_roles g ON g.oid = a.grantee
         WHERE a.privilege_type = 'CREATE' AND g.rolname !~ '^lockgate_')
-  LOOP
-    EXECUTE format('GRANT %I TO %I', item.owner, {admin});
-  END LOOP;
-  -- What superusers own: the right to pass privileges on, now and for what they make later. First the database:
-  -- CONNECT to pass on, and CREATE because PostgreSQL asks for it when a schema gets another owner.
-  IF NOT pg_has_role({admin}, (SELECT datdba FROM pg_database WHERE datname = current_database()), 'USAGE') THEN
-    EXECUTE format('GRANT CONNECT, CREATE ON DATABASE %I TO %I WITH GRANT OPTION', current_database(), {admin});
-  END IF;
-  FOR item IN
-    SELECT n.nspname AS schema FROM pg_namespace n JOIN pg_roles r ON r.oid = n.nspowner
-    WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
-      AND (r.rolsuper OR r.rolname = 'pg_database_owner' AND NOT pg_has_role({admin}, r.oid, 'USAGE'))
-  LOOP
-    EXECUTE format('GRANT USAGE, CREATE ON SCHEMA %I TO %I WITH GRANT OPTION', item.schema, {admin});
-  END LOOP;
-  FOR item IN
-    SELECT n.nspname AS schema, c.relname AS name, c.relkind = 'S' AS is_sequence
+  LOOP EXECUTE command; END LOOP;
+  -- What superusers own: the right to pass privileges on, for what is there and for what they make later.
+  FOR command IN
+    -- CONNECT to pass on; CREATE because PostgreSQL asks for it when a schema gets another owner.
+    SELECT format('GRANT CONNECT, CREATE ON DATABASE %I', datname) FROM pg_database
+    WHERE datname = current_database() AND NOT pg_has_role({admin}, datdba, 'USAGE')
+    UNION ALL
+    SELECT format('GRANT USAGE, CREATE ON SCHEMA %I', nspname) FROM pg_namespace n
+    WHERE nspname !~ '^pg_' AND nspname <> 'information_schema' AND NOT pg_has_role({admin}, nspowner, 'USAGE')
+      AND NOT EXISTS (SELECT FROM pg_depend WHERE classid = 'pg_namespace'::regclass AND objid = n.oid AND deptype = 'e')
+    UNION ALL
+    SELECT format('GRANT %s %I.%I', CASE relkind
+      WHEN 'S' THEN 'USAGE, SELECT, UPDATE ON SEQUENCE'
+      ELSE 'SELECT, INSERT, UPDATE, DELETE, TRUNCATE, REFERENCES ON TABLE' END, nspname, relname)
     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_roles r ON r.oid = c.relowner
-    WHERE r.rolsuper AND c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S')
-      AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
-  LOOP
-    IF item.is_sequence THEN
-      EXECUTE format('GRANT USAGE, SELECT, UPDATE ON SEQUENCE %I.%I TO %I WITH GRANT OPTION',
-        item.schema, item.name, {admin});
-    ELSE
-      EXECUTE format('GRANT SELECT, INSERT, UPDATE, DELETE, TRUNCATE, REFERENCES ON TABLE %I.%I TO %I WITH GRANT OPTION',
-        item.schema, item.name, {admin});
-    END IF;
-  END LOOP;
-  FOR item IN
-    SELECT DISTINCT r.rolname AS owner FROM pg_roles r WHERE r.rolsuper AND r.oid IN (
-      SELECT c.relowner FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-      WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema')
-  LOOP
-    EXECUTE format('ALTER DEFAULT PRIVILEGES FOR ROLE %I GRANT SELECT, INSERT, UPDATE, DELETE, TRUNCATE, REFERENCES'
-      ' ON TABLES TO %I WITH GRANT OPTION', item.owner, {admin});
-    EXECUTE format('ALTER DEFAULT PRIVILEGES FOR ROLE %I GRANT USAGE, SELECT, UPDATE ON SEQUENCES TO %I WITH GRANT OPTION',
-      item.owner, {admin});
-    EXECUTE format('ALTER DEFAULT PRIVILEGES FOR ROLE %I GRANT USAGE, CREATE ON SCHEMAS TO %I WITH GRANT OPTION',
-      item.owner, {admin});
-  END LOOP;
+    WHERE rolsuper AND relkind IN ('r', 'p', 'v', 'm', 'f', 'S')
+      AND nspname !~ '^pg_' AND nspname <> 'information_schema'
+      AND NOT EXISTS (SELECT FROM pg_depend WHERE classid = 'pg_class'::regclass AND objid = c.oid AND deptype = 'e')
+    UNION ALL
+    SELECT format('ALTER DEFAULT PRIVILEGES FOR ROLE %I GRANT %s', rolname, what) FROM pg_roles r CROSS JOIN (VALUES
+      ('SELECT, INSERT, UPDATE, DELETE, TRUNCATE, REFERENCES ON TABLES'),
+      ('USAGE, SELECT, UPDATE ON SEQUENCES'),
+      ('USAGE, CREATE ON SCHEMAS')) k (what)
+    WHERE rolsuper AND EXISTS (
+      SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+      WHERE relowner = r.oid AND nspname !~ '^pg_' AND nspname <> 'information_schema')
+  LOOP EXECUTE command || format(' TO %I WITH GRANT OPTION', {admin}); END LOOP;
 END """
 
 

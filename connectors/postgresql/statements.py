@@ -1,4 +1,4 @@
-"""Every statement that makes, moves or takes away an account, composed here and only here, for the server and for a plan.
+"""Every statement that makes, moves or takes away an account, composed here alone, for the server and for a plan.
 
 Pure: names and times come in, SQL goes out. What depends on the privileges of a group is in `group_privileges`.
 """
@@ -209,7 +209,10 @@ def hand_over(role: str, heir: str, database: str) -> Command:
 
 
 def drop_privileges(role: str, database: str) -> Command:
-    """Privileges and default privileges in one database. It would drop what the role still owns: never before `hand_over`."""
+    """Privileges and default privileges in one database.
+
+    It would drop what the role still owns: only ever after `hand_over`, in the same transaction.
+    """
     return command(
         f"DROP OWNED BY {name(role)}",
         database,

@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import cast
 
 import pytest
+
 from connectors.base import (
     Connector,
     JournalEntry,
@@ -19,7 +20,6 @@ from connectors.base import (
     Scope,
     Secret,
 )
-
 from tests.connectors.labs.base import Lab, Session, make_password, make_principal
 
 ENGINES = ("postgresql", "mariadb", "fake")
@@ -107,20 +107,25 @@ class Accounts:
 
 
 @pytest.fixture(scope="session")
-def _labs() -> Iterator[dict[str, Lab]]:
-    labs: dict[str, Lab] = {}
-    yield labs
-    for lab in labs.values():
-        lab.close()
+def labs() -> Iterator[dict[str, Lab]]:
+    """The laboratories that this process has opened."""
+    opened: dict[str, Lab] = {}
+    yield opened
+    for each in opened.values():
+        each.close()
 
 
 @pytest.fixture(params=ENGINES)
-def lab(request: pytest.FixtureRequest, _labs: dict[str, Lab]) -> Lab:
-    """The server of one engine. Made when the first test of this process asks for it."""
-    engine = str(request.param)
-    if engine not in _labs:
-        _labs[engine] = cast(Lab, import_module(f"tests.connectors.labs.{engine}").open_lab())
-    return _labs[engine]
+def lab(request: pytest.FixtureRequest, labs: dict[str, Lab]) -> Lab:
+    """The server of one engine. A module about one engine alone has its own fixture of this name."""
+    return lab_of(str(request.param), labs)
+
+
+def lab_of(engine: str, labs: dict[str, Lab]) -> Lab:
+    """The laboratory of an engine; made when the first test of this process asks for it."""
+    if engine not in labs:
+        labs[engine] = cast(Lab, import_module(f"tests.connectors.labs.{engine}").open_lab())
+    return labs[engine]
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+
 from connectors.base import PRINCIPAL_PREFIX, Connector, ExtendRequest, Level, Limits, RevokeRequest, Scope, Secret
 from connectors.errors import (
     AdminLoginRefused,
@@ -21,7 +22,6 @@ from connectors.errors import (
     ServerUnreachable,
 )
 from connectors.registry import open_connector
-
 from tests.connectors.conftest import Account, Accounts, Notebook
 from tests.connectors.labs.base import (
     HOSTILE,

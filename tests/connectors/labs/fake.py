@@ -19,7 +19,6 @@ from connectors.fake.server import (
     FakeSessionEnded,
     FakeStopped,
 )
-
 from tests.connectors.labs.base import LoginRefused, NotPermitted, Place, SessionEnded, Stopped, random_token
 
 Result = TypeVar("Result")

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import os
 import subprocess
-import threading
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -19,11 +18,12 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import psycopg
+from psycopg.pq import TransactionStatus
+
 from connectors.base import Secret, Target, Tls
 from connectors.postgresql.connector import PostgreSQLConnector
 from connectors.quoting import postgresql_name as name
 from connectors.quoting import postgresql_text as text
-
 from tests.connectors.labs.base import (
     LoginRefused,
     NotPermitted,
@@ -48,7 +48,7 @@ class PostgreSQLSession:
 
     def run(self, sql: str) -> list[tuple[Any, ...]]:
         try:
-            cursor = self.connection.execute(sql)  # type: ignore[call-overload]
+            cursor = self.connection.execute(sql)
             return cursor.fetchall() if cursor.description else []
         except psycopg.Error as error:
             raise _told(error, self.connection) from error
@@ -73,21 +73,11 @@ class PostgreSQLSession:
         self.run(f"SELECT pg_sleep({seconds})")
 
     def sleep_in_thread(self, seconds: float) -> Future[None]:
-        future: Future[None] = Future()
-        started = threading.Event()
-
-        def work() -> None:
-            started.set()
-            try:
-                self.sleep(seconds)
-            except Exception as error:
-                future.set_exception(error)
-            else:
-                future.set_result(None)
-
-        threading.Thread(target=work, daemon=True).start()
-        started.wait()
-        time.sleep(0.1)
+        pool = ThreadPoolExecutor(1)
+        future = pool.submit(self.sleep, seconds)
+        pool.shutdown(wait=False)
+        while self.connection.info.transaction_status != TransactionStatus.ACTIVE:
+            time.sleep(0.01)
         return future
 
     def is_alive(self) -> bool:
@@ -134,10 +124,10 @@ class PostgreSQLLab:
 
     def run(self, *statements: str, database: str = "postgres") -> list[tuple[Any, ...]]:
         """As the superuser, each statement for itself; gives what the last one gave."""
-        with self._as_superuser(database) as connection:
+        with self.as_superuser(database) as connection:
             cursor = None
             for statement in statements:
-                cursor = connection.execute(statement)  # type: ignore[call-overload]
+                cursor = connection.execute(statement)
             return cursor.fetchall() if cursor and cursor.description else []
 
     # --- The connector under test
@@ -157,8 +147,12 @@ class PostgreSQLLab:
         database = f"{stem}_{random_token()}"
         self.run(f"CREATE DATABASE {name(database)} OWNER {name(self.owner)}")
         self._databases.append(database)
-        self._run_script(self.connector().setup_sql(), database)
+        self.set_up(database)
         return database
+
+    def set_up(self, database: str) -> None:
+        """Run the setup script in a database, as it tells an administrator to."""
+        self._run_script(self.connector().setup_sql(), database)
 
     def drop_database(self, database: str) -> None:
         self.run(f"DROP DATABASE IF EXISTS {name(database)} WITH (FORCE)")
@@ -294,7 +288,8 @@ class PostgreSQLLab:
         for role in reversed(self._roles):
             self.drop_role(role)
 
-    def _as_superuser(self, database: str) -> psycopg.Connection[Any]:
+    def as_superuser(self, database: str) -> psycopg.Connection[Any]:
+        """A connection of the administrator's; use it in a `with`."""
         return psycopg.connect(
             host=self.superuser.host,
             port=self.superuser.port,
