@@ -7,7 +7,9 @@ from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 from django import forms
+from django.contrib import messages
 from django.db.models import QuerySet
+from django.http import HttpRequest
 
 from access.errors import AccessError
 from access.models import AccessRole
@@ -20,6 +22,13 @@ _TICKET = re.compile(r"\b[A-Z][A-Z0-9]{1,9}-\d{1,7}\b|(?<!\w)#\d{1,9}\b")
 def show(form: forms.BaseForm, error: AccessError) -> None:
     """Put what the domain refused beside the field that it is about; what was typed stays."""
     form.add_error(error.field if error.field in form.fields else None, error.sentence)
+
+
+def tell_errors(request: HttpRequest, form: forms.BaseForm) -> None:
+    """Say above the page what is wrong, for a form that the page does not show."""
+    for errors in form.errors.values():
+        for error in errors:
+            messages.error(request, str(error))
 
 
 class LocalTimeField(forms.DateTimeField):

@@ -28,7 +28,7 @@ class DurationChips(forms.Widget):
         self.chips = chips
         self.longest = longest
 
-    def value_from_datadict(self, data: Mapping[str, Any], files: Any, name: str) -> str:  # noqa: ARG002 - Django passes it
+    def value_from_datadict(self, data: Mapping[str, Any], files: Any, name: str) -> str:
         """What was chosen, or typed where `custom` was chosen."""
         chosen = str(data.get(name, ""))
         return str(data.get(f"{name}_custom", "")) if chosen == CUSTOM else chosen
@@ -38,7 +38,7 @@ class DurationChips(forms.Widget):
         name: str,
         value: Any,
         attrs: dict[str, Any] | None = None,
-        renderer: BaseRenderer | None = None,  # noqa: ARG002 - Django passes it
+        renderer: BaseRenderer | None = None,
     ) -> SafeString:
         """As HTML, from the project's own templates: the renderer of forms knows only those of apps."""
         return render_to_string(self.template_name, self.get_context(name, value, attrs))

@@ -17,10 +17,9 @@ from access.models import AccessRequest
 from access.queries.pages import request_with_story, risk_of, similar_to
 from access.queries.requests import waiting_for
 from access.queries.roles import names_of_teams
-from access.quorum import Outcome
+from access.quorum import Decision, Outcome
 from access.risk import Assessment, Risk
 from access.services import votes as service
-from access.services.votes import decision_on
 from console.forms.asking import show as show_error
 from console.forms.deciding import ApproveForm, DenyForm
 from console.http import PersonRequest, signed_in
@@ -66,7 +65,7 @@ def approve(request: PersonRequest, reference: str) -> HttpResponse:
         except AccessError as error:
             show_error(form, error)
         else:
-            return _decided(request, asked, _approved_words(asked, decision.outcome))
+            return _decided(request, asked, _approved_words(asked, decision))
     return _again(request, asked, "approve_form", form)
 
 
@@ -120,11 +119,11 @@ def _asks(requests: Iterable[AccessRequest]) -> list[Ask]:
     return [Ask(row, risk_of(row), similar.get(row.pk), deciding_forms(row)) for row in rows]
 
 
-def _approved_words(asked: AccessRequest, outcome: Outcome) -> str:
+def _approved_words(asked: AccessRequest, decision: Decision) -> str:
     what = f"{asked.role.name} for {asked.requester.label}"
-    if outcome is Outcome.APPROVED:
+    if decision.outcome is Outcome.APPROVED:
         return f"You approved {what}. The account is being made."
-    step = decision_on(asked).current
+    step = decision.current
     if step is None:
         return f"You agreed to {what}."
     team = names_of_teams([step.team]).get(step.team, step.team)

@@ -54,7 +54,7 @@ def edit(request: PersonRequest, reference: str) -> HttpResponse:
         "wished_start": asked.wished_start,
         "utc_offset": 0,
     }
-    form = WishesForm(request.POST or None, initial=initial)
+    form = WishesForm(request.POST if request.method == "POST" else None, initial=initial)
     form.fields["duration"].widget = DurationChips(longest=asked.role.longest_allowed)
     if request.method == "POST" and form.is_valid():
         wishes = {name: form.cleaned_data[name] for name in ("duration", "reason", "ticket", "wished_start")}

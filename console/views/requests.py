@@ -23,6 +23,7 @@ from access.services.votes import decision_on
 from access.states import GrantState
 from access.terms import Terms
 from console.forms.asking import show as show_error
+from console.forms.asking import tell_errors
 from console.forms.deciding import ApproveForm, CommentForm, DenyForm, ReviewForm
 from console.http import PersonRequest, signed_in, wants
 from console.stepper import grant_of, is_settled, pace_of, steps_of
@@ -84,6 +85,8 @@ def comment(request: PersonRequest, reference: str) -> HttpResponse:
 def render_page(request: PersonRequest, asked: AccessRequest, *, status: int = 200, **forms: Any) -> HttpResponse:
     """The whole page; `forms` are those that come back with something to correct."""
     context = {**page_context(request.user, asked), "comment_form": CommentForm(), **forms}
+    if "comment_form" in forms and not context["may_comment"]:
+        tell_errors(request, forms["comment_form"])
     return render(request, "request/show.html", context, status=status)
 
 

@@ -1,0 +1,171 @@
+"""Every address × every role: what each is let do, and that no address was forgotten."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from django.test import Client
+from django.urls import URLPattern, URLResolver, get_resolver, reverse
+
+from people.models import User
+from tests.access.world import World
+from tests.console.people_and_pages import Pages, signed_in
+
+ANONYMOUS, OUTSIDER, OWNER, ENGINEER, APPROVER, AUDITOR, ADMINISTRATOR = ROLES = (
+    "anonymous",
+    "outsider",
+    "owner",
+    "engineer",
+    "approver",
+    "auditor",
+    "administrator",
+)
+
+SIGN_IN = "sign in"
+EVERYBODY = dict.fromkeys(ROLES, 200)
+SIGNED_IN = {**EVERYBODY, ANONYMOUS: SIGN_IN}
+#: Alice's request and grant exist for her, for who may approve, and for who watches over everything.
+SEEN = {**SIGNED_IN, OUTSIDER: 404, ENGINEER: 404}
+WATCHERS = {**dict.fromkeys(ROLES, 403), ANONYMOUS: SIGN_IN, AUDITOR: 200, ADMINISTRATOR: 200}
+
+
+def answers(default: int | str, **others: int) -> dict[str, int | str]:
+    """The same answer for everybody but those named; people who are not signed in are sent to sign in."""
+    return {**dict.fromkeys(ROLES, default), ANONYMOUS: SIGN_IN, **others}
+
+
+#: Name of an address → method → role → status. 302: done, and back to a page. 422: refused in words.
+#: Forms are sent empty but for what identifies them, so that 'let in' and 'done' are told apart.
+MATRIX: dict[str, dict[str, dict[str, int | str]]] = {
+    "account_login": {"GET": {**dict.fromkeys(ROLES, 302), ANONYMOUS: 200}},
+    "account_logout": {"GET": {**EVERYBODY, ANONYMOUS: 302}},
+    "account_inactive": {"GET": EVERYBODY},
+    "account_signup": {"GET": {**dict.fromkeys(ROLES, 302), ANONYMOUS: 200}},
+    "home": {"GET": SIGNED_IN, "POST": answers(405)},
+    "pulse": {"GET": SIGNED_IN, "POST": answers(405)},
+    "patterns": {"GET": SIGNED_IN},
+    "request_new": {"GET": SIGNED_IN, "POST": answers(422)},
+    "request": {"GET": SEEN, "POST": answers(405)},
+    "request_edit": {"GET": answers(404, owner=200), "POST": answers(404, owner=422)},
+    "request_cancel": {"GET": answers(405), "POST": answers(302, outsider=404, engineer=404)},
+    "request_remind": {"GET": answers(405), "POST": answers(302, outsider=404, engineer=404)},
+    "request_comment": {"GET": answers(405), "POST": answers(422, outsider=404, engineer=404)},
+    "request_approve": {"GET": answers(405), "POST": answers(422, outsider=404, engineer=404, approver=302)},
+    "request_deny": {"GET": answers(405), "POST": answers(422, outsider=404, engineer=404, approver=302)},
+    "approvals": {"GET": SIGNED_IN, "POST": answers(405)},
+    "approve_several": {"GET": answers(405), "POST": answers(302)},
+    "access": {"GET": SIGNED_IN, "POST": answers(405)},
+    "grant": {"GET": SEEN, "POST": answers(405)},
+    "grant_reveal": {"GET": answers(405), "POST": answers(422, outsider=404, engineer=404, owner=200)},
+    "grant_extend": {"GET": answers(405), "POST": answers(422, outsider=404, engineer=404, owner=302)},
+    "grant_end": {"GET": answers(405), "POST": answers(302, outsider=404, engineer=404, auditor=422)},
+    "grant_review": {"GET": answers(405), "POST": answers(422, outsider=404, engineer=404)},
+    "audit": {"GET": WATCHERS, "POST": answers(405)},
+    "audit_export": {"GET": answers(405), "POST": WATCHERS},
+    "servers": {"GET": WATCHERS, "POST": answers(405)},
+    "server": {"GET": WATCHERS, "POST": answers(405)},
+    # No server listens at the address: whoever is let in is told so. An auditor watches and tests nothing.
+    "server_test": {"GET": answers(405), "POST": answers(403, auditor=422, administrator=422)},
+}
+
+
+def named(patterns: list[URLPattern | URLResolver]) -> Iterator[str]:
+    """Names of all addresses; an address without a name would escape the matrix, so it fails here."""
+    for pattern in patterns:
+        if isinstance(pattern, URLResolver):
+            yield from named(pattern.url_patterns)
+        else:
+            assert pattern.name, f"{pattern.pattern} has no name"
+            yield pattern.name
+
+
+def person(world: World, role: str) -> User | None:
+    """Who plays the role. The engineer is of Alice's team and still may not see what is Alice's."""
+    if role == ENGINEER:
+        colleague = User.objects.create_user("frank@example.com")
+        colleague.memberships.create(team=world.backend)
+        return colleague
+    people = {
+        OUTSIDER: world.oscar,
+        OWNER: world.alice,
+        APPROVER: world.bob,
+        AUDITOR: world.auditor,
+        ADMINISTRATOR: world.erin,
+    }
+    return people.get(role)
+
+
+def address(name: str, pages: Pages) -> str:
+    """The address, for Alice's pending request and her active grant."""
+    if name.startswith("grant"):
+        return reverse(name, args=[pages.active.reference])
+    if name.startswith("request") and name != "request_new":
+        return reverse(name, args=[pages.pending.reference])
+    if name in ("server", "server_test"):
+        return reverse(name, args=[pages.world.server.slug])
+    return reverse(name)
+
+
+def form(name: str, pages: Pages) -> dict[str, str]:
+    """What the form of that address sends at least."""
+    forms = {
+        "request_approve": {"content_hash": pages.pending.content_hash},
+        "request_deny": {"content_hash": pages.pending.content_hash, "comment": "Not today."},
+        "grant_extend": {"duration": "30m", "reason": "It takes longer"},
+        "audit_export": {"format": "csv"},
+    }
+    return forms.get(name, {})
+
+
+def status(client: Client, method: str, path: str, data: dict[str, str]) -> int | str:
+    """The status, or that the way leads to sign in."""
+    response = client.get(path) if method == "GET" else client.post(path, data)
+    if response.status_code == 302 and response["Location"].startswith(reverse("account_login")):
+        return SIGN_IN
+    if response.streaming:
+        assert b"".join(response.streaming_content)  # type: ignore[arg-type]
+    return response.status_code
+
+
+CASES = [
+    (name, method, role, expected)
+    for name, methods in MATRIX.items()
+    for method, by_role in methods.items()
+    for role, expected in by_role.items()
+]
+
+
+@pytest.mark.parametrize(("name", "method", "role", "expected"), CASES)
+def test_each_role_gets_what_the_matrix_says(
+    pages: Pages, name: str, method: str, role: str, expected: int | str
+) -> None:
+    client = signed_in(person(pages.world, role))
+    assert status(client, method, address(name, pages), form(name, pages)) == expected
+
+
+def test_no_address_is_missing_from_the_matrix() -> None:
+    assert set(named(get_resolver().url_patterns)) == set(MATRIX)
+
+
+@pytest.mark.parametrize("name", sorted(MATRIX))
+def test_every_method_of_an_address_is_in_the_matrix(name: str) -> None:
+    methods = set(MATRIX[name])
+    pages_of_others = {"account_login", "account_logout", "account_inactive", "account_signup", "patterns"}
+    assert methods == ({"GET"} if name in pages_of_others else {"GET", "POST"})
+
+
+@pytest.mark.parametrize("name", sorted(set(MATRIX) - {"account_login", "account_logout", "account_signup"}))
+def test_a_person_who_was_switched_off_is_nobody(pages: Pages, name: str) -> None:
+    client = signed_in(pages.world.alice)
+    User.objects.filter(pk=pages.world.alice.pk).update(is_active=False)
+    expected = 200 if name == "account_inactive" else SIGN_IN
+    assert status(client, "GET", address(name, pages), {}) == expected
+
+
+def test_a_reference_that_does_not_exist_looks_like_one_that_is_not_yours(pages: Pages) -> None:
+    client = signed_in(pages.world.oscar)
+    foreign = client.get(reverse("request", args=[pages.pending.reference]))
+    absent = client.get(reverse("request", args=["R-00000000"]))
+    assert foreign.status_code == absent.status_code == 404
+    assert foreign.content.replace(pages.pending.reference.encode(), b"R-00000000") == absent.content

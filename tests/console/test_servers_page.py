@@ -1,0 +1,104 @@
+"""The Servers pages: health, roles, findings, the SQL to paste, and a test that tells what to do."""
+
+from __future__ import annotations
+
+import os
+from datetime import timedelta
+from urllib.parse import urlsplit
+
+import pytest
+from django.urls import reverse
+from django.utils import timezone
+
+from access.models import SweepFinding
+from access.models.sweeps import FindingKind
+from connectors.base import Tls
+from tests.access.world import World
+from tests.console.people_and_pages import Pages, signed_in
+
+
+def show(world: World) -> str:
+    return signed_in(world.erin).get(reverse("server", args=[world.server.slug])).content.decode()
+
+
+def test_the_list_tells_health_engine_roles_access_and_findings(pages: Pages) -> None:
+    server = pages.world.server
+    server.check_ok, server.version = True, "PostgreSQL 15.18"
+    server.save()
+    SweepFinding.objects.create(
+        server=server, kind=FindingKind.ORPHAN, principal="lg_left_over", detail="", found_at=timezone.now()
+    )
+    text = signed_in(pages.world.auditor).get(reverse("servers")).content.decode()
+    for words in ("Healthy", "PostgreSQL 15.18", "Production", "1 open"):
+        assert words in text
+
+
+def test_a_server_shows_its_roles_and_the_sql_for_its_account(pages: Pages) -> None:
+    text = show(pages.world)
+    assert "Orders, read" in text
+    assert "One DBA" in text
+    assert "lockgate" in text
+    assert "********" in text
+
+
+def test_orphans_and_drift_are_shown_until_they_are_settled(pages: Pages) -> None:
+    assert "The server and the grants agree." in show(pages.world)
+    finding = SweepFinding.objects.create(
+        server=pages.world.server,
+        kind=FindingKind.ORPHAN,
+        principal="lg_left_over",
+        detail="It can log in.",
+        found_at=timezone.now(),
+    )
+    assert "An account of ours without a living grant" in show(pages.world)
+    finding.settled_at = timezone.now()
+    finding.save()
+    assert "The server and the grants agree." in show(pages.world)
+    assert "1 settled" in show(pages.world)
+
+
+def test_where_the_password_of_our_account_lies_is_nobodys_business(pages: Pages) -> None:
+    text = show(pages.world)
+    assert "TEST_SERVER_PASSWORD" not in text
+    assert "env" in text
+
+
+@pytest.mark.parametrize("htmx", [True, False])
+def test_a_server_that_does_not_answer_is_told_with_a_remedy(world: World, htmx: bool) -> None:
+    world.server.host, world.server.port = "127.0.0.1", 9
+    world.server.save()
+    headers = {"HTTP_HX_REQUEST": "true"} if htmx else {}
+    response = signed_in(world.erin).post(reverse("server_test", args=["orders"]), **headers)
+    text = response.content.decode()
+    assert response.status_code == 422
+    assert "The database server does not answer. Check its address" in text
+    assert "Needs attention" in text
+
+
+def test_a_missing_secret_is_told_with_a_remedy(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("TEST_SERVER_PASSWORD")
+    response = signed_in(world.erin).post(reverse("server_test", args=["orders"]))
+    assert response.status_code == 422
+    assert "The environment variable TEST_SERVER_PASSWORD is empty or not set." in response.content.decode()
+
+
+def test_a_server_that_answers_is_healthy(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    url = urlsplit(os.environ["LOCKGATE_TEST_POSTGRESQL_URL"])
+    monkeypatch.setenv("TEST_SERVER_PASSWORD", url.password or "none")
+    server = world.server
+    server.host, server.port, server.admin_user = url.hostname or "", url.port or 5432, url.username or ""
+    server.database, server.tls = "postgres", Tls.DISABLE
+    server.save()
+    response = signed_in(world.erin).post(reverse("server_test", args=["orders"]), HTTP_HX_REQUEST="true")
+    text = response.content.decode()
+    assert response.status_code == 200
+    assert "PostgreSQL" in text
+    assert "Last checked" in text
+    server.refresh_from_db()
+    assert server.checked_at is not None
+    assert timezone.now() - server.checked_at < timedelta(minutes=1)
+
+
+def test_an_auditor_watches_and_finds_no_test(pages: Pages) -> None:
+    text = signed_in(pages.world.auditor).get(reverse("server", args=["orders"])).content.decode()
+    assert "Test connection" not in text

@@ -1,0 +1,57 @@
+"""Signing in and out, and coming back to where one wanted to go."""
+
+from __future__ import annotations
+
+from django.test import Client
+from django.urls import reverse
+
+from access.models import AccessRequest
+from tests.access.world import World
+from tests.console.people_and_pages import Pages, signed_in
+
+DOOR = {"login": "alice@example.com", "password": "correct-horse-battery"}
+
+
+def test_a_deep_link_is_remembered_through_signing_in(pages: Pages) -> None:
+    address = reverse("request", args=[pages.pending.reference])
+    client = signed_in(None)
+    to_door = client.get(address)
+    assert to_door["Location"] == f"{reverse('account_login')}?next={address}"
+    form = client.get(to_door["Location"]).content.decode()
+    assert f'name="next" value="{address}"' in form.replace('type="hidden" ', "")
+    inside = client.post(to_door["Location"], {**DOOR, "next": address})
+    assert inside["Location"] == address
+
+
+def test_a_wrong_password_is_said_in_words_and_the_address_stays(world: World) -> None:
+    response = signed_in(None).post(reverse("account_login"), {**DOOR, "password": "wrong"})
+    text = response.content.decode()
+    assert 'role="alert"' in text
+    assert 'value="alice@example.com"' in text
+    assert "wrong" not in text.split("<form")[1].split('name="password"')[1].split(">")[0]
+
+
+def test_a_link_to_somewhere_else_is_not_followed(world: World) -> None:
+    response = signed_in(None).post(reverse("account_login"), {**DOOR, "next": "https://evil.example/"})
+    assert response["Location"] == reverse("home")
+
+
+def test_nobody_signs_up(db: None) -> None:
+    response = signed_in(None).get(reverse("account_signup"))
+    assert "Nobody signs up by themselves." in response.content.decode()
+
+
+def test_signing_out_asks_first(world: World) -> None:
+    client = signed_in(world.alice)
+    assert "Sign out?" in client.get(reverse("account_logout")).content.decode()
+    assert client.get(reverse("home")).status_code == 200
+    client.post(reverse("account_logout"))
+    assert client.get(reverse("home")).status_code == 302
+
+
+def test_a_form_from_another_site_changes_nothing(world: World) -> None:
+    client = Client(enforce_csrf_checks=True)
+    client.force_login(world.alice)
+    form = {"role": "orders-read", "duration": "1h", "reason": "x"}
+    assert client.post(reverse("request_new"), form).status_code == 403
+    assert not AccessRequest.objects.exists()
