@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 
 from django.conf import settings
 from django.core.mail import EmailMessage
-from django.db.models import QuerySet
+from django.db.models import Q
 from django.template.loader import render_to_string
 from django.urls import reverse
 
@@ -39,18 +39,12 @@ def requester(request: AccessRequest) -> Iterable[User]:
 def everybody_concerned(request: AccessRequest) -> Iterable[User]:
     """All who could have approved, and the administrators."""
     teams = {step.team for step in Terms.from_json(request.terms).steps}
-    people = User.objects.filter(is_active=True)
-    approvers = people.filter(teams__slug__in=teams)
-    return (approvers | administrators_query()).distinct().exclude(pk=request.requester_id)
+    concerned = Q(teams__slug__in=teams) | Q(teams__capability=Capability.ADMINISTRATOR)
+    return User.objects.filter(concerned, is_active=True).exclude(pk=request.requester_id).distinct()
 
 
 def administrators(request: AccessRequest) -> Iterable[User]:
     """The administrators."""
-    return administrators_query()
-
-
-def administrators_query() -> QuerySet[User]:
-    """Active members of teams that administer."""
     return User.objects.filter(is_active=True, teams__capability=Capability.ADMINISTRATOR).distinct()
 
 

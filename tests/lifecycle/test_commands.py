@@ -1,0 +1,62 @@
+"""What a worker does, done by hand: `tick`, `revoke`, `sweep`, `doctor`."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from io import StringIO
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.utils import timezone
+
+from access.models import Grant, Server
+from tests.access.world import World
+from tests.lifecycle.estates import Estate
+from tests.lifecycle.test_lifecycle import granted, provisioned, refused
+
+
+def output_of(*command: str) -> str:
+    out = StringIO()
+    call_command(*command, stdout=out)
+    return out.getvalue()
+
+
+def test_tick_makes_and_takes_away_without_any_worker(shop_world: World, shop: Estate) -> None:
+    grant = granted(shop_world)
+    assert "provisioned" in output_of("tick")
+    grant.refresh_from_db()
+    assert grant.state == "active"
+    Grant.objects.filter(pk=grant.pk).update(starts_at=timezone.now() - timedelta(hours=1), ends_at=timezone.now())
+    assert "revoked" in output_of("tick")
+    grant.refresh_from_db()
+    assert grant.state == "revoked"
+    assert shop.accounts(grant.principal) == 0
+
+
+def test_revoke_ends_a_grant_and_prints_the_receipt(shop_world: World, shop: Estate) -> None:
+    grant, password = provisioned(shop_world)
+    receipt = json.loads(output_of("revoke", grant.reference))
+    assert receipt["is_clean"]
+    assert refused(lambda: shop.log_in(grant.principal, password))
+    with pytest.raises(CommandError, match="There is no grant"):
+        call_command("revoke", "G-NOTHING")
+
+
+def test_revoke_says_so_when_the_server_is_away(shop_world: World, shop: Estate) -> None:
+    grant, _ = provisioned(shop_world)
+    Grant.objects.filter(pk=grant.pk).update(address={**grant.address, "port": 1})
+    with pytest.raises(CommandError, match="does not answer"):
+        call_command("revoke", grant.reference, stdout=StringIO())
+
+
+def test_doctor_names_what_is_wrong(shop_world: World, shop: Estate) -> None:
+    out = StringIO()
+    Server.objects.filter(slug="orders").update(admin_secret="env:NO_SUCH_VARIABLE")
+    with pytest.raises(CommandError, match="BAD"):
+        call_command("doctor", stdout=out)
+    told = out.getvalue()
+    assert "BAD  No worker has ticked" in told
+    assert "ok   Redis answers." in told
+    assert "shop: PostgreSQL" in told or "shop: MariaDB" in told
+    assert "BAD  orders: The password of Lockgate's own account on this server could not be read." in told
