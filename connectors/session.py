@@ -87,6 +87,8 @@ Opener = Callable[[Target, str], BaseDatabaseWrapper]
 
 @dataclass(frozen=True, slots=True)
 class _Idle:
+    target: Target
+    database: str
     backend: BaseDatabaseWrapper
     since: float
 
@@ -99,7 +101,8 @@ class SessionCache:
 
     def __init__(self, opener: Opener) -> None:
         self._opener = opener
-        self._idle: dict[tuple[Target, str], list[_Idle]] = {}
+        self._idle: list[_Idle] = []
+        """The one that waits longest comes first."""
         self._inherited: list[object] = []
         self._lock = threading.Lock()
         self._sweeper: threading.Timer | None = None
@@ -117,46 +120,43 @@ class SessionCache:
     def give_back(self, target: Target, database: str, backend: BaseDatabaseWrapper) -> None:
         """Keep a connection for the next one. Give back only one with no transaction and no changed setting."""
         with self._lock:
-            shelf = self._idle.setdefault((target, database), [])
-            in_all = sum(len(each) for each in self._idle.values())
-            if backend.connection is not None and len(shelf) < IDLE_AT_MOST and in_all < IDLE_IN_ALL:
-                shelf.append(_Idle(backend, time.monotonic()))
-                self._arm()
-                return
-        close_quietly(backend)
+            self._idle.append(_Idle(target, database, backend, time.monotonic()))
+            same = [idle for idle in self._idle if (idle.target, idle.database) == (target, database)]
+            surplus = same[:-IDLE_AT_MOST] or self._idle[:-IDLE_IN_ALL]
+            self._idle = [idle for idle in self._idle if idle not in surplus]
+            self._arm()
+        for idle in surplus:
+            close_quietly(idle.backend)
 
     def close_all(self) -> None:
         """Close everything that waits."""
         with self._lock:
-            waiting = [idle for shelf in self._idle.values() for idle in shelf]
-            self._idle.clear()
+            waiting, self._idle = self._idle, []
         for idle in waiting:
             close_quietly(idle.backend)
 
     def _take(self, target: Target, database: str) -> BaseDatabaseWrapper | None:
         with self._lock:
-            shelf = self._idle.get((target, database))
-            return shelf.pop().backend if shelf else None
+            for number in reversed(range(len(self._idle))):
+                if (self._idle[number].target, self._idle[number].database) == (target, database):
+                    return self._idle.pop(number).backend
+        return None
 
     def _arm(self) -> None:
-        """Have what waits looked at when its time is over. Called with the lock held."""
-        if self._sweeper is None:
-            self._sweeper = threading.Timer(IDLE_SECONDS, self._close_stale)
+        """Have what waits looked at when the oldest has waited long enough. Called with the lock held."""
+        if self._sweeper is None and self._idle:
+            pause = max(0.0, self._idle[0].since + IDLE_SECONDS - time.monotonic())
+            self._sweeper = threading.Timer(pause, self._close_stale)
             self._sweeper.daemon = True
             self._sweeper.start()
 
     def _close_stale(self) -> None:
         oldest = time.monotonic() - IDLE_SECONDS
-        stale: list[_Idle] = []
         with self._lock:
             self._sweeper = None
-            for key, shelf in list(self._idle.items()):
-                stale += [idle for idle in shelf if idle.since <= oldest]
-                self._idle[key] = [idle for idle in shelf if idle.since > oldest]
-                if not self._idle[key]:
-                    del self._idle[key]
-            if self._idle:
-                self._arm()
+            stale = [idle for idle in self._idle if idle.since <= oldest]
+            self._idle = [idle for idle in self._idle if idle.since > oldest]
+            self._arm()
         for idle in stale:
             close_quietly(idle.backend)
 
@@ -166,7 +166,7 @@ class SessionCache:
         Closing one here would say goodbye in the parent's name, and so may letting it be collected.
         """
         self._inherited.append(self._idle)
-        self._idle = {}
+        self._idle = []
         self._lock = threading.Lock()
         self._sweeper = None
 

@@ -81,6 +81,15 @@ def test_only_a_few_wait(lab: PostgreSQLLab, target: Target) -> None:
     assert sum(lives(lab, pid) for pid in pids) == IDLE_AT_MOST
 
 
+def test_who_waits_longest_makes_room(lab: PostgreSQLLab, target: Target, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cache, "IDLE_IN_ALL", 2)
+    first, second, third = (
+        used_once(replace(target, connect_timeout=timedelta(seconds=5, milliseconds=number))) for number in range(3)
+    )
+    time.sleep(0.2)
+    assert [lives(lab, pid) for pid in (first, second, third)] == [False, True, True]
+
+
 def test_what_the_server_has_ended_is_not_used_again(lab: PostgreSQLLab, target: Target) -> None:
     pid = used_once(target)
     lab.run(f"SELECT pg_terminate_backend({pid})")
