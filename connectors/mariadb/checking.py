@@ -70,7 +70,9 @@ class _Examination:
 
     def remedies(self) -> list[Remedy]:
         """Everything that is amiss, what blocks first."""
-        parts = (self._of_account, self._of_own_schema, self._of_server, self._of_heir, self._of_databases)
+        parts = [self._of_account, self._of_own_schema, self._of_server, self._of_databases]
+        if self._reads_account_tables():
+            parts += [self._of_other_accounts, self._of_heir]
         return sorted((remedy for part in parts for remedy in part()), key=lambda remedy: not remedy.blocking)
 
     def _of_account(self) -> Iterable[Remedy]:
@@ -81,7 +83,7 @@ class _Examination:
                     f"GRANT {privilege} ON *.* TO {self._account};",
                     blocking=privilege != "SHOW DATABASES",
                 )
-        if "SELECT" not in self._held_on("mysql"):
+        if not self._reads_account_tables():
             yield Remedy(
                 "Lockgate's account may not read the account tables, so it could not prove a revocation.",
                 f"GRANT SELECT ON `mysql`.* TO {self._account};",
@@ -120,6 +122,8 @@ class _Examination:
                 "The server checks passwords and therefore refuses hashes, which is all that Lockgate sends.",
                 "SET GLOBAL strict_password_validation = OFF; Lockgate's passwords are random.",
             )
+
+    def _of_other_accounts(self) -> Iterable[Remedy]:
         if anonymous := self._session.texts("SELECT Host FROM mysql.global_priv WHERE User = ''"):
             yield Remedy(
                 f"Anonymous accounts take the place of any account that logs in from {', '.join(anonymous)}.",
@@ -158,6 +162,9 @@ class _Examination:
         except UnquotableName:
             what_to_do = "Give it a shorter name: each _ and % in it counts two of the 64 characters of a grant."
         return Remedy(f"No access can be given in the database {database}.", what_to_do, blocking=False)
+
+    def _reads_account_tables(self) -> bool:
+        return "SELECT" in self._held_on("mysql")
 
     def _held_on(self, database: str) -> set[str]:
         return self._everywhere | {privilege for name, privilege, _ in self._on_databases if name == database}

@@ -51,8 +51,11 @@ class _Backend(OutsideDatabases, DatabaseWrapper):
 
 
 def _address(target: Target) -> str:
-    """The client library takes `localhost` for the socket of whatever server runs beside it, and ignores the port."""
-    return "127.0.0.1" if target.host == "localhost" else target.host
+    """The client library takes `localhost`, in just these letters, for the socket of whatever server runs beside it.
+
+    To the resolver, and to the certificate, it is the same name in capitals.
+    """
+    return "LOCALHOST" if target.host == "localhost" else target.host
 
 
 def _options(target: Target) -> dict[str, Any]:

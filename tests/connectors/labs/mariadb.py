@@ -217,12 +217,12 @@ class MariaDBLab:
         return database
 
     def adopt(self, database: str) -> None:
-        """Let Lockgate's account work on a database, as far as its name can be granted, and drop it in the end."""
+        """Let Lockgate's account work on a database, and drop it in the end."""
         self._made.append(database)
-        if len(pattern(database)) <= 64 + len("``.*"):
-            self.rows(f"GRANT {_PASSED_ON} ON {pattern(database)} TO {self._admin} WITH GRANT OPTION")
-        else:
-            self.rows(f"GRANT {_ON_TABLE} ON {quoted(database)}.* TO {self._admin} WITH GRANT OPTION")
+        # A name that is too long with its backslashes is taken as the pattern that it is.
+        exactly = pattern(database)
+        where = exactly if len(exactly) <= len("``.*") + 64 else f"{quoted(database)}.*"
+        self.rows(f"GRANT {_PASSED_ON} ON {where} TO {self._admin} WITH GRANT OPTION")
 
     def drop_database(self, database: str) -> None:
         self.rows(f"DROP DATABASE IF EXISTS {quoted(database)}")
