@@ -4,11 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 
 from audit.origin import Origin, coming_from
 
 GetResponse = Callable[[HttpRequest], HttpResponse]
+
+
+def client_address(request: HttpRequest) -> str:
+    """Address of the client, as the outermost of our own proxies saw it.
+
+    Each of the `LOCKGATE_TRUSTED_PROXIES` proxies in front appends whom it talked to to X-Forwarded-For. What stands
+    further to the left was written by the client, who may write anything.
+    """
+    trusted: int = settings.LOCKGATE_TRUSTED_PROXIES
+    nearest: str = request.META.get("REMOTE_ADDR", "")
+    forwarded = [part.strip() for part in request.headers.get("X-Forwarded-For", "").split(",") if part.strip()]
+    hops: list[str] = [*forwarded, nearest]
+    return hops[max(len(hops) - 1 - trusted, 0)]
 
 
 class OriginMiddleware:
@@ -21,7 +35,7 @@ class OriginMiddleware:
         """Answer the request with its origin set."""
         origin = Origin(
             channel="web",
-            ip=request.META.get("REMOTE_ADDR", ""),
+            ip=client_address(request),
             request_id=str(request.headers.get("X-Request-ID") or getattr(request, "id", "")),
             user_agent=request.headers.get("User-Agent", ""),
         )

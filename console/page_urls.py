@@ -29,6 +29,7 @@ urlpatterns: list[URLPattern] = [
     path("audit/", audit.entries, name="audit"),
     path("audit/export/", audit.export, name="audit_export"),
     path("servers/", servers.overview, name="servers"),
+    path("servers/add/", servers.add, name="server_add"),
     path("servers/<slug:slug>/", servers.show, name="server"),
     path("servers/<slug:slug>/test/", servers.test, name="server_test"),
 ]

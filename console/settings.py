@@ -62,6 +62,8 @@ def _required(name: str, development: str, what: str) -> str:
 # -- Lockgate ---------------------------------------------------------------------------------------------------------
 
 LOCKGATE_ENCRYPTION_KEYS = _encryption_keys()
+#: How many proxies of ours stand in front and add to X-Forwarded-For; the audit trail takes the address from there.
+LOCKGATE_TRUSTED_PROXIES = env.int("LOCKGATE_TRUSTED_PROXIES", default=0)
 LOCKGATE_BASE_URL = _required("LOCKGATE_BASE_URL", "http://127.0.0.1:8000", "the address people type").rstrip("/")
 
 # -- Django -----------------------------------------------------------------------------------------------------------

@@ -26,7 +26,7 @@ from audit import search, verification
 from audit.models import Entry, Verification
 from audit.search import Filters
 from connectors.base import ConnectionHint, Level, Secret
-from connectors.registry import open_connector
+from connectors.registry import ENGINE_LABELS, open_connector
 from people.models import User
 
 #: A list of roles longer than this is to be searched, not scrolled.
@@ -143,6 +143,11 @@ def servers_for(person: User) -> QuerySet[Server]:
     return Server.objects.annotate(living=living).prefetch_related(
         Prefetch("roles", queryset=roles), Prefetch("findings", queryset=findings, to_attr="open_findings")
     )
+
+
+def engine_choices() -> list[tuple[str, str]]:
+    """The engines that a server can have: name and what people call it."""
+    return list(ENGINE_LABELS.items())
 
 
 def settled_findings(server: Server, *, limit: int) -> list[SweepFinding]:

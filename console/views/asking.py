@@ -99,7 +99,7 @@ def _preview(request: PersonRequest, roles: QuerySet[AccessRole]) -> HttpRespons
     _limit_chips(form, role)
     context = {
         "form": form,
-        "role_changed": request.htmx.trigger_name == "role",
+        "role_changed": request.GET.get("changed") == "role",
         **_worked_out(request.user, role, _duration(form), bool(request.GET.get("break_glass"))),
     }
     return render(request, "request/_preview.html", context)

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from django.contrib import messages
+from django.core.exceptions import PermissionDenied
 from django.http import HttpResponse
-from django.shortcuts import get_object_or_404, render
+from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 
-from access.errors import AccessError
+from access.errors import AccessError, SecretUnavailable
 from access.queries.pages import servers_for, settled_findings, setup_sql_for
 from access.rules import may_manage_servers
+from access.services import catalogue
 from access.services import servers as service
 from connectors.base import CheckReport
 from connectors.errors import ConnectorError
+from console.forms.asking import show as show_error
+from console.forms.servers import ServerForm
 from console.http import PersonRequest, signed_in
 
 _SETTLED_SHOWN = 10
@@ -20,7 +25,27 @@ _SETTLED_SHOWN = 10
 @signed_in()
 def overview(request: PersonRequest) -> HttpResponse:
     """Every server in one line."""
-    return render(request, "servers/list.html", {"servers": servers_for(request.user)})
+    context = {"servers": servers_for(request.user), "may_add": may_manage_servers(request.user)}
+    return render(request, "servers/list.html", context)
+
+
+@signed_in("GET", "POST")
+def add(request: PersonRequest) -> HttpResponse:
+    """Put a server under management; its page then shows the SQL for Lockgate's own account."""
+    if not may_manage_servers(request.user):
+        raise PermissionDenied
+    form = ServerForm(request.POST if request.method == "POST" else None)
+    if form.is_valid():
+        try:
+            server = catalogue.add_server(person=request.user, **form.cleaned_data)
+        except SecretUnavailable as error:
+            form.add_error("admin_secret", error.sentence)
+        except AccessError as error:
+            show_error(form, error)
+        else:
+            messages.success(request, "Now run the SQL below on the server, once, and test the connection.")
+            return redirect("server", slug=server.slug)
+    return render(request, "servers/add.html", {"form": form}, status=422 if form.errors else 200)
 
 
 @signed_in()

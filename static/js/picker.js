@@ -15,10 +15,7 @@
     const custom = event.target.closest?.("[data-custom-duration]");
     if (!custom) return;
     const radio = custom.closest(".chips").querySelector("input[type=radio][value=custom]");
-    if (custom.value && radio && !radio.checked) {
-      radio.checked = true;
-      radio.dispatchEvent(new Event("change", { bubbles: true }));
-    }
+    if (custom.value && radio) radio.checked = true;
   });
 
   document.addEventListener("change", (event) => {

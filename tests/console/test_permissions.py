@@ -64,6 +64,7 @@ MATRIX: dict[str, dict[str, dict[str, int | str]]] = {
     "audit": {"GET": WATCHERS, "POST": answers(405)},
     "audit_export": {"GET": answers(405), "POST": WATCHERS},
     "servers": {"GET": WATCHERS, "POST": answers(405)},
+    "server_add": {"GET": answers(403, administrator=200), "POST": answers(403, administrator=422)},
     "server": {"GET": WATCHERS, "POST": answers(405)},
     # No server listens at the address: whoever is let in is told so. An auditor watches and tests nothing.
     "server_test": {"GET": answers(405), "POST": answers(403, auditor=422, administrator=422)},

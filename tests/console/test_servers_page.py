@@ -102,3 +102,42 @@ def test_a_server_that_answers_is_healthy(world: World, monkeypatch: pytest.Monk
 def test_an_auditor_watches_and_finds_no_test(pages: Pages) -> None:
     text = signed_in(pages.world.auditor).get(reverse("server", args=["orders"])).content.decode()
     assert "Test connection" not in text
+
+
+NEW = {
+    "name": "Billing",
+    "slug": "billing",
+    "engine": "postgresql",
+    "environment": "staging",
+    "host": "billing.test",
+    "port": "5432",
+    "tls": "verify-full",
+    "admin_user": "lockgate",
+    "admin_secret": "env:TEST_SERVER_PASSWORD",
+}
+
+
+def test_adding_a_server_leads_to_the_sql_to_run_on_it(world: World) -> None:
+    response = signed_in(world.erin).post(reverse("server_add"), NEW, follow=True)
+    text = response.content.decode()
+    assert response.redirect_chain == [(reverse("server", args=["billing"]), 302)]
+    assert "Now run the SQL below on the server" in text
+    assert "CREATE ROLE" in text
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"slug": "orders"}, "Another server has this short name."),
+        ({"admin_secret": "hunter2"}, "Write it as env:NAME or file:PATH."),
+        ({"admin_secret": "env:NOT_SET_ANYWHERE"}, "The environment variable NOT_SET_ANYWHERE is empty or not set."),
+        ({"slug": "Big_Name"}, "The short name takes lower-case letters"),
+        ({"port": "70000"}, "less than or equal to 65535"),
+        ({"engine": "fake"}, "fake is not one of the available choices"),
+    ],
+)
+def test_a_server_that_cannot_be_added_is_told_why(world: World, change: dict[str, str], words: str) -> None:
+    response = signed_in(world.erin).post(reverse("server_add"), {**NEW, **change})
+    assert response.status_code == 422
+    assert words in response.content.decode()
+    assert 'value="billing.test"' in response.content.decode()

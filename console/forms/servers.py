@@ -1,0 +1,61 @@
+"""Putting a server under management."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+
+from access.models import Environment, Server
+from access.queries.pages import engine_choices
+from connectors.base import Tls
+
+_TEXT = {"class": "form-control"}
+_CHOICE = {"class": "form-select"}
+
+
+class ServerForm(forms.Form):
+    """Where the server is, and as whom Lockgate works on it. No secret is typed here: only where one lies."""
+
+    name = forms.CharField(max_length=100, widget=forms.TextInput(attrs=_TEXT))
+    slug = forms.SlugField(label="Short name", widget=forms.TextInput(attrs=_TEXT))
+    engine = forms.ChoiceField(choices=engine_choices, widget=forms.Select(attrs=_CHOICE))
+    environment = forms.ChoiceField(choices=Environment.choices, widget=forms.Select(attrs=_CHOICE))
+    host = forms.CharField(label="Host", max_length=255, widget=forms.TextInput(attrs=_TEXT))
+    port = forms.IntegerField(min_value=1, max_value=65535, widget=forms.NumberInput(attrs=_TEXT))
+    database = forms.CharField(
+        label="Database for server-wide work", max_length=128, required=False, widget=forms.TextInput(attrs=_TEXT)
+    )
+    tls = forms.ChoiceField(
+        label="TLS", choices=[(tls.value, tls.value) for tls in Tls], widget=forms.Select(attrs=_CHOICE)
+    )
+    tls_ca_file = forms.CharField(
+        label="File with the certificate authority",
+        max_length=500,
+        required=False,
+        widget=forms.TextInput(attrs=_TEXT),
+    )
+    admin_user = forms.CharField(
+        label="Lockgate's own account", max_length=128, initial="lockgate", widget=forms.TextInput(attrs=_TEXT)
+    )
+    admin_secret = forms.CharField(
+        label="Where its password lies",
+        max_length=500,
+        widget=forms.TextInput(attrs=_TEXT | {"placeholder": "env:ORDERS_PASSWORD or file:/run/secrets/orders"}),
+    )
+
+    def clean_slug(self) -> str:
+        """Short names are taken once."""
+        slug = str(self.cleaned_data["slug"])
+        if Server.objects.filter(slug=slug).exists():
+            raise forms.ValidationError("Another server has this short name. Choose another one.")
+        return slug
+
+    def clean(self) -> dict[str, Any]:
+        """The choices, as the values that they stand for."""
+        cleaned: dict[str, Any] = super().clean() or {}
+        if "environment" in cleaned:
+            cleaned["environment"] = Environment(cleaned["environment"])
+        if "tls" in cleaned:
+            cleaned["tls"] = Tls(cleaned["tls"])
+        return cleaned
