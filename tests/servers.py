@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import atexit
 import os
-import shutil
 import tempfile
 from pathlib import Path
 
@@ -36,8 +35,7 @@ def _stop() -> None:
     if _STACK is not None:
         stack, _STACK = _STACK, None
         stack.stop()
-        for folder in stack.folders():
-            shutil.rmtree(folder, ignore_errors=True)
+        stack.forget()
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

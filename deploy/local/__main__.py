@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from deploy.local import demo, installed, packages
-from deploy.local.errors import SetupError
+from deploy.local.errors import NotAPort, SetupError
 from deploy.local.progress import say
 from deploy.local.stack import Stack
 
@@ -17,19 +17,24 @@ from deploy.local.stack import Stack
 def main() -> int:
     """Do what the words say; 1 with a sentence when it cannot be done."""
     arguments = _parser().parse_args()
-    folder = Path(os.environ.get("LOCKGATE_DATA") or installed.ROOT / ".lockgate").resolve()
     try:
         if arguments.action == "setup":
             _set_up(browser=arguments.browser)
         elif arguments.action == "demo":
-            demo.run(folder, int(os.environ.get("LOCKGATE_PORT") or 8000))
+            demo.run(_folder(), _port())
         elif arguments.action == "reset":
-            demo.reset(folder)
+            demo.reset(_folder())
         else:
-            return _run_beside(folder, arguments.command)
+            return _run_beside(_folder(), arguments.command)
     except SetupError as error:
         say(f"\n{error}")
         return 1
+    except PermissionError as error:
+        say(f"\n{error.filename}: this user may not. Was it made by another one? LOCKGATE_DATA chooses another folder.")
+        return 1
+    except KeyboardInterrupt:
+        say("")
+        return 130
     return 0
 
 
@@ -45,6 +50,17 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _folder() -> Path:
+    return Path(os.environ.get("LOCKGATE_DATA") or installed.ROOT / ".lockgate").resolve()
+
+
+def _port() -> int:
+    text = os.environ.get("LOCKGATE_PORT") or "8000"
+    if not text.isdecimal() or not 0 < int(text) < 65536:
+        raise NotAPort(f"It is {text!r}.")
+    return int(text)
+
+
 def _set_up(*, browser: bool) -> None:
     packages.install(packages.SERVERS | packages.COMPILER | (packages.BROWSER if browser else {}))
     installed.python_packages()
@@ -53,12 +69,14 @@ def _set_up(*, browser: bool) -> None:
 
 def _run_beside(folder: Path, command: list[str]) -> int:
     stack = Stack(folder)
-    was_running = all(server.pid for server in stack.servers)
-    stack.start()
-    try:
-        return subprocess.run(command, env={**os.environ, **stack.environment()}, check=False).returncode
-    finally:
-        if not was_running:
+    environment = {**os.environ, **stack.environment()}
+    if all(server.pid for server in stack.servers):
+        return subprocess.run(command, env=environment, check=False).returncode
+    with stack.claimed():
+        try:
+            stack.start()
+            return subprocess.run(command, env=environment, check=False).returncode
+        finally:
             stack.stop()
 
 

@@ -1,25 +1,32 @@
-"""`make demo`: private servers, the demo world, and web, worker and beat, until Ctrl-C."""
+"""`make demo`: private servers, the demo world, and web, worker and beat, until Ctrl-C.
+
+Lockgate's processes are started here rather than by a process manager: they follow the servers, are waited for until they
+serve, and end before the servers do, in that order, also when this program is interrupted half way or killed.
+"""
 
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import subprocess
-import sys
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
 from deploy.local import installed
 from deploy.local.errors import CommandFailed, PortTaken
+from deploy.local.processes import spawn
 from deploy.local.progress import say, step
 from deploy.local.servers import port_is_free
 from deploy.local.stack import Stack
 
 READY_SECONDS = 60.0
+STOP_SECONDS = 15.0
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Interrupted(Exception):
@@ -28,40 +35,33 @@ class Interrupted(Exception):
 
 def run(folder: Path, port: int) -> None:
     """Start everything, wait until somebody says stop, stop everything."""
-    if not port_is_free(port):
-        raise PortTaken(f"Port {port}: choose another with LOCKGATE_PORT.")
     stack = Stack(folder)
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _interrupt)
-    processes: list[subprocess.Popen[bytes]] = []
-    try:
-        with step("starting PostgreSQL (twice), MariaDB and Redis"):
-            stack.start()
-        environment = environment_of(stack, port)
-        _manage(environment, "bringing the database up to date", "migrate", "--verbosity=0")
-        _manage(environment, "loading the demo world", "load_demo")
-        with step("starting web, worker and beat"):
-            processes += start_processes(port, environment, folder)
-        _manage(environment, "", "load_demo", "--who")
-        say(f"\n  Lockgate runs at http://127.0.0.1:{port}/ (logs in {folder / 'logs'}). Ctrl-C ends it.\n")
-        _watch(processes)
-    except Interrupted:
-        say("")
-    finally:
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, signal.SIG_IGN)
-        with step("stopping everything"):
-            stop(processes)
-            stack.stop()
+    with stack.claimed():
+        if not port_is_free(port):
+            raise PortTaken(f"The console needs port {port}; LOCKGATE_PORT chooses another.")
+        processes: list[subprocess.Popen[bytes]] = []
+        try:
+            with _interruptible():
+                _start_everything(stack, port, processes)
+                _watch(processes, stack.logs)
+        except Interrupted:
+            say("")
+        finally:
+            with step("stopping everything"):
+                stop(processes)
+                stack.stop()
 
 
 def reset(folder: Path) -> None:
     """Forget the demo's data, so that the next start is a fresh one."""
+    if not folder.exists():
+        say(f"  There is nothing in {folder}.")
+        return
     stack = Stack(folder)
-    stack.stop()
-    for path in stack.folders():
-        shutil.rmtree(path, ignore_errors=True)
-    say(f"  {folder} is gone.")
+    with stack.claimed():
+        stack.stop()
+        stack.forget()
+    say(f"  The demo's data in {folder} is gone.")
 
 
 def environment_of(stack: Stack, port: int) -> dict[str, str]:
@@ -90,11 +90,21 @@ def commands(port: int) -> dict[str, list[str]]:
     }
 
 
-def start_processes(port: int, environment: dict[str, str], folder: Path) -> list[subprocess.Popen[bytes]]:
-    """Start Lockgate's own processes and wait until the console can serve; their logs are in `folder`."""
-    processes = [_spawn(name, words, environment, folder) for name, words in commands(port).items()]
+def start_processes(
+    port: int, environment: dict[str, str], folder: Path, processes: list[subprocess.Popen[bytes]] | None = None
+) -> list[subprocess.Popen[bytes]]:
+    """Start Lockgate's own processes and wait until the console can serve; their logs are in `folder`.
+
+    Each is put into `processes` as soon as it runs, for a caller that may be interrupted.
+    """
+    processes = [] if processes is None else processes
+    logs = folder / "logs"
+    logs.mkdir(exist_ok=True)
     try:
-        _wait_until_ready(port, processes)
+        for name, words in commands(port).items():
+            log = logs / f"{name}.log"
+            processes.append(spawn(words, log=log, environment=environment, folder=installed.ROOT))
+        _wait_until_ready(port, processes, logs)
     except CommandFailed:
         stop(processes)
         raise
@@ -102,72 +112,78 @@ def start_processes(port: int, environment: dict[str, str], folder: Path) -> lis
 
 
 def stop(processes: list[subprocess.Popen[bytes]]) -> None:
-    """Ask each process to end, together with what it started; insist after a while."""
+    """Ask each process to end, which ends its children in order; insist after a while."""
     for process in processes:
-        _signal(process, signal.SIGTERM)
+        if process.poll() is None:
+            process.send_signal(signal.SIGTERM)
     for process in processes:
         try:
-            process.wait(15)
+            process.wait(STOP_SECONDS)
         except subprocess.TimeoutExpired:
-            _signal(process, signal.SIGKILL)
+            os.killpg(process.pid, signal.SIGKILL)
             process.wait()
 
 
-def _signal(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
-    if process.poll() is None:
-        # SIGTERM to the parent, which ends its children in order; SIGKILL to all of them.
-        (os.kill if number == signal.SIGTERM else os.killpg)(process.pid, number)
+def _start_everything(stack: Stack, port: int, processes: list[subprocess.Popen[bytes]]) -> None:
+    with step("starting PostgreSQL (twice), MariaDB and Redis"):
+        stack.start()
+    environment = environment_of(stack, port)
+    _manage(environment, "bringing the database up to date", "migrate", "--verbosity=0")
+    who = _manage(environment, "loading the demo world", "load_demo")
+    with step("starting web, worker and beat"):
+        start_processes(port, environment, stack.folder, processes)
+    say(f"\n{who}")
+    say(f"  Lockgate runs at http://127.0.0.1:{port}/ (logs in {stack.logs}). Ctrl-C ends it.\n")
 
 
-def _interrupt(number: int, frame: FrameType | None) -> None:
-    raise Interrupted
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """The first signal to end raises `Interrupted`; further ones, here and afterwards, are not needed."""
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        for each in SIGNALS:
+            signal.signal(each, signal.SIG_IGN)
+        raise Interrupted
+
+    for each in SIGNALS:
+        signal.signal(each, interrupt)
+    try:
+        yield
+    finally:
+        for each in SIGNALS:
+            signal.signal(each, signal.SIG_IGN)
 
 
-def _spawn(name: str, words: list[str], environment: dict[str, str], folder: Path) -> subprocess.Popen[bytes]:
-    logs = folder / "logs"
-    logs.mkdir(exist_ok=True)
-    with (logs / f"{name}.log").open("ab") as log:
-        return subprocess.Popen(
-            words,
-            cwd=installed.ROOT,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            process_group=0,
-        )
-
-
-def _manage(environment: dict[str, str], words: str, *arguments: str) -> None:
+def _manage(environment: dict[str, str], words: str, *arguments: str) -> str:
     command = [str(installed.PYTHON), "manage.py", *arguments]
-    if not words:
-        subprocess.run(command, cwd=installed.ROOT, env=environment, stdout=sys.stderr, check=True)
-        return
     with step(words):
         done = subprocess.run(command, cwd=installed.ROOT, env=environment, capture_output=True, text=True, check=False)
         if done.returncode != 0:
             raise CommandFailed(f"{' '.join(command)}\n{done.stdout[-3000:]}{done.stderr[-3000:]}")
+    return done.stdout
 
 
-def _wait_until_ready(port: int, processes: list[subprocess.Popen[bytes]]) -> None:
+def _wait_until_ready(port: int, processes: list[subprocess.Popen[bytes]], logs: Path) -> None:
     deadline = time.monotonic() + READY_SECONDS
     while time.monotonic() < deadline:
-        _check_running(processes)
+        _check_running(processes, logs)
         try:
             with urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=2):
                 return
         except (urllib.error.URLError, OSError):
             time.sleep(0.1)
-    raise CommandFailed("The web server does not get ready: see its log.")
+    raise CommandFailed(f"The web server does not get ready: see {logs / 'web.log'}.")
 
 
-def _watch(processes: list[subprocess.Popen[bytes]]) -> None:
+def _watch(processes: list[subprocess.Popen[bytes]], logs: Path) -> None:
     while True:
-        _check_running(processes)
+        _check_running(processes, logs)
         time.sleep(0.5)
 
 
-def _check_running(processes: list[subprocess.Popen[bytes]]) -> None:
-    for process in processes:
+def _check_running(processes: list[subprocess.Popen[bytes]], logs: Path) -> None:
+    for name, process in zip(("web", "worker", "beat"), processes, strict=False):
         if process.poll() is not None:
-            raise CommandFailed(f"{process.args!r} ended with status {process.returncode}: see its log.")
+            log = logs / f"{name}.log"
+            last = log.read_text(errors="replace")[-2000:]
+            raise CommandFailed(f"The {name} process ended with status {process.returncode}; {log} says:\n{last}")

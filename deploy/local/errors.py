@@ -25,3 +25,15 @@ class ServerDidNotStart(SetupError):
 
 class PortTaken(SetupError):
     """A port that this folder's data is bound to is taken by somebody else."""
+
+
+class FolderInUse(SetupError):
+    """Another Lockgate runs in this folder: end it with Ctrl-C, or use another folder."""
+
+
+class FolderNotOurs(SetupError):
+    """A folder that Lockgate would keep data in belongs to somebody else."""
+
+
+class NotAPort(SetupError):
+    """LOCKGATE_PORT has to be a number between 1 and 65535."""

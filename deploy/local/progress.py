@@ -17,7 +17,7 @@ def step(words: str) -> Iterator[None]:
     try:
         yield
     except BaseException:
-        sys.stderr.write("failed\n")
+        sys.stderr.write("not done\n")
         raise
     sys.stderr.write(f"{time.monotonic() - begun:.1f} s\n")
 

@@ -1,14 +1,15 @@
 """Private servers: each in a folder of its own, on a port of its own, with a password of its own, stopped by its own pid.
 
-A folder keeps its port, so that what is stored about a server stays true. As root PostgreSQL runs as the `postgres` user,
-since it refuses to run as root.
+A folder keeps its port, so that what is stored about a server stays true. As root each server runs as the user that its
+package made: PostgreSQL refuses to be root, and the others have no need to be.
 """
 
 from __future__ import annotations
 
+import getpass
 import glob
 import os
-import pwd
+import random
 import secrets
 import shutil
 import signal
@@ -19,14 +20,24 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from deploy.local.errors import CommandFailed, PortTaken, ServerDidNotStart
+from deploy.local.errors import PortTaken, ServerDidNotStart
+from deploy.local.processes import end, program, run, server_user, spawn
 
 START_SECONDS = 60.0
 STOP_SECONDS = 20.0
 
+#: Where ports are looked for: below those that the kernel gives to outgoing connections, one of which may hold any of
+#: them at the moment of a later start.
+PORTS = range(20000, 32768)
+
 
 class PrivateServer:
     """One server process. `start` and `stop` may be called in any order, any number of times."""
+
+    #: The user that the server's package made.
+    package_user = ""
+    #: What makes the server end in order, soon, with nothing lost.
+    stop_signal = signal.SIGTERM
 
     def __init__(self, folder: Path, *, durable: bool = True) -> None:
         """`durable=False` trades the data's safety for speed: for tests, whose data nobody needs."""
@@ -55,59 +66,53 @@ class PrivateServer:
         raise NotImplementedError
 
     @property
+    def log(self) -> Path:
+        """What the server says."""
+        return self.folder / "log"
+
+    @property
     def pid(self) -> int | None:
         """The process, if it runs and is the one that was started here: after a restart of the machine the number may
         belong to anybody.
         """
+        if self._process is not None and self._process.poll() is None:
+            return self._process.pid
         try:
-            pid = int(self._pid_file.read_text())
+            pid = int((self.folder / "pid").read_text())
             command = Path(f"/proc/{pid}/cmdline").read_text()
         except (OSError, ValueError):
             return None
         return pid if str(self.folder) in command or f":{self.port}" in command else None
 
-    @property
-    def _pid_file(self) -> Path:
-        return self.folder / "pid"
-
-    @property
-    def log(self) -> Path:
-        """What the server says."""
-        return self.folder / "log"
-
     def start(self) -> None:
         """Run, and answer. Raises `ServerDidNotStart` or `PortTaken`."""
-        self.folder.mkdir(parents=True, exist_ok=True)
         if self.pid is not None:
             return
+        self._make_folder()
         if not port_is_free(self.port):
             raise PortTaken(f"{self.name} needs port {self.port}. Free it, or remove {self.folder}.")
         self._prepare()
         self._launch()
-        deadline = time.monotonic() + START_SECONDS
-        while not self._answers():
-            if time.monotonic() > deadline:
-                raise ServerDidNotStart(f"{self.name}: see {self.log}\n{_tail(self.log)}")
-            time.sleep(0.05)
+        self._wait_until_it_answers()
 
     def stop(self) -> None:
         """End the process, by its pid, and wait until it is gone."""
-        pid = self.pid
-        if pid is None:
-            return
-        os.kill(pid, self._stop_signal)
-        deadline = time.monotonic() + STOP_SECONDS
-        while _runs(pid):
-            if time.monotonic() > deadline:
-                os.kill(pid, signal.SIGKILL)
-                return
-            time.sleep(0.05)
+        if (pid := self.pid) is not None:
+            end(pid, self.stop_signal, STOP_SECONDS)
         if self._process is not None:
-            self._process.poll()
+            self._process.wait()
+            self._process = None
 
-    _stop_signal = signal.SIGTERM
+    def _wait_until_it_answers(self) -> None:
+        deadline = time.monotonic() + START_SECONDS
+        while not self._answers():
+            ended = self._process is not None and self._process.poll() is not None
+            if ended or time.monotonic() > deadline:
+                raise ServerDidNotStart(f"{self.name}: see {self.log}\n{_tail(self.log)}")
+            time.sleep(0.05)
 
     def _prepare(self) -> None:
+        """Make the data, where there is none yet."""
         raise NotImplementedError
 
     def _launch(self) -> None:
@@ -116,67 +121,74 @@ class PrivateServer:
     def _answers(self) -> bool:
         raise NotImplementedError
 
-    def _spawn(self, command: list[str], user: str = "") -> None:
-        with self.log.open("ab") as log:
-            # Kept, so that Python does not complain about a child that nobody waits for.
-            self._process = subprocess.Popen(
-                [*as_user(user), *command],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                cwd="/",
-                start_new_session=True,  # Ctrl-C goes to us; we stop the servers when everything else has ended
-            )
-        self._pid_file.write_text(f"{self._process.pid}\n")
+    @property
+    def _user(self) -> str:
+        return server_user(self.package_user)
+
+    @property
+    def _data(self) -> Path:
+        return self.folder / "data"
+
+    def _spawn(self, command: list[str]) -> None:
+        self._process = spawn(command, log=self.log, user=self._user, last_signal=self.stop_signal)
+        (self.folder / "pid").write_text(f"{self._process.pid}\n")
+
+    def _make_folder(self) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        # The server, which may be another user, goes through it to its data; it need not see what else is there.
+        self.folder.chmod(0o711)
+
+    def _make_data_folder(self) -> None:
+        shutil.rmtree(self._data, ignore_errors=True)
+        self._data.mkdir(mode=0o700)
+        self._hand_over(self._data)
 
     def _kept(self, name: str, make: Callable[[], str]) -> str:
         path = self.folder / name
         if not path.exists():
-            self.folder.mkdir(parents=True, exist_ok=True)
+            self._make_folder()
             with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
                 file.write(make())
         return path.read_text()
+
+    def _hand_over(self, path: Path) -> Path:
+        if self._user:
+            shutil.chown(path, self._user, self._user)
+        return path
 
 
 class PostgreSQL(PrivateServer):
     """A PostgreSQL cluster; the administrator is `lockgate_root`."""
 
-    _stop_signal = signal.SIGINT  # a fast shutdown: sessions are ended, nothing is lost
+    package_user = "postgres"
+    stop_signal = signal.SIGINT  # a fast shutdown: sessions are ended, nothing is lost
 
     @property
     def url(self) -> str:
         """Where the administrator logs in."""
         return f"postgresql://lockgate_root:{self.password}@127.0.0.1:{self.port}/postgres"
 
-    @property
-    def _data(self) -> Path:
-        return self.folder / "data"
+    def create_database(self, name: str) -> None:
+        """A database of this name, where there is none yet."""
+        sql = f"SELECT 'CREATE DATABASE {name}' WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = '{name}') \\gexec"
+        address = ["-h", "127.0.0.1", "-p", str(self.port), "-U", "lockgate_root", "-d", "postgres"]
+        run(
+            [_postgresql_program("psql"), *address, "-q", "-X", "-v", "ON_ERROR_STOP=1"],
+            text=sql,
+            environment={**os.environ, "PGPASSWORD": self.password},
+        )
 
     def _prepare(self) -> None:
         if (self._data / "PG_VERSION").exists():
             return
-        user = _server_user("postgres")
-        shutil.rmtree(self._data, ignore_errors=True)
-        self._data.mkdir(mode=0o700)
+        self._make_data_folder()
         with tempfile.NamedTemporaryFile("w", suffix=".pw") as password_file:
             password_file.write(self.password)
             password_file.flush()
-            if user:
-                for path in (self._data, Path(password_file.name)):
-                    shutil.chown(path, user)
-            _run(
-                [
-                    *as_user(user),
-                    _postgres_program("initdb"),
-                    f"--pgdata={self._data}",
-                    "--username=lockgate_root",
-                    f"--pwfile={password_file.name}",
-                    "--auth=scram-sha-256",
-                    "--encoding=UTF8",
-                    "--locale=C.UTF-8",
-                    "--no-sync",
-                ]
-            )
+            self._hand_over(Path(password_file.name))
+            options = [f"--pgdata={self._data}", "--username=lockgate_root", f"--pwfile={password_file.name}"]
+            options += ["--auth=scram-sha-256", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync"]
+            run([_postgresql_program("initdb"), *options], user=self._user)
 
     def _launch(self) -> None:
         settings = {
@@ -191,77 +203,54 @@ class PostgreSQL(PrivateServer):
         if not self.durable:
             settings |= {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
         options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
-        self._spawn([_postgres_program("postgres"), "-D", str(self._data), *options], _server_user("postgres"))
+        self._spawn([_postgresql_program("postgres"), "-D", str(self._data), *options])
 
     def _answers(self) -> bool:
-        command = [_postgres_program("pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(self.port)]
+        command = [_postgresql_program("pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(self.port)]
         return subprocess.run(command, check=False).returncode == 0
-
-    def create_database(self, name: str) -> None:
-        """A database of this name, where there is none yet."""
-        sql = f"SELECT 'CREATE DATABASE {name}' WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = '{name}') \\gexec"
-        _run([_postgres_program("psql"), "-q", "-X", "-v", "ON_ERROR_STOP=1", self.url], text=sql)
 
 
 class MariaDB(PrivateServer):
     """A MariaDB server with its event scheduler on; the administrator is `root`."""
+
+    package_user = "mysql"
 
     @property
     def url(self) -> str:
         """Where the administrator logs in."""
         return f"mysql://root:{self.password}@127.0.0.1:{self.port}/"
 
-    @property
-    def _data(self) -> Path:
-        return self.folder / "data"
-
-    @property
-    def _init_file(self) -> Path:
-        return self.folder / "init.sql"
-
-    @property
-    def _user(self) -> str:
-        return pwd.getpwuid(os.geteuid()).pw_name
-
     def _prepare(self) -> None:
-        self._kept(
-            "init.sql",
-            lambda: (
-                # A new data folder comes with accounts that have no password, and some without a name.
-                "DELETE FROM mysql.global_priv WHERE User = '' OR User = 'root' AND Host <> 'localhost';\n"
-                "FLUSH PRIVILEGES;\n"
-                f"ALTER USER 'root'@'localhost' IDENTIFIED BY '{self.password}';\n"
-                f"CREATE USER 'root'@'127.0.0.1' IDENTIFIED BY '{self.password}';\n"
-                "GRANT ALL PRIVILEGES ON *.* TO 'root'@'127.0.0.1' WITH GRANT OPTION;\n"
-            ),
-        )
+        self._kept("init.sql", self._first_statements)
+        self._hand_over(self.folder / "init.sql")
         if (self._data / "mysql").is_dir():
             return
-        shutil.rmtree(self._data, ignore_errors=True)
-        _run(
-            [
-                _program("mariadb-install-db"),
-                "--no-defaults",
-                f"--datadir={self._data}",
-                f"--user={self._user}",
-                "--auth-root-authentication-method=normal",
-                "--skip-test-db",
-            ]
+        self._make_data_folder()
+        options = ["--no-defaults", f"--datadir={self._data}", "--auth-root-authentication-method=normal"]
+        run([program("mariadb-install-db"), *options, "--skip-test-db"], user=self._user)
+
+    def _first_statements(self) -> str:
+        return (
+            # A new data folder comes with accounts that have no password, and some without a name.
+            "DELETE FROM mysql.global_priv WHERE User = '' OR User = 'root' AND Host <> 'localhost';\n"
+            "FLUSH PRIVILEGES;\n"
+            f"ALTER USER 'root'@'localhost' IDENTIFIED BY '{self.password}';\n"
+            f"CREATE USER IF NOT EXISTS 'root'@'127.0.0.1' IDENTIFIED BY '{self.password}';\n"
+            "GRANT ALL PRIVILEGES ON *.* TO 'root'@'127.0.0.1' WITH GRANT OPTION;\n"
         )
 
     def _launch(self) -> None:
-        # A path to a socket may have a hundred characters; a folder of ours may have more.
-        socket_folder = Path(tempfile.mkdtemp(prefix="lockgate-"))
         command = [
-            _program("mariadbd"),
+            program("mariadbd"),
             "--no-defaults",
-            f"--user={self._user}",
+            f"--user={self._user or getpass.getuser()}",
             f"--datadir={self._data}",
             f"--port={self.port}",
             "--bind-address=127.0.0.1",
-            f"--socket={socket_folder / 'mariadb.sock'}",
-            f"--pid-file={self.folder / 'mariadb.pid'}",
-            f"--init-file={self._init_file}",
+            # In the data folder, and given from there: the path to a socket may have no more than a hundred characters.
+            "--socket=mariadb.sock",
+            "--pid-file=mariadb.pid",
+            f"--init-file={self.folder / 'init.sql'}",
             "--event-scheduler=ON",
             "--skip-name-resolve",
             "--skip-log-bin",
@@ -273,7 +262,7 @@ class MariaDB(PrivateServer):
         self._spawn(command)
 
     def _answers(self) -> bool:
-        client = [_program("mariadb"), "--no-defaults", "--host=127.0.0.1", f"--port={self.port}", "--user=root"]
+        client = [program("mariadb"), "--no-defaults", "--host=127.0.0.1", f"--port={self.port}", "--user=root"]
         done = subprocess.run(
             [*client, "--execute=SELECT 1"],
             env={**os.environ, "MYSQL_PWD": self.password},
@@ -286,22 +275,22 @@ class MariaDB(PrivateServer):
 class Redis(PrivateServer):
     """A Redis that keeps nothing on disk: Lockgate may lose it at any time."""
 
+    package_user = "redis"
+
     @property
     def url(self) -> str:
-        """Where the administrator logs in."""
+        """Where Lockgate logs in."""
         return f"redis://:{self.password}@127.0.0.1:{self.port}/0"
 
     def _prepare(self) -> None:
-        self._kept(
-            "redis.conf",
-            lambda: (
-                f"bind 127.0.0.1\nport {self.port}\nrequirepass {self.password}\n"
-                f'save ""\nappendonly no\ndir "{self.folder}"\n'
-            ),
-        )
+        self._kept("redis.conf", self._configuration)
+        self._hand_over(self.folder / "redis.conf")
+
+    def _configuration(self) -> str:
+        return f'bind 127.0.0.1\nport {self.port}\nrequirepass {self.password}\nsave ""\nappendonly no\n'
 
     def _launch(self) -> None:
-        self._spawn([_program("redis-server"), str(self.folder / "redis.conf")])
+        self._spawn([program("redis-server"), str(self.folder / "redis.conf")])
 
     def _answers(self) -> bool:
         return not port_is_free(self.port)
@@ -309,10 +298,18 @@ class Redis(PrivateServer):
 
 def free_port() -> int:
     """A TCP port of the loopback address that nobody uses now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port
+    # Each try at random, since others look at the same time.
+    while True:
+        with socket.socket() as probe:
+            port = random.choice(PORTS)
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                continue
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        return port
 
 
 def port_is_free(port: int) -> bool:
@@ -322,48 +319,10 @@ def port_is_free(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) != 0
 
 
-def as_user(user: str) -> list[str]:
-    """What to put in front of a command to run it as `user`; nothing for oneself."""
-    return ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups"] if user else []
-
-
-def reachable_by_servers(folder: Path) -> bool:
-    """Whether the user that PostgreSQL runs as can get into `folder`: not, say, below root's home."""
-    user = _server_user("postgres")
-    if not user:
-        return True
-    folder.mkdir(parents=True, exist_ok=True)
-    return subprocess.run([*as_user(user), "test", "-x", str(folder)], check=False).returncode == 0
-
-
-def _server_user(name: str) -> str:
-    return name if os.geteuid() == 0 else ""
-
-
-def _postgres_program(name: str) -> str:
+def _postgresql_program(name: str) -> str:
     found = glob.glob(f"/usr/lib/postgresql/*/bin/{name}")
     # The newest version: 9 < 15 < 16, so by number.
-    return max(found, key=lambda path: float(path.split("/")[4])) if found else _program(name)
-
-
-def _program(name: str) -> str:
-    found = shutil.which(name, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
-    if found is None:
-        raise ServerDidNotStart(f"There is no program {name!r} on this machine.")
-    return found
-
-
-def _run(command: list[str], text: str = "") -> None:
-    done = subprocess.run(command, input=text, capture_output=True, text=True, cwd="/", check=False)
-    if done.returncode != 0:
-        raise CommandFailed(f"{command[0]}\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
-
-
-def _runs(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
+    return max(found, key=lambda path: float(path.split("/")[4])) if found else program(name)
 
 
 def _tail(path: Path) -> str:

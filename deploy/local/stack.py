@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from deploy.local.servers import MariaDB, PostgreSQL, PrivateServer, Redis, reachable_by_servers
+from deploy.local.errors import FolderInUse, FolderNotOurs
+from deploy.local.processes import may_enter, server_user
+from deploy.local.servers import MariaDB, PostgreSQL, PrivateServer, Redis
 
 
 class Stack:
@@ -13,16 +20,21 @@ class Stack:
 
     def __init__(self, folder: Path, *, durable: bool = True) -> None:
         self.folder = folder
-        databases = self._databases_folder()
-        self.state = PostgreSQL(databases / "state", durable=durable)
-        self.orders = PostgreSQL(databases / "orders", durable=durable)
-        self.catalogue = MariaDB(folder / "catalogue", durable=durable)
-        self.queue = Redis(folder / "queue", durable=durable)
+        self.servers_folder = _servers_folder(folder)
+        self.state = PostgreSQL(self.servers_folder / "state", durable=durable)
+        self.orders = PostgreSQL(self.servers_folder / "orders", durable=durable)
+        self.catalogue = MariaDB(self.servers_folder / "catalogue", durable=durable)
+        self.queue = Redis(self.servers_folder / "queue", durable=durable)
 
     @property
     def servers(self) -> tuple[PrivateServer, ...]:
         """In the order in which they are started."""
         return (self.state, self.orders, self.catalogue, self.queue)
+
+    @property
+    def logs(self) -> Path:
+        """What Lockgate's own processes say."""
+        return self.folder / "logs"
 
     def start(self) -> None:
         """Start what does not run, and make the console's database."""
@@ -34,6 +46,26 @@ class Stack:
         """Stop what runs."""
         for server in reversed(self.servers):
             server.stop()
+
+    @contextmanager
+    def claimed(self) -> Iterator[None]:
+        """Nobody else may start, stop or forget these servers meanwhile. Raises `FolderInUse`."""
+        with (self.folder / "lock").open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise FolderInUse(f"It is {self.folder}; LOCKGATE_DATA chooses another.") from None
+            yield
+
+    def forget(self) -> None:
+        """Remove what the stack has written, and nothing else: the folder may have been somebody's own."""
+        for server in self.servers:
+            shutil.rmtree(server.folder, ignore_errors=True)
+        shutil.rmtree(self.logs, ignore_errors=True)
+        (self.folder / "lock").unlink(missing_ok=True)
+        for folder in {self.servers_folder, self.folder}:
+            if folder.is_dir() and not any(folder.iterdir()):
+                folder.rmdir()
 
     def environment(self) -> dict[str, str]:
         """What Lockgate's settings, its demo world and its tests read."""
@@ -48,15 +80,20 @@ class Stack:
             "LOCKGATE_TEST_MARIADB_URL": self.catalogue.url,
         }
 
-    def folders(self) -> set[Path]:
-        """Everything that belongs to the stack, for a fresh start."""
-        return {self.folder, self._databases_folder()}
 
-    def _databases_folder(self) -> Path:
-        """The folder itself, unless PostgreSQL's user cannot get into it: then one that it can, named after it."""
-        if reachable_by_servers(self.folder):
-            return self.folder
-        name = hashlib.sha256(str(self.folder.resolve()).encode()).hexdigest()[:12]
-        folder = Path("/var/tmp") / f"lockgate-{name}"
-        folder.mkdir(parents=True, exist_ok=True)
+def _servers_folder(folder: Path) -> Path:
+    """The folder itself, unless the users that the servers run as cannot get into it: then one that they can, named
+    after it.
+    """
+    if not folder.exists():
+        folder.mkdir(parents=True)
+        folder.chmod(0o711)  # they pass through; what else is there is not for them to see
+    if all(may_enter(folder, server_user(kind.package_user)) for kind in (PostgreSQL, MariaDB, Redis)):
         return folder
+    name = hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:12]
+    elsewhere = Path("/var/tmp") / f"lockgate-{name}"
+    elsewhere.mkdir(mode=0o711, exist_ok=True)
+    if elsewhere.is_symlink() or elsewhere.stat().st_uid != os.geteuid():
+        # Anybody may write to /var/tmp, and the name can be guessed.
+        raise FolderNotOurs(str(elsewhere))
+    return elsewhere

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import json
 import math
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -100,8 +99,7 @@ def running_house() -> Iterator[House]:
     finally:
         demo.stop(processes)
         stack.stop()
-        for path in stack.folders():
-            shutil.rmtree(path, ignore_errors=True)
+        stack.forget()
 
 
 def singles(house: House) -> tuple[list[float], list[float]]:
