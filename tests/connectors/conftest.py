@@ -20,7 +20,7 @@ from connectors.base import (
     Scope,
     Secret,
 )
-from tests.connectors.labs.base import Lab, Session, make_password, make_principal
+from tests.connectors.labs.base import Lab, LoginRefused, Place, Session, make_password, make_principal
 
 ENGINES = ("postgresql", "mariadb", "fake")
 
@@ -147,3 +147,25 @@ def connector(lab: Lab) -> Iterator[Connector]:
 def secret() -> Secret:
     """A password."""
     return make_password()
+
+
+@pytest.fixture
+def orders(lab: Lab) -> Place:
+    """A table of the customer's with three rows, in a database of its own."""
+    database = lab.make_database("orders")
+    return lab.make_table(database, lab.make_schema(database))
+
+
+def assert_gone(lab: Lab, account: Account) -> None:
+    """No login, no account, no session, no privilege."""
+    with pytest.raises(LoginRefused):
+        account.log_in()
+    assert not lab.account_exists(account.principal)
+    assert lab.sessions_of(account.principal) == 0
+    assert not lab.privileges_of(account.principal)
+
+
+def assert_without(secret: Secret, *texts: str) -> None:
+    """The secret is in none of the texts."""
+    for text in texts:
+        assert secret.reveal() not in text

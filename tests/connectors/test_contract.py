@@ -6,25 +6,22 @@ Alice is the person whose account it is. The proof is always the same: a login t
 from __future__ import annotations
 
 import time
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from connectors.base import PRINCIPAL_PREFIX, Connector, ExtendRequest, Level, Limits, RevokeRequest, Scope, Secret
+from connectors.base import PRINCIPAL_PREFIX, Connector, ExtendRequest, Level, Limits, RevokeRequest, Scope
 from connectors.errors import (
     AdminLoginRefused,
-    ConnectorError,
     PrincipalCannotLogIn,
     ScopeNotOnServer,
     ServerRefused,
     ServerUnreachable,
 )
 from connectors.registry import open_connector
-from tests.connectors.conftest import Account, Accounts, Notebook
+from tests.connectors.conftest import Account, Accounts, Notebook, assert_gone, assert_without
 from tests.connectors.labs.base import (
-    HOSTILE,
     Lab,
     LoginRefused,
     NotPermitted,
@@ -32,7 +29,6 @@ from tests.connectors.labs.base import (
     SessionEnded,
     Stopped,
     make_password,
-    make_principal,
     random_token,
     scope_of,
 )
@@ -53,22 +49,6 @@ class DyingNotebook(Notebook):
         super().__call__(entry)  # type: ignore[arg-type]
         if len(self) == self._dies_after:
             raise Killed
-
-
-@pytest.fixture
-def orders(lab: Lab) -> Place:
-    """A table of the customer's with three rows, in a database of its own."""
-    database = lab.make_database("orders")
-    return lab.make_table(database, lab.make_schema(database))
-
-
-def assert_gone(lab: Lab, account: Account) -> None:
-    """No login, no account, no session, no privilege."""
-    with pytest.raises(LoginRefused):
-        account.log_in()
-    assert not lab.account_exists(account.principal)
-    assert lab.sessions_of(account.principal) == 0
-    assert not lab.privileges_of(account.principal)
 
 
 # --- An account works, and then it does not
@@ -491,201 +471,3 @@ def test_no_limits_are_no_limits(accounts: Accounts, orders: Place) -> None:
     sessions[0].sleep(1.2)
     for session in sessions:
         session.close()
-
-
-# --- Names
-
-
-@pytest.mark.parametrize("piece", [HOSTILE, "o'brien", 'd"artagnan', "back\\slash", "100%s", "a;b--c", "жан łukasz"])
-def test_an_account_with_an_odd_name(lab: Lab, accounts: Accounts, orders: Place, piece: str) -> None:
-    alice = accounts.provisioned(scope_of(Level.WRITE, orders), principal=make_principal(piece).rstrip())
-    session = alice.log_in()
-    session.insert(orders)
-    assert alice.revoke().is_clean
-    assert not session.is_alive()
-    assert_gone(lab, alice)
-
-
-def test_everything_has_a_hostile_name(lab: Lab, accounts: Accounts) -> None:
-    database = lab.make_database(HOSTILE)
-    places = [lab.make_table(database, lab.make_schema(database, HOSTILE), HOSTILE) for _ in range(2)]
-    role = lab.make_role(HOSTILE, reads=places[0])
-    group = f"lockgate_{HOSTILE}_{random_token()}"
-    scopes = (
-        scope_of(Level.DDL, places[0], group=group),
-        scope_of(Level.WRITE, *places, named=True, group=group),
-        Scope(Level.MEMBER, (database,), database_roles=(role,)),
-    )
-    for scope in scopes:
-        alice = accounts.provisioned(scope, principal=make_principal(HOSTILE))
-        session = alice.log_in()
-        assert session.count(places[0]) == 3
-        if scope.level is Level.DDL:
-            lab.plant_residue(session, places[1])
-        assert alice.revoke().is_clean
-        assert_gone(lab, alice)
-
-
-def test_a_name_as_long_as_the_engine_allows(lab: Lab, accounts: Accounts, orders: Place) -> None:
-    short = make_principal("")
-    longest = short + "é" * ((lab.longest_principal - len(short)) // 2)
-    alice = accounts.provisioned(scope_of(Level.READ, orders), principal=longest)
-    assert alice.revoke().is_clean
-    assert_gone(lab, alice)
-    with pytest.raises(ServerRefused):
-        Accounts(lab).new(scope_of(Level.READ, orders), principal=longest + "éé").provision()
-    assert not lab.account_exists(longest)
-
-
-# --- Secrets
-
-
-def test_the_password_is_nowhere(lab: Lab, connector: Connector, accounts: Accounts, orders: Place) -> None:
-    alice = accounts.new(scope_of(Level.WRITE, orders))
-    plan = connector.plan(alice.request, alice.revocation)
-    alice.provision()
-    alice.log_in().close()
-    alice.provision(password=make_password())
-    receipt = alice.revoke()
-    for password in (alice.request.password, lab.target.password):
-        assert_without(password, repr(plan), repr(alice.journal), repr(receipt), connector.setup_sql())
-        assert_without(password, lab.server_log())
-    assert "********" in repr(plan.provision)
-    assert "********" in connector.setup_sql()
-
-
-def test_the_log_of_the_server_would_have_told(lab: Lab, accounts: Accounts, orders: Place) -> None:
-    alice = accounts.provisioned(scope_of(Level.READ, orders))
-    assert alice.principal in lab.server_log()
-
-
-def test_a_refusal_tells_no_password(lab: Lab, connector: Connector, secret: Secret, orders: Place) -> None:
-    with pytest.raises(PrincipalCannotLogIn) as refused:
-        connector.prove_login(make_principal(), secret, orders.database)
-    assert refused.value.__cause__ is not None
-    assert_without(secret, str(refused.value), repr(refused.value), repr(refused.value.__cause__))
-
-
-def assert_without(secret: Secret, *texts: str) -> None:
-    for text in texts:
-        assert secret.reveal() not in text
-
-
-# --- Plans and journals
-
-
-@pytest.mark.parametrize("level", [Level.READ, Level.WRITE, Level.DDL, Level.MEMBER])
-@pytest.mark.parametrize("named", [False, True])
-def test_a_plan_is_what_then_runs(
-    lab: Lab, connector: Connector, accounts: Accounts, orders: Place, level: Level, named: bool
-) -> None:
-    role = lab.make_role("reporting", reads=orders)
-    scope = scope_of(level, orders, named=named)
-    if level is Level.MEMBER:
-        scope = Scope(level, (orders.database,), database_roles=(role,))
-    alice = accounts.new(scope)
-    plan = connector.plan(alice.request, alice.revocation)
-    alice.provision()
-    assert [(each.database, each.sql) for each in plan.provision] == alice.journal.sql
-    revoking = Notebook()
-    assert alice.revoke(revoking).is_clean
-    planned = [(each.database, each.sql) for each in plan.revoke]
-    assert [each for each in planned if each in revoking.sql] == revoking.sql
-
-
-def test_a_plan_needs_no_server(lab: Lab, accounts: Accounts, orders: Place) -> None:
-    alice = accounts.new(scope_of(Level.READ, orders))
-    with open_connector(lab.unreachable()) as connector:
-        assert connector.plan(alice.request, alice.revocation).provision
-        assert connector.connection_hints(alice.principal, orders.database)
-        assert connector.setup_sql()
-
-
-def test_a_journal_tells_when_and_what_went_wrong(lab: Lab, accounts: Accounts, orders: Place) -> None:
-    alice = accounts.provisioned(scope_of(Level.READ, orders))
-    assert all(entry.at.utcoffset() == timedelta(0) and not entry.error for entry in alice.journal)
-    with lab.without_rights():
-        journal = Notebook()
-        alice.revoke(journal)
-    assert any(entry.error for entry in journal)
-
-
-# --- Many at once
-
-
-def test_many_join_one_group_at_the_same_instant(lab: Lab, accounts: Accounts, orders: Place) -> None:
-    scope = scope_of(Level.WRITE, orders)
-    everybody = [accounts.new(scope) for _ in range(16)]
-    with ThreadPoolExecutor(len(everybody)) as pool:
-        list(pool.map(Account.provision, everybody))
-        for account in everybody:
-            account.log_in().close()
-        assert all(receipt.is_clean for receipt in pool.map(Account.revoke, everybody))
-    for account in everybody:
-        assert_gone(lab, account)
-
-
-def test_a_group_in_step_is_left_alone(accounts: Accounts, orders: Place) -> None:
-    scope = scope_of(Level.WRITE, orders)
-    first = accounts.provisioned(scope)
-    second = accounts.provisioned(scope)
-    about_the_group = set(first.journal.sql) & set(second.journal.sql)
-    assert not about_the_group
-
-
-# --- Looking
-
-
-def test_a_server_is_fit(connector: Connector) -> None:
-    report = connector.check()
-    assert report.ok, report.remedies
-    assert report.version
-    assert timedelta(0) < report.latency < timedelta(seconds=5)
-    assert abs(report.server_time - datetime.now(UTC)) < timedelta(minutes=1)
-
-
-def test_a_missing_right_is_named_with_its_remedy(lab: Lab, connector: Connector) -> None:
-    with lab.without_rights():
-        report = connector.check()
-    assert not report.ok
-    assert all(remedy.problem and remedy.what_to_do for remedy in report.remedies)
-
-
-def test_what_can_be_named_is_listed(lab: Lab, connector: Connector, orders: Place) -> None:
-    role = lab.make_role("reporting")
-    description = connector.describe()
-    assert orders.database in description.databases
-    assert (orders.database, orders.schema, orders.name) in description.tables
-    assert role in description.roles
-    assert lab.target.user not in description.roles
-    if lab.has_schemas:
-        assert (orders.database, orders.schema) in description.schemas
-
-
-def test_the_sweep_sees_every_account_of_ours(connector: Connector, accounts: Accounts, orders: Place) -> None:
-    alice = accounts.provisioned(scope_of(Level.READ, orders))
-    session = alice.log_in()
-    found = {each.name: each for each in connector.list_principals()}
-    assert all(name.startswith(PRINCIPAL_PREFIX) for name in found)
-    seen = found[alice.principal]
-    assert seen.can_log_in
-    assert seen.sessions == 1
-    assert alice.request.scope.group in seen.memberships
-    alice.revoke()
-    assert not session.is_alive()
-    assert alice.principal not in {each.name for each in connector.list_principals()}
-
-
-def test_hints_hold_no_password_and_the_right_address(lab: Lab, connector: Connector, orders: Place) -> None:
-    hints = connector.connection_hints("lg_abc_alice", orders.database)
-    assert len({hint.label for hint in hints}) == len(hints) >= 3
-    for hint in hints:
-        assert "lg_abc_alice" in hint.text
-        assert lab.target.host in hint.text
-        assert_without(lab.target.password, hint.text)
-
-
-def test_an_error_is_one_of_ours(connector: Connector, secret: Secret) -> None:
-    with pytest.raises(ConnectorError) as refused:
-        connector.prove_login(make_principal(), secret, "no_such_database")
-    assert refused.value.sentence

@@ -25,13 +25,6 @@ def lab(labs: dict[str, Lab]) -> PostgreSQLLab:
     return cast(PostgreSQLLab, lab_of("postgresql", labs))
 
 
-@pytest.fixture
-def orders(lab: PostgreSQLLab) -> Place:
-    """A table of the customer's with three rows, in a database of its own."""
-    database = lab.make_database("orders")
-    return lab.make_table(database, lab.make_schema(database))
-
-
 def _log_in(lab: PostgreSQLLab, role: str, password: str, database: str) -> psycopg.Connection[tuple[object, ...]]:
     return psycopg.connect(
         host=lab.target.host,
