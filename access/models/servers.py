@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any, ClassVar
 
 from django.db import models
 
+from access.content import hash_of, scope_to_json
 from access.models.policies import Policy
 from connectors.base import Level, Limits, Scope, Tls
 from connectors.registry import ENGINE_LABELS
+
+#: PostgreSQL's limit, the strictest of the engines.
+_LONGEST_GROUP = 63
+_GROUP_HASH = 8
 
 
 class Environment(models.TextChoices):
@@ -96,21 +102,25 @@ class AccessRole(models.Model):
         return self.name
 
     @property
-    def group(self) -> str:
-        """The stable database role that carries this role's privileges."""
-        return f"lockgate_{self.slug.replace('-', '_')}"[:63]
-
-    @property
     def scope(self) -> Scope:
         """What the role reaches, as the connectors understand it."""
-        return Scope(
+        scope = Scope(
             level=Level(self.level),
             databases=tuple(self.databases),
             schemas=tuple(self.schemas),
             tables=tuple((container, table) for container, table in self.tables),
             database_roles=tuple(self.database_roles),
-            group="" if self.level == Level.MEMBER else self.group,
         )
+        return scope if scope.level is Level.MEMBER else replace(scope, group=self._group_for(scope))
+
+    def _group_for(self, scope: Scope) -> str:
+        """The stable database role that carries these privileges.
+
+        Its name has the scope's hash in it: a role that is edited gets another group, and what was granted under the old
+        scope keeps it to its end.
+        """
+        stem = f"lockgate_{self.slug.replace('-', '_')}"[: _LONGEST_GROUP - _GROUP_HASH - 1]
+        return f"{stem}_{hash_of(scope_to_json(scope))[:_GROUP_HASH]}"
 
     @property
     def limits(self) -> Limits:

@@ -54,6 +54,16 @@ def test_a_changed_role_does_not_change_what_was_asked(world: World) -> None:
     assert Grant.objects.get(request=request).scope["databases"] == ["orders"]
 
 
+def test_each_scope_has_a_group_of_its_own_whatever_the_names(world: World) -> None:
+    before = world.read.scope.group
+    world.read.schemas = ["public"]
+    assert world.read.scope.group != before
+    long_name = world.role("a" * 50, None).scope.group
+    assert before.startswith("lockgate_orders_read_")
+    assert len(long_name) <= 63
+    assert len({role.scope.group for role in (world.role("a-b", None), world.role("a-b-c", None), world.read)}) == 3
+
+
 def test_without_a_policy_nothing_can_be_requested(world: World) -> None:
     with pytest.raises(NoPolicy):
         world.ask(role=world.role("bare", None))
