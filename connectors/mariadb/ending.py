@@ -55,11 +55,18 @@ class Ended:
     """How ending the sessions went."""
 
     seen: set[int] = field(default_factory=set)
-    """Connection ids of the account's sessions."""
+    """Connection ids that the process list has shown as the account's."""
+    ours: set[int] = field(default_factory=set)
+    """Connection ids of our own logins as the account."""
     hidden: str = ""
     """What is known of a session that no list shows as the account's; empty when there is none."""
     looked_with: str = ""
     """The SQL that was to find one."""
+
+    @property
+    def count(self) -> int:
+        """How many sessions of the account's there have been."""
+        return len(self.seen - self.ours)
 
     def finding(self) -> Finding:
         """For the receipt."""
@@ -120,7 +127,8 @@ def _only_connection_is_free(
     session: Session, target: Target, principal: str, password: Secret, ended: Ended, journal: Journal
 ) -> bool:
     try:
-        with PrincipalLogin(target, principal, password):
+        with PrincipalLogin(target, principal, password) as login:
+            ended.ours.add(login.connection_id)
             ended.hidden = ""
             return True
     except PrincipalCannotLogIn as error:

@@ -101,7 +101,7 @@ class _Revocation:
             findings=(*findings, self.ended.finding()),
             handed_over=tuple(self.handed_over),
             errors=tuple(self.errors),
-            sessions_ended=len(self.ended.seen),
+            sessions_ended=self.ended.count,
         )
 
     def _run(self, command: Command) -> None:

@@ -190,6 +190,11 @@ class PrincipalLogin:
                 **_options(target),
             )
 
+    @property
+    def connection_id(self) -> int:
+        """What the process list knows this login by."""
+        return int(self._connection.thread_id())
+
     def __enter__(self) -> PrincipalLogin:
         return self
 

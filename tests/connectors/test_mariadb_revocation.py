@@ -231,12 +231,12 @@ def test_a_receipt_shows_sql_that_anybody_can_run_again(lab: MariaDBLab, account
 
 
 def test_the_switch_ends_sessions_and_locks(lab: MariaDBLab, accounts: Accounts, orders: Place) -> None:
-    alice = accounts.new(scope_of(Level.WRITE, orders), lasts=timedelta(seconds=2)).provision()
+    alice = accounts.new(scope_of(Level.WRITE, orders), lasts=timedelta(seconds=3)).provision()
     idle, busy = log_in(alice), log_in(alice)
     query = busy.sleep_in_thread(60)
     with pytest.raises(SessionEnded):
         query.result(timeout=6)
-    assert not idle.is_alive()
+    wait_until(lambda: not idle.is_alive())
     with pytest.raises(LoginRefused):
         alice.log_in()
 
@@ -245,7 +245,7 @@ def test_the_switch_ends_sessions_and_locks(lab: MariaDBLab, accounts: Accounts,
 
 
 def test_the_switch_does_not_mind_that_the_account_is_gone(lab: MariaDBLab, accounts: Accounts, orders: Place) -> None:
-    alice = accounts.new(scope_of(Level.READ, orders), lasts=timedelta(seconds=1)).provision()
+    alice = accounts.new(scope_of(Level.READ, orders), lasts=timedelta(seconds=3)).provision()
     lab.drop_role(alice.principal)
     runs = "SELECT last_executed, status FROM information_schema.events WHERE event_name = %s"
     wait_until(lambda: lab.rows(runs, alice.principal)[0][0] is not None)
@@ -258,7 +258,7 @@ def test_the_switch_does_not_mind_that_the_account_is_gone(lab: MariaDBLab, acco
 def test_an_extension_that_comes_after_the_switch_has_struck(
     lab: MariaDBLab, accounts: Accounts, orders: Place
 ) -> None:
-    alice = accounts.new(scope_of(Level.READ, orders), lasts=timedelta(seconds=1)).provision()
+    alice = accounts.new(scope_of(Level.READ, orders), lasts=timedelta(seconds=3)).provision()
     wait_until(lambda: not can_log_in(alice))
 
     with lab.connector() as connector:
