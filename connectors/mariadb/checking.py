@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from datetime import timedelta
 
 from connectors.base import CheckReport, Remedy
-from connectors.mariadb import catalogue, names, readback
+from connectors.mariadb import catalogue, definers, names, readback
 from connectors.mariadb.admin_account import GLOBAL_PRIVILEGES, HEIR, grant_on_database
 from connectors.mariadb.privileges import OURS_ON_DATABASE
 from connectors.mariadb.session import Session, problem_with
@@ -23,14 +23,6 @@ _HELD_ON_DATABASES = (
 _HELD_EVERYWHERE = "SELECT privilege_type, is_grantable FROM information_schema.user_privileges WHERE grantee IN %s"
 _ROLE_EXISTS = "SELECT 1 FROM mysql.global_priv WHERE User = %s AND Host = ''"
 _ROLE_IS_OURS = "SELECT 1 FROM mysql.roles_mapping WHERE Role = %s AND User = %s AND Host = %s AND Admin_option = 'Y'"
-_ROLE_HOLDS = """
-    SELECT 1 FROM mysql.db WHERE User = %s
-    UNION ALL SELECT 1 FROM mysql.tables_priv WHERE User = %s
-    UNION ALL SELECT 1 FROM mysql.columns_priv WHERE User = %s
-    UNION ALL SELECT 1 FROM mysql.procs_priv WHERE User = %s
-    UNION ALL SELECT 1 FROM mysql.roles_mapping WHERE User = %s
-    UNION ALL SELECT 1 FROM mysql.global_priv WHERE User = %s AND JSON_VALUE(Priv, '$.access') <> 0
-"""
 
 
 def check(session: Session) -> CheckReport:
@@ -141,7 +133,7 @@ class _Examination:
                 f"DROP ROLE {names.role(HEIR)}; CREATE ROLE {names.role(HEIR)} WITH ADMIN {self._account};",
                 blocking=False,
             )
-        if self._session.rows(_ROLE_HOLDS, *[HEIR] * 6):
+        if definers.has_privileges(self._session, HEIR):
             yield Remedy(
                 f"The role {HEIR} has privileges, with which everything runs that ended accounts have left behind.",
                 f"REVOKE ALL PRIVILEGES, GRANT OPTION FROM {names.role(HEIR)};",

@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from connectors.base import Journal, Target
@@ -60,6 +60,17 @@ _EVENTS = """
     FROM mysql.event
     WHERE db NOT IN %s AND LEFT(definer, CHAR_LENGTH(definer) - LOCATE('@', REVERSE(definer))) IN %s
 """
+
+_HOLDS = """
+    SELECT 1 FROM mysql.db WHERE User = %s
+    UNION ALL SELECT 1 FROM mysql.tables_priv WHERE User = %s
+    UNION ALL SELECT 1 FROM mysql.columns_priv WHERE User = %s
+    UNION ALL SELECT 1 FROM mysql.procs_priv WHERE User = %s
+    UNION ALL SELECT 1 FROM mysql.roles_mapping WHERE User = %s
+    UNION ALL SELECT 1 FROM mysql.global_priv WHERE User = %s AND JSON_VALUE(Priv, '$.access') <> 0
+"""
+#: How long a definition of ours waits for whoever is using the table.
+_LOCK_SECONDS = 2
 
 _NAME = r'(?:`(?:[^`]|``)+`|"(?:[^"]|"")+"|[\w$]+)'
 _GAP = r"(?:\s|/\*.*?\*/|(?:--\s|\#)[^\n]*\n)*"
@@ -120,20 +131,43 @@ def defined_by(session: Session, principal: str) -> list[Defined]:
     return sorted(found, key=lambda one: _KINDS.index(one.kind))
 
 
-def hand_over(target: Target, found: list[Defined], heir: str, journal: Journal) -> tuple[list[str], list[str]]:
-    """Re-define what was found to the heir. Returns what to tell about each thing, and what went wrong."""
-    told: list[str] = []
-    errors: list[str] = []
+def question(principal: str) -> str:
+    """The same as SQL that somebody can run."""
+    values = (names.SYSTEM_SCHEMAS, (principal, names.own_role_name(principal)))
+    listed = tuple(f"({', '.join(mariadb_text(each) for each in several)})" for several in values)
+    return "; ".join(" ".join(sql.split()) % listed for sql in (_VIEWS, _ROUTINES, _TRIGGERS, _EVENTS))
+
+
+@dataclass(slots=True)
+class HandedOver:
+    """What became of what an account had defined, one line each."""
+
+    told: list[str] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
+    waiting: list[str] = field(default_factory=list)
+    """What somebody else is using: to be tried again."""
+
+
+def hand_over(target: Target, found: list[Defined], heir: str, journal: Journal) -> HandedOver:
+    """Re-define what was found to the heir. Raises `ServerRefused` when the heir has privileges."""
+    result = HandedOver()
     with _session_as(target, heir, journal) as session:
         # All of it is read before any of it is changed, since making a package anew drops its body.
         for one, text in [(one, _rewritten(session, one)) for one in found]:
             problem = text if isinstance(text, ConnectorError) else _redefine(session, one, text, journal)
             if problem is None:
-                told.append(f"{one.label}: {heir}, {_consequence(one)}")
+                result.told.append(f"{one.label}: {heir}, {_consequence(one)}")
+            elif problem.transient:
+                result.waiting.append(f"{one.label}: {problem}")
             else:
-                told.append(f"{one.label}: nobody, since it could not be re-defined, and so it does not work any more")
-                errors.append(f"{one.label}: {problem}")
-    return told, errors
+                result.told.append(f"{one.label}: nobody, since it could not be re-defined, and so it does not work")
+                result.errors.append(f"{one.label}: {problem}")
+    return result
+
+
+def has_privileges(session: Session, role: str) -> bool:
+    """Whether a role may do anything, by itself or by way of another. Raises `ConnectorError`."""
+    return bool(session.rows(_HOLDS, *[role] * 6))
 
 
 @contextmanager
@@ -145,7 +179,11 @@ def _session_as(target: Target, heir: str, journal: Journal) -> Iterator[Session
     try:
         if not session.rows("SELECT 1 FROM mysql.global_priv WHERE Host = '' AND User = %s", heir):
             session.run(statements.create_heir(heir), journal)
+        if has_privileges(session, heir):
+            raise ServerRefused(f"The role {heir} has privileges, so nothing is handed over to it. Take them away.")
         session.rows(f"SET ROLE {names.role(heir)}")
+        # To change a trigger takes the table for oneself; whoever comes later waits behind us.
+        session.rows("SET SESSION lock_wait_timeout = %s", _LOCK_SECONDS)
         yield session
     finally:
         session.close()

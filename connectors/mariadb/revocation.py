@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from connectors.base import Journal, Receipt, RevokeRequest, Target
+from connectors.base import Finding, Journal, Receipt, RevokeRequest, Target
 from connectors.errors import ConnectorError
 from connectors.mariadb import definers, ending, names, readback, statements
+from connectors.mariadb.definers import HandedOver
 from connectors.mariadb.ending import Ended
 from connectors.mariadb.session import LOST, Session, require_mariadb
 from connectors.mariadb.statements import Command
@@ -29,7 +30,7 @@ class _Revocation:
     session: Session
     request: RevokeRequest
     journal: Journal
-    handed_over: list[str] = field(default_factory=list)
+    handed_over: HandedOver = field(default_factory=HandedOver)
     errors: list[str] = field(default_factory=list)
     ended: Ended = field(default_factory=Ended)
 
@@ -56,12 +57,14 @@ class _Revocation:
 
     def hand_over(self) -> None:
         """Take the account out of everything that would run with its rights."""
+        # Whatever goes wrong from here on, it has not been shown that nothing is left.
+        self.handed_over.waiting = ["not looked for yet"]
         with self._going_on():
             found = definers.defined_by(self.session, self.principal)
+            self.handed_over.waiting = [one.label for one in found]
             if found:
-                told, errors = definers.hand_over(self.target, found, self.request.heir, self.journal)
-                self.handed_over += told
-                self.errors += errors
+                self.handed_over = definers.hand_over(self.target, found, self.request.heir, self.journal)
+                self.errors += self.handed_over.errors
 
     def drop_elsewhere(self) -> None:
         """Drop accounts of this name that are not ours: from where we are, one of them might be let in instead."""
@@ -98,11 +101,15 @@ class _Revocation:
         return Receipt(
             principal=self.principal,
             server_time=readback.server_time(self.session),
-            findings=(*findings, self.ended.finding()),
-            handed_over=tuple(self.handed_over),
+            findings=(*findings, self.ended.finding(), self._waiting()),
+            handed_over=tuple(self.handed_over.told),
             errors=tuple(self.errors),
             sessions_ended=self.ended.count,
         )
+
+    def _waiting(self) -> Finding:
+        question = "what the account defined and has not been handed over yet"
+        return Finding(question, definers.question(self.principal), tuple(self.handed_over.waiting))
 
     def _run(self, command: Command) -> None:
         with self._going_on():

@@ -9,7 +9,7 @@ from typing import Any, cast
 import MySQLdb
 import pytest
 
-from connectors.base import Level, Receipt, Scope
+from connectors.base import Level, Receipt, RevokeRequest, Scope
 from tests.connectors.conftest import Account, Accounts, lab_of
 from tests.connectors.labs.base import HOSTILE, Lab, Place, random_token, scope_of
 from tests.connectors.labs.mariadb import MariaDBLab, MariaDBSession, at, pattern, quoted, wait_until
@@ -311,3 +311,36 @@ def test_hostile_names_are_handed_over(lab: MariaDBLab, accounts: Accounts, orde
     assert receipt.errors == ()
     assert len(receipt.handed_over) == 2
     assert not lab.privileges_of(alice.principal)
+
+
+def test_what_somebody_is_using_is_handed_over_later(
+    lab: MariaDBLab, alice: Account, session: MariaDBSession, accounts: Accounts, orders: Place
+) -> None:
+    """To change a trigger takes the table for oneself, and whoever comes after waits behind: so we give up soon."""
+    session.run(f"CREATE TRIGGER shout BEFORE DELETE ON {at(orders)} FOR EACH ROW SET @a = 1")
+    bob = accounts.provisioned(scope_of(Level.READ, orders)).log_in()
+    bob.begin()
+    bob.count(orders)
+
+    receipt = alice.revoke()
+
+    assert not receipt.is_clean
+    assert any("trigger" in line and "shout" in line for finding in receipt.findings for line in finding.found)
+    assert not lab.account_exists(alice.principal), "Nothing of it keeps the account itself."
+    bob.commit()
+    receipt = alice.revoke()
+    assert receipt.is_clean
+    assert HEIR in line_about(receipt, "shout")
+
+
+def test_an_heir_that_may_do_something_inherits_nothing(
+    lab: MariaDBLab, alice: Account, session: MariaDBSession, orders: Place
+) -> None:
+    session.run(f"CREATE VIEW shown AS SELECT * FROM {at(orders)}")
+    heir = lab.make_role("rich", reads=orders)
+    request = RevokeRequest(alice.principal, alice.request.scope, heir=heir)
+    with lab.connector() as connector:
+        receipt = connector.revoke(request, alice.journal)
+    assert not receipt.is_clean
+    assert any("has privileges" in error for error in receipt.errors)
+    assert HEIR in line_about(alice.revoke(), "shown")
