@@ -1,26 +1,94 @@
-"""Structured logs, one JSON object a line, with everything that could be a secret taken out."""
+"""Structured logs, one JSON object a line, with everything that could be a secret taken out.
+
+What Django, Celery and the libraries log goes the same way as what we log ourselves.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import MutableMapping
+from collections.abc import Mapping, MutableMapping
 from typing import Any
 
 import structlog
 
 MASK = "********"
-_SECRET_KEY = re.compile(r"passw|secret|token|credential|authorization|cookie|verifier", re.IGNORECASE)
-_URL_PASSWORD = re.compile(r"(?<=://)([^\s:/@]*):[^\s/@]+@")
+
+#: Names of fields whose value is never written.
+_SECRET_NAME = re.compile(
+    r"passw|secret|token|credential|authorization|cookie|verifier|private|encryption_key", re.IGNORECASE
+)
+
+#: Secrets inside texts, with what precedes them, which is kept.
+_SECRETS_IN_TEXT = [
+    # postgresql://user:PASSWORD@host
+    re.compile(r"(?P<kept>://[^\s:/@]*:)[^\s/@]+(?=@)"),
+    # 'password': '…', PASSWORD '…': exceptions quote parameters and statements
+    re.compile(
+        r"""(?P<kept>\w*(?:password|passwd|secret|token)\w*['"]?\s*[=:]?\s*)(?P<quote>['"])(?:(?!(?P=quote)).)+""",
+        re.IGNORECASE,
+    ),
+    # password=…, as in a connection string
+    re.compile(r"""(?P<kept>(?:password|passwd|secret|token)=)[^\s'"&,;)]+""", re.IGNORECASE),
+    re.compile(r"(?P<kept>\bIDENTIFIED\s+(?:BY|VIA\s+\w+\s+USING)\s+')[^']+", re.IGNORECASE),
+    # What stands for a password on PostgreSQL and on MariaDB
+    re.compile(r"(?P<kept>SCRAM-SHA-256\$)[0-9]+:[A-Za-z0-9+/=]+(?:\$[A-Za-z0-9+/=:]*)?"),
+    re.compile(r"(?P<kept>\*)[0-9A-F]{40}\b"),
+    # The header of a request
+    re.compile(r"(?P<kept>\b(?:Basic|Bearer)\s+)[A-Za-z0-9+/=._~-]{8,}"),
+]
 
 
 def redact(logger: object, name: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """Mask values whose key looks like a secret's, and passwords inside URLs."""
+    """Mask values whose name looks like a secret's, at any depth, and secrets inside texts."""
     for key, value in event.items():
-        if _SECRET_KEY.search(key):
-            event[key] = MASK
-        elif isinstance(value, str):
-            event[key] = _URL_PASSWORD.sub(rf"\1:{MASK}@", value)
+        event[key] = _redacted(key, value)
     return event
+
+
+def redact_text(text: str) -> str:
+    """The text without the secrets that can be recognised in it."""
+    for pattern in _SECRETS_IN_TEXT:
+        text = pattern.sub(_keep_what_precedes, text)
+    return text
+
+
+def logging_settings(level: str) -> dict[str, Any]:
+    """For `logging.config.dictConfig`: everything, from `level` on, to the standard error stream."""
+    return {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "formatters": {
+            "json": {
+                "()": structlog.stdlib.ProcessorFormatter,
+                "processors": [
+                    structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                    redact,
+                    structlog.processors.JSONRenderer(default=lambda value: redact_text(repr(value))),
+                ],
+                "foreign_pre_chain": _SHARED,
+            }
+        },
+        "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json"}},
+        "root": {"handlers": ["stderr"], "level": level},
+        "loggers": {"django.server": {"handlers": ["stderr"], "level": "WARNING", "propagate": False}},
+    }
+
+
+def _redacted(key: str, value: Any) -> Any:
+    if _SECRET_NAME.search(key) and not isinstance(value, bool) and value is not None:
+        return MASK
+    if isinstance(value, str):
+        return redact_text(value)
+    if isinstance(value, Mapping):
+        return {str(name): _redacted(str(name), each) for name, each in value.items()}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [_redacted("", each) for each in value]
+    return value
+
+
+def _keep_what_precedes(match: re.Match[str]) -> str:
+    quote = match.groupdict().get("quote") or ""
+    return f"{match['kept']}{quote}{MASK}"
 
 
 _SHARED: list[Any] = [
@@ -29,30 +97,10 @@ _SHARED: list[Any] = [
     structlog.stdlib.add_logger_name,
     structlog.processors.TimeStamper(fmt="iso", utc=True),
     structlog.processors.format_exc_info,
-    redact,
 ]
 
 structlog.configure(
-    processors=[
-        structlog.stdlib.filter_by_level,
-        *_SHARED,
-        structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
-    ],
+    processors=[structlog.stdlib.filter_by_level, *_SHARED, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
     logger_factory=structlog.stdlib.LoggerFactory(),
     cache_logger_on_first_use=True,
 )
-
-LOGGING: dict[str, Any] = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {
-        "json": {
-            "()": structlog.stdlib.ProcessorFormatter,
-            "processor": structlog.processors.JSONRenderer(),
-            "foreign_pre_chain": _SHARED,
-        }
-    },
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json"}},
-    "root": {"handlers": ["stderr"], "level": "INFO"},
-    "loggers": {"django.server": {"handlers": ["stderr"], "level": "WARNING", "propagate": False}},
-}

@@ -1,76 +1,41 @@
 """All settings, driven by the environment as twelve-factor apps are; every secret can also come from a file, `NAME_FILE`.
 
 Outside development (`LOCKGATE_ENV=development`) a missing or weak secret stops the start with a sentence that says what to
-do. The table of variables is in README.md; `tests/console/test_settings.py` compares the two.
+do. docs/configuration.md lists the variables; `tests/console/test_settings.py` compares the two.
 """
 
 from __future__ import annotations
 
 from datetime import timedelta
 from pathlib import Path
+from urllib.parse import urlsplit
 
-import environ
-from cryptography.fernet import Fernet
 from csp.constants import NONE, SELF
-from django.core.exceptions import ImproperlyConfigured
+
+from console.environment import Environment
+from console.logs import logging_settings
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
-env = environ.FileAwareEnv()
-
-LOCKGATE_ENV = env.str("LOCKGATE_ENV", default="production")
-DEVELOPMENT = LOCKGATE_ENV == "development"
-if LOCKGATE_ENV not in ("development", "production"):
-    raise ImproperlyConfigured(f"LOCKGATE_ENV is {LOCKGATE_ENV!r}; set it to 'development' or 'production'.")
-
-
-def _secret_key() -> str:
-    key = env.str("LOCKGATE_SECRET_KEY", default="development-only" * 4 if DEVELOPMENT else "")
-    if not DEVELOPMENT and (len(key) < 50 or len(set(key)) < 10):
-        raise ImproperlyConfigured(
-            "LOCKGATE_SECRET_KEY is missing or weak. Set it, or LOCKGATE_SECRET_KEY_FILE, to at least 50 random"
-            " characters: python3 -c 'import secrets; print(secrets.token_urlsafe(64))'"
-        )
-    return str(key)
-
-
-def _encryption_keys() -> list[str]:
-    #: A fixed key for development, so that a restart can still read what it stored. Never accepted in production.
-    well_known = "bG9ja2dhdGUtZGV2ZWxvcG1lbnQtb25seS1rZXktMDE="
-    text = env.str("LOCKGATE_ENCRYPTION_KEYS", default=well_known if DEVELOPMENT else "")
-    keys = [key.strip() for key in text.split(",") if key.strip()]
-    try:
-        usable = bool(keys) and all(Fernet(key) for key in keys)
-    except ValueError:
-        usable = False
-    if not usable or (not DEVELOPMENT and well_known in keys):
-        raise ImproperlyConfigured(
-            "LOCKGATE_ENCRYPTION_KEYS is missing or not usable. Set it, or LOCKGATE_ENCRYPTION_KEYS_FILE, to one or more"
-            " Fernet keys, newest first, with commas between: python3 -c"
-            " 'from cryptography.fernet import Fernet; print(Fernet.generate_key().decode())'"
-        )
-    return keys
-
-
-def _required(name: str, development: str, what: str) -> str:
-    value = env.str(name, default=development if DEVELOPMENT else "")
-    if not value:
-        raise ImproperlyConfigured(f"{name} is missing. Set it, or {name}_FILE, to {what}.")
-    return str(value)
-
+env = Environment()
+DEVELOPMENT = env.is_development
 
 # -- Lockgate ---------------------------------------------------------------------------------------------------------
 
-LOCKGATE_ENCRYPTION_KEYS = _encryption_keys()
-#: How many proxies of ours stand in front and add to X-Forwarded-For; the audit trail takes the address from there.
+LOCKGATE_ENCRYPTION_KEYS = env.encryption_keys()
+LOCKGATE_BASE_URL = env.base_url()
+#: How many proxies of ours stand in front, which add to X-Forwarded-For and say in X-Forwarded-Proto what the client used.
 LOCKGATE_TRUSTED_PROXIES = env.int("LOCKGATE_TRUSTED_PROXIES", default=0)
-LOCKGATE_BASE_URL = _required("LOCKGATE_BASE_URL", "http://127.0.0.1:8000", "the address people type").rstrip("/")
 
 # -- Django -----------------------------------------------------------------------------------------------------------
 
-SECRET_KEY = _secret_key()
+SECRET_KEY = env.secret_key()
 DEBUG = env.bool("LOCKGATE_DEBUG", default=False) and DEVELOPMENT
-ALLOWED_HOSTS = _required("LOCKGATE_ALLOWED_HOSTS", "127.0.0.1,localhost,[::1],testserver", "its host names").split(",")
+ALLOWED_HOSTS = env.required(
+    "LOCKGATE_ALLOWED_HOSTS",
+    development="127.0.0.1,localhost,[::1],testserver",
+    what="its host names, with commas between",
+).split(",")
 CSRF_TRUSTED_ORIGINS = [LOCKGATE_BASE_URL]
 ROOT_URLCONF = "console.urls"
 WSGI_APPLICATION = "console.wsgi.application"
@@ -102,8 +67,8 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
-    "django.middleware.security.SecurityMiddleware",
     "console.health.HealthMiddleware",
+    "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -137,15 +102,25 @@ TEMPLATES = [
 # -- State: one PostgreSQL, one Redis -----------------------------------------------------------------------------------
 
 DATABASES = {
-    "default": env.db_url_config(
-        _required("DATABASE_URL", "postgresql:///lockgate", "postgresql://user:password@host:5432/lockgate")
-    )
+    "default": {
+        **env.database(),
+        "CONN_MAX_AGE": 60,
+        "CONN_HEALTH_CHECKS": True,
+        # A transaction is what a service says it is, not what a page view happens to be.
+        "ATOMIC_REQUESTS": False,
+    }
 }
-DATABASES["default"]["CONN_MAX_AGE"] = 60
-DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
+# A database that is away is an error after seconds, not after the minutes that TCP would try.
+DATABASES["default"].setdefault("OPTIONS", {}).setdefault("connect_timeout", 5)
 
-REDIS_URL = _required("REDIS_URL", "redis://127.0.0.1:6379/0", "redis://host:6379/0")
-CACHES = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}}
+REDIS_URL = env.required("REDIS_URL", development="redis://127.0.0.1:6379/0", what="redis://host:6379/0")
+CACHES = {
+    "default": {
+        "BACKEND": "django.core.cache.backends.redis.RedisCache",
+        "LOCATION": REDIS_URL,
+        "OPTIONS": {"socket_connect_timeout": 2, "socket_timeout": 2},
+    }
+}
 
 # -- Workers ------------------------------------------------------------------------------------------------------------
 
@@ -169,6 +144,9 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
     "socket_connect_timeout": 2,
 }
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+# Its logs are ours, redacted; see console/celery.py.
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_WORKER_REDIRECT_STDOUTS = False
 CELERY_BEAT_SCHEDULE = {
     # A tick that waited longer than it takes for the next one to come is of no use.
     "tick": {"task": "access.tick", "schedule": 1.0, "options": {"expires": 5}},
@@ -209,7 +187,9 @@ SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
 if not DEVELOPMENT:
     SECURE_SSL_REDIRECT = env.bool("LOCKGATE_SSL_REDIRECT", default=True)
-    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+    if LOCKGATE_TRUSTED_PROXIES:
+        # Only then is it the proxy that speaks: without one, anybody could say that their connection was encrypted.
+        SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
     SECURE_HSTS_SECONDS = int(timedelta(days=365).total_seconds())
     SECURE_HSTS_INCLUDE_SUBDOMAINS = True
     SECURE_HSTS_PRELOAD = True
@@ -217,6 +197,11 @@ if not DEVELOPMENT:
     CSRF_COOKIE_SECURE = True
     SESSION_COOKIE_NAME = "__Host-lockgate"
     CSRF_COOKIE_NAME = "__Host-csrf"
+else:
+    # Browsers keep one set of cookies for all ports of a host, and two consoles may run side by side.
+    _port = urlsplit(LOCKGATE_BASE_URL).port or 80
+    SESSION_COOKIE_NAME = f"lockgate-{_port}"
+    CSRF_COOKIE_NAME = f"csrf-{_port}"
 CSRF_COOKIE_HTTPONLY = False
 
 CONTENT_SECURITY_POLICY = {
@@ -235,7 +220,7 @@ CONTENT_SECURITY_POLICY = {
 }
 
 STATIC_URL = "static/"
-STATIC_ROOT = Path(env.str("LOCKGATE_STATIC_ROOT", default=str(BASE_DIR / "staticfiles")))
+STATIC_ROOT = Path(env.text("LOCKGATE_STATIC_ROOT", str(BASE_DIR / "staticfiles")))
 STATICFILES_DIRS = [BASE_DIR / "static"]
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
@@ -250,6 +235,7 @@ WHITENOISE_USE_FINDERS = DEVELOPMENT
 # -- Mail and logs ------------------------------------------------------------------------------------------------------------
 
 vars().update(env.email_url("EMAIL_URL", default="consolemail://" if DEVELOPMENT else "smtp://127.0.0.1:25"))
-DEFAULT_FROM_EMAIL = env.str("LOCKGATE_MAIL_FROM", default="Lockgate <lockgate@localhost>")
+EMAIL_TIMEOUT = 10
+DEFAULT_FROM_EMAIL = env.text("LOCKGATE_MAIL_FROM", "Lockgate <lockgate@localhost>")
 
-from console.logs import LOGGING  # noqa: E402, F401 - configured beside its redaction processor
+LOGGING = logging_settings(env.text("LOCKGATE_LOG_LEVEL", "INFO"))

@@ -1,0 +1,116 @@
+"""The environment as the settings read it: values, files that hold values, and sentences about what is missing or weak."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import environ
+from cryptography.fernet import Fernet
+from django.core.exceptions import ImproperlyConfigured
+
+#: Never accepted outside development, where they spare everybody the making of secrets that protect nothing.
+DEVELOPMENT_SECRET_KEY = "development-only" * 4
+DEVELOPMENT_ENCRYPTION_KEY = "bG9ja2dhdGUtZGV2ZWxvcG1lbnQtb25seS1rZXktMDE="
+
+
+class FilesAndValues(Mapping[str, str]):
+    """`os.environ`, where `NAME_FILE` names a file that holds the value of `NAME`."""
+
+    def __getitem__(self, name: str) -> str:
+        path = os.environ.get(f"{name}_FILE", "")
+        if not path:
+            return os.environ[name]
+        if os.environ.get(name):
+            raise ImproperlyConfigured(f"{name} and {name}_FILE are both set; keep one of them.")
+        try:
+            # Files usually end with a line break, and no value of ours does.
+            return Path(path).read_text(encoding="utf-8").rstrip("\r\n")
+        except OSError as error:
+            raise ImproperlyConfigured(f"{name}_FILE cannot be read: {error.strerror}: {path}") from error
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(os.environ)
+
+    def __len__(self) -> int:
+        return len(os.environ)
+
+
+class Environment(environ.Env):  # type: ignore[misc]
+    """django-environ, reading files too."""
+
+    ENVIRON = FilesAndValues()
+
+    @property
+    def is_development(self) -> bool:
+        """Whether this is a developer's machine, where nothing has to be set. Anything that is not said is production."""
+        name = self.text("LOCKGATE_ENV", "production")
+        if name not in ("development", "production"):
+            raise ImproperlyConfigured(f"LOCKGATE_ENV is {name!r}; set it to 'development' or 'production'.")
+        return name == "development"
+
+    def text(self, name: str, default: str) -> str:
+        """A value as it is; `str` would take one that begins with a dollar sign for the name of another variable."""
+        return self.ENVIRON.get(name, default)
+
+    def required(self, name: str, *, development: str, what: str) -> str:
+        """A value that has a default in development only."""
+        value = self.text(name, development if self.is_development else "")
+        if not value:
+            raise ImproperlyConfigured(f"{name} is missing. Set it, or {name}_FILE, to {what}.")
+        return value
+
+    def base_url(self) -> str:
+        """The address that people type, without a slash at its end."""
+        url = self.required("LOCKGATE_BASE_URL", development="http://127.0.0.1:8000", what="the address people type")
+        if not url.startswith("https://") and not self.is_development:
+            raise ImproperlyConfigured(f"LOCKGATE_BASE_URL is {url!r}; outside development it begins with https://.")
+        return url.rstrip("/")
+
+    def database(self) -> dict[str, Any]:
+        """Where Lockgate keeps its own state, as Django wants it: one PostgreSQL database."""
+        what = "postgresql://user:password@host:5432/lockgate"
+        url = self.required("DATABASE_URL", development="postgresql:///lockgate", what=what)
+        if not url.startswith(("postgresql://", "postgres://")):
+            # The value itself is not shown: it holds a password.
+            raise ImproperlyConfigured(f"DATABASE_URL names no PostgreSQL database. It looks like this: {what}")
+        found: dict[str, Any] = self.db_url_config(url)
+        return found
+
+    def secret_key(self) -> str:
+        """Django's key, under which sessions and forms are signed."""
+        key = self.text("LOCKGATE_SECRET_KEY", DEVELOPMENT_SECRET_KEY if self.is_development else "")
+        is_weak = len(key) < 50 or len(set(key)) < 10 or key == DEVELOPMENT_SECRET_KEY
+        if is_weak and not self.is_development:
+            raise ImproperlyConfigured(
+                "LOCKGATE_SECRET_KEY is missing or weak. Set it, or LOCKGATE_SECRET_KEY_FILE, to at least 50 random"
+                " characters: python3 -c 'import secrets; print(secrets.token_urlsafe(64))'"
+            )
+        return key
+
+    def encryption_keys(self) -> list[str]:
+        """The Fernet keys under which secrets are stored: the first seals, all of them open."""
+        text = self.text("LOCKGATE_ENCRYPTION_KEYS", DEVELOPMENT_ENCRYPTION_KEY if self.is_development else "")
+        keys = [key.strip() for key in text.split(",") if key.strip()]
+        if not keys or not all(_is_fernet_key(key) for key in keys) or (not self.is_development and _any_weak(keys)):
+            raise ImproperlyConfigured(
+                "LOCKGATE_ENCRYPTION_KEYS is missing, weak or not usable. Set it, or LOCKGATE_ENCRYPTION_KEYS_FILE, to one"
+                " or more Fernet keys, newest first, with commas between: python3 -c"
+                " 'from cryptography.fernet import Fernet; print(Fernet.generate_key().decode())'"
+            )
+        return keys
+
+
+def _is_fernet_key(key: str) -> bool:
+    try:
+        Fernet(key)
+    except ValueError:
+        return False
+    return True
+
+
+def _any_weak(keys: list[str]) -> bool:
+    # Of 43 random characters, hardly ever fewer than 20 are different ones.
+    return any(key == DEVELOPMENT_ENCRYPTION_KEY or len(set(key)) < 12 for key in keys)
