@@ -42,19 +42,20 @@ class Estate:
 def orders() -> Estate:
     """The PostgreSQL server, filled when it is empty."""
     url = _url("LOCKGATE_DEMO_POSTGRESQL_URL")
-    if _psql(url, "postgres", "SELECT 1 FROM pg_database WHERE datname = 'orders'").strip() != "1":
+    if not _psql(url, "postgres", "SELECT 1 FROM pg_database WHERE datname = 'orders'"):
         _psql(url, "postgres", "CREATE DATABASE orders")
-        _psql(url, "orders", (_HERE / "orders.sql").read_text())
-        _psql(url, "orders", _setup_sql(url, "postgresql"))
+    if not _psql(url, "postgres", f"SELECT 1 FROM pg_roles WHERE rolname = '{_ADMIN}'"):
+        # In one transaction: a load that was interrupted has left an empty database and nothing else.
+        data = (_HERE / "orders.sql").read_text() + _setup_sql(url, "postgresql")
+        _psql(url, "orders", data, "--single-transaction", "--file=-")
     return _estate(url, "postgresql")
 
 
 def catalogue() -> Estate:
     """The MariaDB server, filled when it is empty."""
     url = _url("LOCKGATE_DEMO_MARIADB_URL")
-    if "catalogue" not in _mariadb(url, "SHOW DATABASES LIKE 'catalogue'"):
-        _mariadb(url, (_HERE / "catalogue.sql").read_text())
-        _mariadb(url, _setup_sql(url, "mariadb"))
+    # MariaDB has no transaction around all this; both scripts may run again after a load that was interrupted.
+    _mariadb(url, (_HERE / "catalogue.sql").read_text() + _setup_sql(url, "mariadb"))
     return _estate(url, "mariadb")
 
 
@@ -89,14 +90,14 @@ def _password(engine: str) -> str:
     return path.read_text()
 
 
-def _psql(url: SplitResult, database: str, sql: str) -> str:
+def _psql(url: SplitResult, database: str, sql: str, *options: str) -> str:
     command = ["psql", "--no-psqlrc", "--quiet", "--tuples-only", "--no-align", "--set=ON_ERROR_STOP=1"]
-    command += [f"--host={url.hostname}", f"--port={url.port}", f"--username={url.username}", database]
+    command += [f"--host={url.hostname}", f"--port={url.port}", f"--username={url.username}", *options, database]
     return _run(command, sql, {"PGPASSWORD": unquote(url.password or "")})
 
 
 def _mariadb(url: SplitResult, sql: str) -> str:
-    command = ["mariadb", "--no-defaults", "--skip-column-names", f"--host={url.hostname}", f"--port={url.port}"]
+    command = ["mariadb", "--no-defaults", f"--host={url.hostname}", f"--port={url.port}"]
     command += [f"--user={url.username}"]
     return _run(command, sql, {"MYSQL_PWD": unquote(url.password or "")})
 

@@ -32,9 +32,14 @@ class Somebody:
     teams: tuple[str, ...]
 
     @property
+    def first_name(self) -> str:
+        """By which the rest of the demo calls them."""
+        return self.name.split()[0].lower()
+
+    @property
     def email(self) -> str:
         """With which they sign in."""
-        return f"{self.name.split()[0].lower()}@demo.example"
+        return f"{self.first_name}@demo.example"
 
 
 PEOPLE = (
@@ -54,13 +59,17 @@ def make_people() -> tuple[dict[str, User], dict[str, Team]]:
         slug: add_team(slug=slug, name=name, capability=capability, actor=SETUP)
         for slug, (name, capability) in TEAMS.items()
     }
-    people = {}
     for somebody in PEOPLE:
         person = add_person(email=somebody.email, display_name=somebody.name, password=PASSWORD, actor=SETUP)
         for slug in somebody.teams:
             join(person=person, team=teams[slug], actor=SETUP)
-        people[somebody.name.split()[0].lower()] = person
-    return people, teams
+    return everybody(), teams
+
+
+def everybody() -> dict[str, User]:
+    """Everybody of the demo by first name."""
+    by_email = {person.email: person for person in User.objects.all()}
+    return {somebody.first_name: by_email[somebody.email] for somebody in PEOPLE}
 
 
 def who_can_sign_in() -> str:

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from access.demo.estates import Estate
-from access.models import AccessRole, Environment, Policy, Server
+from access.models import Environment, Policy, Server
 from access.services import catalogue
 from connectors.base import Level, Tls
 from people.models import Team, User
@@ -47,66 +47,63 @@ def make_policies(erin: User, teams: dict[str, Team]) -> dict[str, Policy]:
     }
 
 
-def make_roles(erin: User, orders: Server, stock: Server, policies: dict[str, Policy]) -> dict[str, AccessRole]:
+def make_roles(erin: User, orders: Server, stock: Server, policies: dict[str, Policy]) -> None:
     """What can be asked for."""
     on_orders = partial(catalogue.define_role, person=erin, server=orders, databases=["orders"])
     on_stock = partial(catalogue.define_role, person=erin, server=stock, databases=["catalogue"])
-    roles = [
-        on_orders(
-            slug="orders-read",
-            name="Orders: read",
-            description="Read everything in the orders database",
-            level=Level.READ,
-            policy=policies["reading"],
-        ),
-        on_orders(
-            slug="orders-write",
-            name="Orders: correct data",
-            description="Change rows of customers, orders and their lines",
-            level=Level.WRITE,
-            schemas=["public"],
-            policy=policies["writing"],
-        ),
-        on_orders(
-            slug="orders-schema",
-            name="Orders: change the schema",
-            description="Make and change tables in the orders database",
-            level=Level.DDL,
-            schemas=["public"],
-            policy=policies["schema-changes"],
-        ),
-        on_orders(
-            slug="orders-support",
-            name="Orders: support desk",
-            description="Read customers and orders, no payments",
-            level=Level.READ,
-            tables=[("public", "customers"), ("public", "orders")],
-            policy=policies["reading"],
-        ),
-        on_orders(
-            slug="orders-reporting",
-            name="Orders: join reporting",
-            description="Membership in the database role 'reporting', payments included",
-            level=Level.MEMBER,
-            database_roles=["reporting"],
-            policy=policies["payments"],
-        ),
-        on_stock(
-            slug="catalogue-read",
-            name="Catalogue: read",
-            description="Read products, prices and stock; approves itself on staging",
-            level=Level.READ,
-            policy=policies["reading"],
-        ),
-        on_stock(
-            slug="catalogue-write",
-            name="Catalogue: correct data",
-            description="Change rows of the catalogue",
-            level=Level.WRITE,
-            policy=policies["writing"],
-        ),
-    ]
-    return {role.slug: role for role in roles}
+    on_orders(
+        slug="orders-read",
+        name="Orders: read",
+        description="Read everything in the orders database",
+        level=Level.READ,
+        policy=policies["reading"],
+    )
+    on_orders(
+        slug="orders-write",
+        name="Orders: correct data",
+        description="Change rows of customers, orders and their lines",
+        level=Level.WRITE,
+        schemas=["public"],
+        policy=policies["writing"],
+    )
+    on_orders(
+        slug="orders-schema",
+        name="Orders: change the schema",
+        description="Make and change tables in the orders database",
+        level=Level.DDL,
+        schemas=["public"],
+        policy=policies["schema-changes"],
+    )
+    on_orders(
+        slug="orders-support",
+        name="Orders: support desk",
+        description="Read customers and orders, no payments",
+        level=Level.READ,
+        tables=[("public", "customers"), ("public", "orders")],
+        policy=policies["reading"],
+    )
+    on_orders(
+        slug="orders-reporting",
+        name="Orders: join reporting",
+        description="Membership in the database role 'reporting', payments included",
+        level=Level.MEMBER,
+        database_roles=["reporting"],
+        policy=policies["payments"],
+    )
+    on_stock(
+        slug="catalogue-read",
+        name="Catalogue: read",
+        description="Read products, prices and stock; approves itself on staging",
+        level=Level.READ,
+        policy=policies["reading"],
+    )
+    on_stock(
+        slug="catalogue-write",
+        name="Catalogue: correct data",
+        description="Change rows of the catalogue",
+        level=Level.WRITE,
+        policy=policies["writing"],
+    )
 
 
 def _where(estate: Estate) -> dict[str, Any]:

@@ -36,10 +36,17 @@ class Person:
     def __init__(self, base: str, email: str, password: str) -> None:
         self._base = base
         self._session = requests.Session()
+        self._token = ""
+        self._get("/accounts/login/")
         self._post("/accounts/login/", {"login": email, "password": password})
+
+    def close(self) -> None:
+        """Close the browser."""
+        self._session.close()
 
     def ask(self, role: str, minutes: int, reason: str) -> str:
         """Ask for an access role; the request's reference."""
+        self._get("/request/")
         answer = self._post("/request/", {"role": role, "duration": f"{minutes}m", "reason": reason})
         found = re.search(r"/requests/(R-[0-9A-Z]+)/", answer.url)
         if found is None:
@@ -81,18 +88,22 @@ class Person:
     def _get(self, path: str) -> str:
         answer = self._session.get(self._base + path, timeout=30)
         answer.raise_for_status()
-        return answer.text
+        return self._read(answer)
 
     def _post(self, path: str, fields: dict[str, str], expect: tuple[int, ...] = (200,)) -> requests.Response:
-        token = self._session.cookies.get("csrftoken")
-        if token is None:
-            found = _HIDDEN.search(self._get(path))
-            token = found[1] if found else ""
-        headers = {"Referer": self._base + path, "X-CSRFToken": token}
+        headers = {"Referer": self._base + path}
+        fields = {**fields, "csrfmiddlewaretoken": self._token}
         answer = self._session.post(self._base + path, data=fields, headers=headers, timeout=30)
         if answer.status_code not in expect:
             raise PageError(f"{path} answered {answer.status_code}: {_text(answer.text)}")
+        self._read(answer)
         return answer
+
+    def _read(self, answer: requests.Response) -> str:
+        """The page; the token in its forms is what the next form sends."""
+        found = _HIDDEN.search(answer.text)
+        self._token = found[1] if found else self._token
+        return answer.text
 
 
 def _text(page: str) -> str:

@@ -7,10 +7,11 @@ from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
+from django.db import transaction
 from django.utils import timezone
 
 from access.demo import estates, history, people, world
-from access.models import Server
+from access.models import AccessRequest, AccessRole, Server
 from access.services import servers
 from audit import verification
 
@@ -30,17 +31,25 @@ class Command(BaseCommand):
             raise CommandError(
                 "The demo's passwords are known to everybody: it loads with LOCKGATE_ENV=development only."
             )
-        if not options["who"] and not Server.objects.exists():
-            self._load()
+        if not options["who"]:
+            if not Server.objects.exists():
+                self._make_world()
+            if not AccessRequest.objects.exists():
+                self._tell_history()
         self.stdout.write(people.who_can_sign_in())
 
-    def _load(self) -> None:
-        orders, stock = estates.orders(), estates.catalogue()
-        everybody, teams = people.make_people()
-        erin = everybody["erin"]
-        orders_server, stock_server = world.make_servers(erin, orders, stock)
-        policies = world.make_policies(erin, teams)
-        roles = world.make_roles(erin, orders_server, stock_server, policies)
+    def _make_world(self) -> None:
+        try:
+            orders, stock = estates.orders(), estates.catalogue()
+        except (estates.DemoServerMissing, estates.DemoSqlFailed) as error:
+            raise CommandError(str(error)) from error
+        with transaction.atomic():
+            everybody, teams = people.make_people()
+            orders_server, stock_server = world.make_servers(everybody["erin"], orders, stock)
+            policies = world.make_policies(everybody["erin"], teams)
+            world.make_roles(everybody["erin"], orders_server, stock_server, policies)
         servers.check_all(now=timezone.now())
-        history.tell(everybody, roles)
+
+    def _tell_history(self) -> None:
+        history.tell(people.everybody(), {role.slug: role for role in AccessRole.objects.all()})
         verification.verify(now=timezone.now())
