@@ -102,7 +102,11 @@ class Scope:
     database_roles: tuple[str, ...] = ()
     """Existing roles to join; for `Level.MEMBER` only."""
     group: str = ""
-    """Name of the stable database role that carries the privileges, `lockgate_<access role>`; made where missing."""
+    """The stable database role that carries the privileges, `lockgate_<access role>_<hash of the scope>`; made where
+    missing.
+
+    One scope, one group: two scopes never share a name, so keeping a group in step takes nothing from a living account.
+    """
 
 
 @dataclass(frozen=True, slots=True)
