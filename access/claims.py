@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import F, Q
 
 from access.models import Grant
 from access.states import GrantState
@@ -48,10 +48,15 @@ def release(*, grant_id: int, claimant: str) -> None:
 
 def take_due(due: Q, *, limit: int, now: datetime) -> list[int]:
     """Ids of at most `limit` grants for which `due` holds and nobody works; marked so that no other tick takes them."""
-    free = (_FREE | Q(claimed_until__lte=now)) & (Q(queued_until__isnull=True) | Q(queued_until__lte=now))
-    ready = Q(next_attempt_at__isnull=True) | Q(next_attempt_at__lte=now)
+    # What was queued, or put off, while the window was open was an extension: it must not put off the end.
+    over = Q(state=GrantState.ACTIVE, ends_at__lte=now)
+    queued_before_the_end = over & Q(queued_until__lt=F("ends_at") + QUEUED_FOR)
+    idle = _FREE | Q(claimed_until__lte=now)
+    unqueued = Q(queued_until__isnull=True) | Q(queued_until__lte=now) | queued_before_the_end
+    ready = Q(next_attempt_at__isnull=True) | Q(next_attempt_at__lte=now) | over
     with transaction.atomic():
-        rows = Grant.objects.select_for_update(skip_locked=True).filter(due, free, ready).order_by("ends_at")
+        rows = Grant.objects.select_for_update(skip_locked=True, of=("self",)).filter(due, idle, unqueued, ready)
+        rows = rows.order_by("ends_at")
         ids = list(rows.values_list("pk", flat=True)[:limit])
         Grant.objects.filter(pk__in=ids).update(queued_until=now + QUEUED_FOR)
     return ids

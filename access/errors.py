@@ -67,6 +67,10 @@ class PolicyCannotBeMet(Refused):
     field = "role"
 
 
+class RequesterHasLeft(Refused):
+    """The person who asked may no longer sign in, so nothing can be granted to them. Leave it to lapse."""
+
+
 class NotAnApprover(Refused):
     """The step that this request has reached is not yours to decide."""
 

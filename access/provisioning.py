@@ -25,7 +25,7 @@ from access.sealing import seal
 from access.services.door import begin_end, lock_grant, move_grant, record_about
 from access.states import GrantMove, GrantState
 from access.targets import connect, make_password
-from access.window import PROVISION_PATIENCE, pause_after
+from access.window import PROVISION_PATIENCE, pause_after, whole_second
 from audit.events import Event
 from audit.log import Actor
 from connectors.base import (
@@ -43,8 +43,13 @@ log = structlog.get_logger(__name__)
 
 Clock = Callable[[], datetime]
 
-#: What makes a step fail without meaning that the code is wrong.
+#: What makes a step fail without meaning that the code is wrong. Anything else is a mistake of ours: it is told, waits and
+#: is tried again like these, and is raised as well.
 _FAILURES = (ConnectorError, SecretUnavailable)
+
+
+#: Until the log can be read, the name of a mistake of ours is all that is told: its text may hold anything.
+_OURS = "Lockgate itself failed ({}). Its log has the details."
 
 
 class ClaimLost(Exception):
@@ -66,18 +71,20 @@ def provision(*, grant_id: int, claimant: str, clock: Clock = timezone.now) -> N
             password=password,
             scope=scope_from_json(grant.scope),
             # The server gets the end before the access is proved usable, so the window is never longer than approved.
-            valid_until=begun_at + grant.duration,
+            valid_until=whole_second(begun_at + grant.duration),
             limits=limits_from_json(grant.limits),
         )
         try:
             with _connected(grant) as connector:
                 connector.provision(request, _journal(grant, Direction.PROVISION, claimant, clock))
-        except _FAILURES as error:
-            _provision_failed(grant_id, claimant, error, clock)
-            return
         except ClaimLost:
             _undo_if_closed(grant)
             raise
+        except Exception as error:
+            _provision_failed(grant_id, claimant, error, clock)
+            if not isinstance(error, _FAILURES):
+                raise
+            return
         if not _activate(grant_id, claimant, seal(password), request.valid_until, clock):
             _undo_if_closed(grant)
 
@@ -92,8 +99,12 @@ def extend(*, grant_id: int, claimant: str, clock: Clock = timezone.now) -> None
             with _connected(grant) as connector:
                 journal = _journal(grant, Direction.EXTEND, claimant, clock)
                 connector.extend(ExtendRequest(grant.principal, wanted), journal)
-        except _FAILURES as error:
-            _note_failure(grant_id, error, clock)
+        except ClaimLost:
+            raise
+        except Exception as error:
+            _extension_failed(grant_id, error, clock)
+            if not isinstance(error, _FAILURES):
+                raise
             return
         with transaction.atomic():
             locked = lock_grant(grant_id)
@@ -117,8 +128,12 @@ def revoke(*, grant_id: int, claimant: str, clock: Clock = timezone.now) -> None
         try:
             with _connected(grant) as connector:
                 receipt = connector.revoke(revoke_request(grant), _journal(grant, Direction.REVOKE, claimant, clock))
-        except _FAILURES as error:
-            _revocation_failed(grant_id, claimant, str(error), None, clock)
+        except ClaimLost:
+            raise
+        except Exception as error:
+            _revocation_failed(grant_id, claimant, _told(error), None, clock)
+            if not isinstance(error, _FAILURES):
+                raise
             return
         if receipt.is_clean:
             _close(grant_id, claimant, receipt, clock)
@@ -199,10 +214,15 @@ def _start(grant_id: int, claimant: str, clock: Clock) -> bool:
     """Into `provisioning`, unless it is there already; False when it was ended meanwhile."""
     with transaction.atomic():
         locked = lock_grant(grant_id)
+        if locked.state not in (GrantState.SCHEDULED, GrantState.PROVISIONING):
+            return False
+        if not locked.person.is_active:
+            why = EndReason.CANCELLED if locked.state == GrantState.SCHEDULED else EndReason.ENDED
+            begin_end(locked, why=why, actor=worker_actor(claimant), now=clock())
+            queueing.revoke_on_commit(grant_id)
+            return False
         if locked.state == GrantState.PROVISIONING:
             return True
-        if locked.state != GrantState.SCHEDULED:
-            return False
         locked.starts_at = clock()
         locked.ends_at = locked.starts_at + locked.duration
         move_grant(locked, GrantMove.START, event=Event.GRANT_PROVISIONING, actor=worker_actor(claimant))
@@ -236,7 +256,7 @@ def _activate(grant_id: int, claimant: str, sealed: str, ends_at: datetime, cloc
 
 def _provision_failed(grant_id: int, claimant: str, error: Exception, clock: Clock) -> None:
     """Try again later what may pass by itself; give up, and clean up, what cannot."""
-    log.warning("provision.failed", grant=grant_id, error=str(error))
+    log.warning("provision.failed", grant=grant_id, error=_told(error))
     with transaction.atomic():
         locked = lock_grant(grant_id)
         now = clock()
@@ -244,32 +264,38 @@ def _provision_failed(grant_id: int, claimant: str, error: Exception, clock: Clo
             return
         passing = not isinstance(error, ConnectorError) or error.transient
         if passing and now < locked.starts_at + PROVISION_PATIENCE:
-            _schedule_retry(locked, str(error), now)
+            _schedule_retry(locked, error, now)
             locked.save()
             record_about(locked, Event.GRANT_PROVISION_FAILED, actor=worker_actor(claimant), reason=locked.last_error)
             return
         begin_end(locked, why=EndReason.FAILED, actor=worker_actor(claimant), now=now)
-        locked.last_error = str(error)
+        locked.last_error = _told(error)
         locked.save(update_fields=["last_error"])
         record_about(locked, Event.GRANT_PROVISION_FAILED, actor=worker_actor(claimant), reason=locked.last_error)
         queueing.revoke_on_commit(grant_id)
         queueing.notify_on_commit("access_failed", locked.request_id)
 
 
-def _note_failure(grant_id: int, error: Exception, clock: Clock) -> None:
+def _extension_failed(grant_id: int, error: Exception, clock: Clock) -> None:
     """An extension that did not reach the server: tried again until the grant ends."""
-    log.warning("extend.failed", grant=grant_id, error=str(error))
+    log.warning("extend.failed", grant=grant_id, error=_told(error))
     with transaction.atomic():
         locked = lock_grant(grant_id)
+        if locked.state != GrantState.ACTIVE:
+            return  # It was ended meanwhile, and the pause is not for the revocation.
         if isinstance(error, PrincipalCannotLogIn):
             locked.extend_to = None
-        _schedule_retry(locked, str(error), clock())
+        _schedule_retry(locked, error, clock())
         locked.save()
 
 
-def _schedule_retry(locked: Grant, error: str, now: datetime) -> None:
+def _told(error: Exception) -> str:
+    return str(error) if isinstance(error, _FAILURES) else _OURS.format(type(error).__name__)
+
+
+def _schedule_retry(locked: Grant, error: Exception | str, now: datetime) -> None:
     locked.attempts += 1
-    locked.last_error = error
+    locked.last_error = error if isinstance(error, str) else _told(error)
     locked.next_attempt_at = now + pause_after(locked.attempts)
 
 
@@ -280,9 +306,15 @@ def _end(grant_id: int, claimant: str, clock: Clock) -> bool:
         now = clock()
         if locked.state == GrantState.REVOKING:
             return True
-        if locked.state != GrantState.ACTIVE or locked.window.contains(now):
+        if locked.state != GrantState.ACTIVE:
             return False
-        begin_end(locked, why=EndReason.EXPIRED, actor=worker_actor(claimant), now=now)
+        if not locked.window.contains(now):
+            why = EndReason.EXPIRED
+        elif not locked.person.is_active:
+            why = EndReason.ENDED
+        else:
+            return False
+        begin_end(locked, why=why, actor=worker_actor(claimant), now=now)
     return True
 
 

@@ -33,7 +33,7 @@ def tick(*, worker: str, now: datetime) -> dict[str, int]:
     # Ends first: when there is more to do than time, access goes before access comes.
     return {
         "revoke": _queue(queueing.REVOKE, ending(now), now),
-        "extend": _queue(queueing.EXTEND, Q(state=GrantState.ACTIVE, extend_to__isnull=False), now),
+        "extend": _queue(queueing.EXTEND, growing(now), now),
         "provision": _queue(queueing.PROVISION, beginning(now), now),
         "lapse": _lapse(now),
         "remind": _remind(now),
@@ -42,8 +42,14 @@ def tick(*, worker: str, now: datetime) -> dict[str, int]:
 
 
 def ending(now: datetime) -> Q:
-    """Grants whose access should be gone."""
-    return Q(state=GrantState.REVOKING) | Q(state=GrantState.ACTIVE, ends_at__lte=now)
+    """Grants whose access should be gone: the window is over, or the person has left."""
+    active = Q(state=GrantState.ACTIVE)
+    return Q(state=GrantState.REVOKING) | active & (Q(ends_at__lte=now) | Q(person__is_active=False))
+
+
+def growing(now: datetime) -> Q:
+    """Grants whose end is to be moved on the server."""
+    return Q(state=GrantState.ACTIVE, extend_to__isnull=False, ends_at__gt=now)
 
 
 def beginning(now: datetime) -> Q:

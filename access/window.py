@@ -41,6 +41,11 @@ class Window:
         return max(self.ends_at - now, timedelta(0))
 
 
+def whole_second(moment: datetime) -> datetime:
+    """The moment without its fraction: some servers keep the end of an account in whole seconds, and round up."""
+    return moment.replace(microsecond=0)
+
+
 def is_overdue(ends_at: datetime, now: datetime) -> bool:
     """Whether access that should be gone since `ends_at` is late enough to alarm."""
     return now >= ends_at + OVERDUE_AFTER

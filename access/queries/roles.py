@@ -63,7 +63,7 @@ def preview(
     """Who would have to agree, how long that usually takes, and the exact SQL that would run."""
     terms, refusal = None, ""
     try:
-        terms = terms_for(person=person, role=role, break_glass=break_glass)
+        terms = terms_for(person=person, role=role, level=role.scope.level, break_glass=break_glass)
     except Refused as error:
         refusal = error.sentence
     return Preview(

@@ -137,4 +137,5 @@ def begin_end(grant: Grant, *, why: EndReason, actor: Actor, now: datetime, pers
     grant.attempts = 0
     grant.next_attempt_at = None
     grant.last_error = ""
+    grant.password = ""
     move_grant(grant, GrantMove.END, event=Event.GRANT_REVOKING, actor=actor, reason=str(EndReason(why).label))

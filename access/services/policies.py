@@ -7,12 +7,14 @@ from access.models import AccessRole, Policy
 from access.quorum import can_be_met
 from access.rules import may_break_glass, may_request
 from access.terms import Terms
+from connectors.base import Level
 from people.models import Team, User
 
 
-def terms_for(*, person: User, role: AccessRole, break_glass: bool) -> Terms:
+def terms_for(*, person: User, role: AccessRole, level: Level, break_glass: bool) -> Terms:
     """The terms under which `person` may have `role`, worked out now and frozen on the request.
 
+    `level` is that of the access itself: the role's own, or what a living grant got of it before the role was edited.
     Raises `NoPolicy`, `NotARequester` or `PolicyCannotBeMet`.
     """
     policy = role.policy
@@ -26,7 +28,7 @@ def terms_for(*, person: User, role: AccessRole, break_glass: bool) -> Terms:
     terms = Terms(
         policy=policy.slug,
         steps=policy.quorum_steps(),
-        approves_itself=not break_glass and _approves_itself(policy, role),
+        approves_itself=not break_glass and _approves_itself(policy, role, level),
         break_glass=break_glass,
         longest=role.longest_allowed,
         lapses_after=policy.lapses_after,
@@ -36,8 +38,8 @@ def terms_for(*, person: User, role: AccessRole, break_glass: bool) -> Terms:
     return terms
 
 
-def _approves_itself(policy: Policy, role: AccessRole) -> bool:
-    return role.level == "read" and role.server.environment in policy.self_approved_environments
+def _approves_itself(policy: Policy, role: AccessRole, level: Level) -> bool:
+    return level is Level.READ and role.server.environment in policy.self_approved_environments
 
 
 def _can_be_met(terms: Terms, person: User) -> bool:

@@ -65,7 +65,7 @@ def submit(
     """
     asked_for = Subject("role", role.slug, role.name)
     with recorded_refusal(Event.REQUEST_REFUSED, person=person, subject=asked_for):
-        terms = terms_for(person=person, role=role, break_glass=break_glass)
+        terms = terms_for(person=person, role=role, level=role.scope.level, break_glass=break_glass)
     _check_wishes(role, duration, reason, wished_start, now)
     content = Content(
         reference=request_reference(),
@@ -103,7 +103,7 @@ def extend(*, person: User, grant: Grant, duration: timedelta, reason: str, now:
         raise GrantIsOver("Request it again.")
     original = grant.request
     role = original.role
-    terms = terms_for(person=person, role=role, break_glass=False)
+    terms = terms_for(person=person, role=role, level=original.frozen.scope.level, break_glass=False)
     _check_wishes(role, duration, reason, None, now)
     content = original.frozen.changed(
         reference=request_reference(),

@@ -16,6 +16,7 @@ from access.errors import (
     NotAnApprover,
     OwnRequest,
     ReasonMissing,
+    RequesterHasLeft,
     TooLong,
 )
 from access.models import AccessRequest, Vote
@@ -50,6 +51,8 @@ def approve(
     """Vote yes, for `duration` when that is shorter than asked for; the last vote needed makes the grant."""
     with _refusal_recorded(person, request), transaction.atomic():
         locked, team = _lock_for_vote(person, request, content_hash, now)
+        if not locked.requester.is_active:
+            raise RequesterHasLeft
         if duration is not None and not SHORTEST <= duration <= locked.duration:
             raise TooLong("Approve for as long as was asked, or for less.")
         _cast(locked, person, Verdict.APPROVE, team, comment, now, duration)
