@@ -11,6 +11,7 @@ Our own account need not be allowed to set any definer it likes: whoever has mad
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -69,6 +70,10 @@ _HOLDS = """
     UNION ALL SELECT 1 FROM mysql.roles_mapping WHERE User = %s
     UNION ALL SELECT 1 FROM mysql.global_priv WHERE User = %s AND JSON_VALUE(Priv, '$.access') <> 0
 """
+_IS_ON = "SELECT 1 FROM mysql.event WHERE db = %s AND name = %s AND status <> 'DISABLED'"
+#: How often, and with which pause, one looks whether an event stays off.
+_LOOKS = 5
+_PAUSE = 0.03
 #: How long a definition of ours waits for whoever is using the table.
 _LOCK_SECONDS = 2
 
@@ -162,6 +167,7 @@ def hand_over(target: Target, found: list[Defined], heir: str, journal: Journal)
             else:
                 result.told.append(f"{one.label}: nobody, since it could not be re-defined, and so it does not work")
                 result.errors.append(f"{one.label}: {problem}")
+        _keep_off([one for one in found if one.kind == "EVENT"], session, journal)
     return result
 
 
@@ -192,7 +198,7 @@ def _session_as(target: Target, heir: str, journal: Journal) -> Iterator[Session
 def _rewritten(session: Session, one: Defined) -> str | ConnectorError:
     """The statement that makes it anew with the current role as its definer, or why there is none."""
     if one.kind == "EVENT":
-        return f"ALTER DEFINER = CURRENT_ROLE EVENT {one.sql_name} DISABLE"
+        return _switched_off(one)
     try:
         made = session.named_rows(f"SHOW CREATE {one.kind} {one.sql_name}")[0]
         head, rest = _around_definer(_text_of(made), one.definer)
@@ -236,6 +242,21 @@ def _redefine(session: Session, one: Defined, text: str, journal: Journal) -> Co
     except ConnectorError as error:
         return error
     return None
+
+
+def _keep_off(events: list[Defined], session: Session, journal: Journal) -> None:
+    """Switch off once more what the scheduler has switched on: it writes back the state that it knew when it began."""
+    for _ in range(_LOOKS if events else 0):
+        time.sleep(_PAUSE)
+        on = [one for one in events if session.rows(_IS_ON, one.database, one.name)]
+        for one in on:
+            _redefine(session, one, _switched_off(one), journal)
+        if not on:
+            return
+
+
+def _switched_off(one: Defined) -> str:
+    return f"ALTER DEFINER = CURRENT_ROLE EVENT {one.sql_name} DISABLE"
 
 
 def _consequence(one: Defined) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from connectors.base import ExtendRequest, Journal, Level, ProvisionRequest, Secret, Target
+from connectors.base import ExtendRequest, Journal, ProvisionRequest, Secret, Target
 from connectors.errors import PrincipalCannotLogIn
 from connectors.mariadb import failures, group, names, privileges, scope, statements
 from connectors.mariadb.session import PrincipalLogin, Session, require_mariadb
@@ -20,6 +20,12 @@ _ACCOUNT = """
     SELECT COALESCE(JSON_VALUE(Priv, '$.account_locked'), 0) FROM mysql.global_priv WHERE Host = %s AND User = %s
 """
 _ROLES = "SELECT Role FROM mysql.roles_mapping WHERE Host = %s AND User = %s"
+_CONNECTED = "SELECT 1 FROM information_schema.processlist WHERE id = %s"
+#: Switches of ours that are at work: events run in our name.
+_STRIKING = """
+    SELECT 1 FROM information_schema.processlist
+    WHERE command = 'Connect' AND db = %s AND user = SUBSTRING_INDEX(CURRENT_USER(), '@', 1)
+"""
 _STRUCK = "SELECT 1 FROM mysql.event WHERE db = %s AND name = %s AND starts <= UTC_TIMESTAMP()"
 
 
@@ -45,29 +51,34 @@ def provision(target: Target, session: Session, request: ProvisionRequest, journ
     for command in statements.join(request.principal, request.scope):
         session.run(command, journal)
     _activate(target, request, journal)
-    databases = () if request.scope.level is Level.MEMBER else privileges.reached_databases(request.scope)
-    prove_login(target, request.principal, request.password, databases)
+    databases = privileges.reached_databases(request.scope)
+    proof = prove_login(target, request.principal, request.password, databases)
+    # Or the person's own login would be one too many, of an account that may have one.
+    _wait_until_none(session, _CONNECTED, proof)
 
 
-def prove_login(target: Target, principal: str, password: Secret, databases: Sequence[str]) -> None:
-    """Log in as the account and enter each database. Raises `PrincipalCannotLogIn`."""
+def prove_login(target: Target, principal: str, password: Secret, databases: Sequence[str]) -> int:
+    """Log in as the account and enter each database. Gives the connection's id. Raises `PrincipalCannotLogIn`."""
     with _log_in(target, principal, password, databases[0] if databases else "") as login:
         for database in databases[1:]:
             login.enter(database)
         login.value("SELECT 1")
+        return login.connection_id
 
 
 def extend(session: Session, request: ExtendRequest, journal: Journal) -> None:
     """Move the dead-man's switch; see `Connector.extend`."""
     require_mariadb(session)
-    found = find_account(session, request.principal)
-    if found is None:
+    if find_account(session, request.principal) is None:
         raise PrincipalCannotLogIn(f"There is no account {request.principal} on the server.")
     struck = _has_struck(session, request.principal)
     session.run(statements.set_switch(request.principal, request.valid_until), journal)
     # Only a lock that the switch itself has set is taken off: any other is somebody's decision.
-    if found.is_locked and struck and request.valid_until > datetime.now(UTC):
-        session.run(statements.unlock_account(request.principal), journal)
+    if struck and request.valid_until > datetime.now(UTC):
+        _wait_until_none(session, _STRIKING, names.OWN_SCHEMA)
+        account = find_account(session, request.principal)
+        if account is not None and account.is_locked:
+            session.run(statements.unlock_account(request.principal), journal)
 
 
 def find_account(session: Session, principal: str) -> Account | None:
@@ -90,6 +101,14 @@ def _leave_other_roles(session: Session, request: ProvisionRequest, journal: Jou
 def _has_struck(session: Session, principal: str) -> bool:
     """Whether the time of the dead-man's switch has come."""
     return bool(session.rows(_STRUCK, names.OWN_SCHEMA, names.switch_name(principal)))
+
+
+def _wait_until_none(session: Session, sql: str, value: str | int) -> None:
+    """Look until a query gives nothing, for a while."""
+    for _ in range(_TRIES):
+        if not session.rows(sql, value):
+            return
+        time.sleep(_PAUSE)
 
 
 def _activate(target: Target, request: ProvisionRequest, journal: Journal) -> None:

@@ -22,15 +22,20 @@ _STORED = """
     SELECT CONCAT('on column ', Db, '.', Table_name, '.', Column_name) FROM mysql.columns_priv WHERE User IN (%s, %s)
     UNION ALL SELECT CONCAT('on routine ', Db, '.', Routine_name) FROM mysql.procs_priv WHERE User IN (%s, %s)
 """
+#: Each part is asked by itself: put together first, they would fill a table on disk.
 _AT_WORK = """
-    SELECT CONCAT_WS(' ', privilege_type, 'on', place) FROM (
-        SELECT grantee, privilege_type, '*.*' AS place FROM information_schema.user_privileges
-        UNION ALL SELECT grantee, privilege_type, table_schema FROM information_schema.schema_privileges
-        UNION ALL SELECT grantee, privilege_type, CONCAT(table_schema, '.', table_name)
-        FROM information_schema.table_privileges
-        UNION ALL SELECT grantee, privilege_type, CONCAT(table_schema, '.', table_name, '.', column_name)
-        FROM information_schema.column_privileges
-    ) AS held
+    SELECT CONVERT(CONCAT(privilege_type, ' on *.*') USING utf8mb4) FROM information_schema.user_privileges
+    WHERE CONVERT(LEFT(grantee, CHAR_LENGTH(%s)) USING utf8mb4) COLLATE utf8mb4_nopad_bin = %s
+    UNION ALL
+    SELECT CONVERT(CONCAT(privilege_type, ' on ', table_schema) USING utf8mb4) FROM information_schema.schema_privileges
+    WHERE CONVERT(LEFT(grantee, CHAR_LENGTH(%s)) USING utf8mb4) COLLATE utf8mb4_nopad_bin = %s
+    UNION ALL
+    SELECT CONVERT(CONCAT(privilege_type, ' on ', table_schema, '.', table_name) USING utf8mb4)
+    FROM information_schema.table_privileges
+    WHERE CONVERT(LEFT(grantee, CHAR_LENGTH(%s)) USING utf8mb4) COLLATE utf8mb4_nopad_bin = %s
+    UNION ALL
+    SELECT CONVERT(CONCAT(privilege_type, ' on ', table_schema, '.', table_name, '.', column_name) USING utf8mb4)
+    FROM information_schema.column_privileges
     WHERE CONVERT(LEFT(grantee, CHAR_LENGTH(%s)) USING utf8mb4) COLLATE utf8mb4_nopad_bin = %s
 """
 _ROLES = "SELECT Role FROM mysql.roles_mapping WHERE User IN (%s, %s)"
@@ -53,7 +58,7 @@ def findings(session: Session, principal: str) -> list[Finding]:
             tuple(ending.sessions_left(session, principal)),
         ),
         _ask(session, "privileges of the account, as stored", _STORED, *[principal, role] * 4),
-        _ask(session, "privileges of the account, as the server works with them", _AT_WORK, grantee, grantee),
+        _ask(session, "privileges of the account, as the server works with them", _AT_WORK, *[grantee] * 8),
         _ask(session, "roles of the account", _ROLES, principal, role),
         _ask(session, "accounts that it may act as, or that may act as it", _PROXIES, principal, principal),
         _ask(session, "the switch that would have ended it", _SWITCH, names.OWN_SCHEMA, names.switch_name(principal)),

@@ -78,7 +78,7 @@ def _settings_of_session(target: Target) -> str:
     timeout = round(target.statement_timeout.total_seconds() * 1000)
     return (
         f"-c search_path=pg_catalog -c statement_timeout={timeout} -c lock_timeout={_LOCK_TIMEOUT_MS}"
-        " -c idle_in_transaction_session_timeout=60000 -c default_transaction_read_only=off"
+        " -c idle_in_transaction_session_timeout=15000 -c default_transaction_read_only=off"
     )
 
 
