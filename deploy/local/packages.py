@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from deploy.local.errors import CommandFailed, PackagesMissing
+from deploy.local.processes import find
 from deploy.local.progress import step
 
 #: Debian's package → how to tell that it is there: a program, or a pattern of files.
@@ -57,7 +58,7 @@ def install(wanted: dict[str, str]) -> None:
 
 
 def _is_there(sign: str) -> bool:
-    return bool(glob.glob(sign)) if "/" in sign else shutil.which(sign) is not None
+    return bool(glob.glob(sign)) if "/" in sign else find(sign) is not None
 
 
 def _root_prefix() -> list[str] | None:

@@ -84,9 +84,14 @@ def may_enter(folder: Path, user: str) -> bool:
     return subprocess.run([*_setpriv(user), "test", "-x", str(folder)], check=False).returncode == 0
 
 
+def find(name: str) -> str | None:
+    """Where a program is; servers are where an ordinary user's shell does not look."""
+    return shutil.which(name, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
+
+
 def program(name: str) -> str:
     """Where a program is. Raises `ServerDidNotStart` when it is nowhere."""
-    found = shutil.which(name, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
+    found = find(name)
     if found is None:
         raise ServerDidNotStart(f"There is no program {name!r} on this machine.")
     return found
