@@ -20,6 +20,10 @@ _STACK: Stack | None = None
 def _start() -> None:
     """In the controlling process only: its workers inherit the environment."""
     global _STACK
+    if "LOCKGATE_STATIC_ROOT" not in os.environ:
+        # WhiteNoise warns when nothing has been collected, and nothing has to be for tests.
+        os.environ["LOCKGATE_STATIC_ROOT"] = tempfile.mkdtemp(prefix="lockgate-static-")
+        atexit.register(os.rmdir, os.environ["LOCKGATE_STATIC_ROOT"])
     if "LOCKGATE_TEST_POSTGRESQL_URL" in os.environ:
         return
     folder = Path(tempfile.mkdtemp(prefix="lockgate-test-"))

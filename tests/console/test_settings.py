@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 import os
 import re
@@ -11,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cryptography.fernet import Fernet
 
 from console.environment import DEVELOPMENT_ENCRYPTION_KEY, DEVELOPMENT_SECRET_KEY
 
@@ -20,7 +21,8 @@ SECRET_KEY = "3NqD8vXo0cJ5rL1tYw7aKz9bUe2mHf4gPi6sQxRy-TnVuBdEjGkMlOpCh"
 PRODUCTION = {
     "LOCKGATE_ENV": "production",
     "LOCKGATE_SECRET_KEY": SECRET_KEY,
-    "LOCKGATE_ENCRYPTION_KEYS": Fernet.generate_key().decode(),
+    # Fixed, since it is part of the names of tests, which have to be the same in every process.
+    "LOCKGATE_ENCRYPTION_KEYS": base64.urlsafe_b64encode(hashlib.sha256(b"a key for tests").digest()).decode(),
     "LOCKGATE_BASE_URL": "https://lockgate.example.com",
     "LOCKGATE_ALLOWED_HOSTS": "lockgate.example.com",
     "DATABASE_URL": "postgresql://lockgate:pw@db:5432/lockgate",

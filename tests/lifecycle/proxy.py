@@ -8,7 +8,7 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 
 class TimeStopper:
@@ -49,12 +49,9 @@ class TimeStopper:
             threading.Thread(target=self._forward, args=(server, client, False), daemon=True).start()
 
     def _forward(self, source: socket.socket, target: socket.socket, is_question: bool) -> None:
-        with source, target:
-            while True:
-                try:
-                    data = source.recv(65536)
-                    if not data:
-                        return
+        with source, target, suppress(OSError):
+            try:
+                while data := source.recv(65536):
                     if is_question and self._pattern and self._pattern in data:
                         self._running.clear()
                         target.sendall(data)
@@ -63,8 +60,11 @@ class TimeStopper:
                     if not is_question:
                         self._running.wait()
                     target.sendall(data)
-                except OSError:
-                    return
+            finally:
+                # Closing alone tells nobody while the other thread still waits for something to come.
+                for end in (source, target):
+                    with suppress(OSError):
+                        end.shutdown(socket.SHUT_RDWR)
 
 
 @contextmanager

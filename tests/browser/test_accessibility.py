@@ -1,0 +1,51 @@
+"""WCAG 2.2 AA by axe, light and dark, on a desk and on a phone; and nothing that the content security policy refuses."""
+
+from __future__ import annotations
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from django.utils import timezone
+
+from access.services import votes
+from tests.access.world import World
+from tests.browser.conftest import Visit
+
+RULES = {"runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]}}
+DESK, PHONE = {"width": 1280, "height": 800}, {"width": 360, "height": 740}
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("size", [DESK, PHONE], ids=["desk", "phone"])
+def test_every_page_is_accessible_and_fits(
+    committed_world: World, visit: Visit, complaints: list[str], scheme: str, size: dict[str, int]
+) -> None:
+    world = committed_world
+    now = timezone.now()
+    request = world.ask(now=now)
+    approved = world.ask(role=world.two_people(), now=now)
+    votes.approve(person=world.bob, request=approved, content_hash=approved.content_hash, now=now)
+    votes.approve(person=world.carol, request=approved, content_hash=approved.content_hash, now=now)
+    approved.refresh_from_db()
+    pages = {
+        "alice": [
+            "/",
+            "/request/",
+            f"/requests/{request.reference}/",
+            "/access/",
+            f"/access/{approved.grant.reference}/",
+        ],
+        "bob": ["/approvals/", f"/requests/{request.reference}/"],
+        "erin": ["/audit/", "/servers/", f"/servers/{world.server.slug}/", "/servers/add/"],
+    }
+    found = []
+    for who, paths in pages.items():
+        page = visit(who, "/", color_scheme=scheme, viewport=size)
+        for path in paths:
+            page.goto(path)
+            page.wait_for_load_state("networkidle")
+            violations = Axe().run(page, options=RULES).response["violations"]
+            found += [f"{path}: {violation['id']}: {violation['nodes'][0]['html'][:120]}" for violation in violations]
+            if page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth"):
+                found.append(f"{path} is wider than the screen")
+    assert found == []
+    assert complaints == []
