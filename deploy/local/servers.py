@@ -223,11 +223,17 @@ class MariaDB(PrivateServer):
     def _prepare(self) -> None:
         self._kept("init.sql", self._first_statements)
         self._hand_over(self.folder / "init.sql")
+        self._temporary.mkdir(exist_ok=True)
+        self._hand_over(self._temporary)
         if (self._data / "mysql").is_dir():
             return
         self._make_data_folder()
         options = ["--no-defaults", f"--datadir={self._data}", "--auth-root-authentication-method=normal"]
         run([program("mariadb-install-db"), *options, "--skip-test-db"], user=self._user)
+
+    @property
+    def _temporary(self) -> Path:
+        return self.folder / "tmp"
 
     def _first_statements(self) -> str:
         return (
@@ -250,6 +256,8 @@ class MariaDB(PrivateServer):
             # In the data folder, and given from there: the path to a socket may have no more than a hundred characters.
             "--socket=mariadb.sock",
             "--pid-file=mariadb.pid",
+            # One of its own: a server that starts clears away what it takes for leftovers, also another server's files.
+            f"--tmpdir={self._temporary}",
             f"--init-file={self.folder / 'init.sql'}",
             "--event-scheduler=ON",
             "--skip-name-resolve",
