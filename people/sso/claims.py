@@ -1,0 +1,107 @@
+"""From the claims of a verified token to an identity: who it is, at which address, in which groups. Pure."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from people.sso.errors import DomainNotAllowed, EmailNotVerified, GroupsNotReadable, TokenUnreadable
+from people.sso.providers import Provider
+
+#: allauth keeps an identity under at most this many characters.
+_LONGEST_KEY = 191
+_MOST_GROUPS = 5000
+_LONGEST_GROUP = 255
+
+Claims = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Somebody, as a provider knows them."""
+
+    issuer: str
+    subject: str
+    email: str
+    name: str
+    groups: frozenset[str] | None
+    """None where the provider is not asked for groups: teams are kept by hand then."""
+
+    @property
+    def key(self) -> str:
+        """What identifies the person for ever: issuer and `sub`, never the e-mail address."""
+        key = f"{self.issuer} {self.subject}"
+        return key if len(key) <= _LONGEST_KEY else f"sha256 {hashlib.sha256(key.encode()).hexdigest()}"
+
+    def with_groups(self, groups: frozenset[str]) -> Identity:
+        """The same person, with groups that were asked for elsewhere."""
+        return replace(self, groups=groups)
+
+
+def identity_from(claims: Claims, provider: Provider) -> Identity:
+    """Raises `EmailNotVerified`, `DomainNotAllowed`, `GroupsNotReadable` or `TokenUnreadable`."""
+    subject = claims.get("sub")
+    if not isinstance(subject, str) or not subject:
+        raise TokenUnreadable("There is no subject in it.")
+    email = _verified_email(claims, provider)
+    name = claims.get("name")
+    return Identity(
+        issuer=provider.issuer,
+        subject=subject,
+        email=email,
+        name=name.strip()[:100] if isinstance(name, str) else "",
+        groups=groups_in(claims, provider.groups_claim) if provider.groups_claim else None,
+    )
+
+
+def has_too_many_groups(claims: Claims, provider: Provider) -> bool:
+    """Whether the token has a pointer in place of the groups, as Entra sends for more than 200 of them."""
+    if not provider.groups_claim or find(claims, provider.groups_claim) is not None:
+        return False
+    names = claims.get("_claim_names")
+    pointed = isinstance(names, Mapping) and provider.groups_claim in names
+    return pointed or claims.get("hasgroups") in (True, "true")
+
+
+def groups_in(claims: Claims, path: str) -> frozenset[str]:
+    """The groups; none when the claim is not there, since what nobody says gives no rights."""
+    found = find(claims, path)
+    if found is None:
+        return frozenset()
+    groups = [found] if isinstance(found, str) else found
+    if not isinstance(groups, list) or not all(isinstance(group, str) for group in groups):
+        raise GroupsNotReadable(f"The claim {path} is no list of names.")
+    if len(groups) > _MOST_GROUPS or any(len(group) > _LONGEST_GROUP for group in groups):
+        raise GroupsNotReadable(f"The claim {path} has more than {_MOST_GROUPS} groups, or one with too long a name.")
+    return frozenset(group for group in groups if group)
+
+
+def find(claims: Claims, path: str) -> Any:
+    """The claim with this name, or, where there is none, what lies at the dotted path (`realm_access.roles`)."""
+    if path in claims:
+        return claims[path]
+    found: Any = claims
+    for name in path.split("."):
+        if not isinstance(found, Mapping):
+            return None
+        found = found.get(name)
+    return found
+
+
+def _verified_email(claims: Claims, provider: Provider) -> str:
+    email = claims.get("email")
+    if not isinstance(email, str) or email.count("@") != 1 or not email.isascii():
+        raise EmailNotVerified("It sends none that can be read.")
+    email = email.strip().lower()
+    verified = claims.get("email_verified")
+    # Some send a string. Where a provider never says, its tenant is pinned by the issuer, and the domain has to do.
+    if verified not in (True, "true") and not (verified is None and not provider.vouches_for_email):
+        raise EmailNotVerified(email)
+    domain = email.rpartition("@")[2]
+    if domain not in provider.domains:
+        raise DomainNotAllowed(email)
+    if provider.has_hosted_domain and claims.get("hd") not in provider.domains:
+        raise DomainNotAllowed(f"{email}, hosted by {claims.get('hd') or 'nobody'}")
+    return email

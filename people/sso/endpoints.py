@@ -1,0 +1,116 @@
+"""What is asked of a provider over HTTP: its discovery document, its keys, somebody's claims, somebody's many groups.
+
+The first two are kept for a few minutes, so that a provider is not asked for them at every sign-in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+import jwt
+import requests
+from django.core.cache import cache
+
+from people.sso.errors import GroupsNotReadable, ProviderDown, ProviderMisconfigured, WrongIssuer
+from people.sso.providers import Provider
+
+TIMEOUT_SECONDS = 5
+_KEPT_SECONDS = 300
+#: A token with a key that is not known makes us look again, but a flood of such tokens no oftener than this.
+_LOOK_AGAIN_SECONDS = 10
+_MOST_PAGES = 20
+_ENDPOINTS = ("authorization_endpoint", "token_endpoint", "jwks_uri")
+
+
+def discovery(provider: Provider) -> dict[str, Any]:
+    """The provider's discovery document. Raises `ProviderDown`, `ProviderMisconfigured` or `WrongIssuer`."""
+    kept = f"sso:discovery:{provider.issuer}"
+    found: dict[str, Any] | None = cache.get(kept)
+    if found is None:
+        found = _get(f"{provider.issuer.rstrip('/')}/.well-known/openid-configuration")
+        _check(found, provider)
+        cache.set(kept, found, _KEPT_SECONDS)
+    return found
+
+
+def find_key(provider: Provider, key_id: str | None) -> jwt.PyJWK | None:
+    """The provider's key with this id; its only one when the token names none."""
+    address = discovery(provider)["jwks_uri"]
+    kept = f"sso:keys:{address}"
+    keys: dict[str, Any] | None = cache.get(kept)
+    found = _among(keys, key_id) if keys else None
+    if found is None and cache.add(f"sso:looked:{address}", 1, _LOOK_AGAIN_SECONDS if keys else 1):
+        keys = _get(address)
+        cache.set(kept, keys, _KEPT_SECONDS)
+        found = _among(keys, key_id)
+    return found
+
+
+def user_info(provider: Provider, access_token: str) -> dict[str, Any]:
+    """What the provider's userinfo endpoint says; nothing where it has none."""
+    address = discovery(provider).get("userinfo_endpoint")
+    return _get(address, access_token) if address else {}
+
+
+def many_groups(provider: Provider, access_token: str) -> frozenset[str]:
+    """The groups of somebody who has too many for a token, from the source that is configured.
+
+    The pointer in the token itself is never followed: it is an address that somebody else has written. Raises
+    `GroupsNotReadable`, since to go on with fewer groups than somebody has would be to guess.
+    """
+    if not provider.group_source:
+        raise GroupsNotReadable("There are too many for a token, and no source to ask is configured.")
+    groups: set[str] = set()
+    address: str | None = provider.group_source
+    for _ in range(_MOST_PAGES):
+        try:
+            page = _get(address or "", access_token)
+        except (ProviderDown, ProviderMisconfigured) as error:
+            raise GroupsNotReadable(error.detail) from error
+        groups.update(str(group["id"]) for group in page.get("value", []) if "id" in group)
+        address = page.get("@odata.nextLink")
+        if address is None:
+            return frozenset(groups)
+        if urlsplit(address).netloc != urlsplit(provider.group_source).netloc:
+            raise GroupsNotReadable("The next page of them is on another host.")
+    raise GroupsNotReadable(f"There are more than {_MOST_PAGES} pages of them.")
+
+
+def _check(found: Mapping[str, Any], provider: Provider) -> None:
+    if found.get("issuer") != provider.issuer:
+        raise WrongIssuer(f"The discovery document is {found.get('issuer')}'s, not {provider.issuer}'s.")
+    secure = provider.issuer.startswith("https://")
+    for name in _ENDPOINTS:
+        if not str(found.get(name, "")).startswith("https://" if secure else ("http://", "https://")):
+            raise ProviderMisconfigured(f"The discovery document has no usable {name}.")
+
+
+def _get(address: str, access_token: str = "") -> dict[str, Any]:
+    headers = {"Accept": "application/json"}
+    if access_token:
+        headers["Authorization"] = f"Bearer {access_token}"
+    try:
+        # A provider that leads elsewhere is not the one that was configured.
+        answer = requests.get(address, headers=headers, timeout=TIMEOUT_SECONDS, allow_redirects=False)
+        found = answer.json() if answer.status_code == 200 else None
+    except requests.RequestException as error:
+        raise ProviderDown(f"{urlsplit(address).netloc}: {type(error).__name__}") from error
+    if answer.status_code >= 500:
+        raise ProviderDown(f"{urlsplit(address).netloc} answered {answer.status_code}.")
+    if not isinstance(found, dict):
+        raise ProviderMisconfigured(f"{address.partition('?')[0]} answered {answer.status_code}.")
+    return found
+
+
+def _among(keys: Mapping[str, Any], key_id: str | None) -> jwt.PyJWK | None:
+    usable = [key for key in keys.get("keys", []) if key.get("use", "sig") == "sig"]
+    if key_id is not None:
+        usable = [key for key in usable if key.get("kid") == key_id]
+    if len(usable) != 1:
+        return None
+    try:
+        return jwt.PyJWK(usable[0])
+    except jwt.PyJWTError as error:
+        raise ProviderMisconfigured(f"Its key {key_id} cannot be used.") from error

@@ -1,0 +1,78 @@
+"""What an ID token has to prove before a claim of it is believed (OpenID Connect Core 1.0, 3.1.3.7).
+
+The signature is always checked, also where the token came straight from the provider: TLS ends at a proxy more often than
+one thinks.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Callable
+from typing import Any
+
+import jwt
+
+from people.sso.errors import (
+    AlgorithmNotAllowed,
+    NotSignedByProvider,
+    OutOfTime,
+    TokenUnreadable,
+    WrongAudience,
+    WrongIssuer,
+    WrongNonce,
+)
+
+#: Asymmetric ones only: with `none` nobody has signed, and with HS256 our own client secret would be the key.
+ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
+#: By how much the provider's clock may differ from ours.
+LEEWAY_SECONDS = 60
+_REQUIRED = ["iss", "sub", "aud", "exp", "iat"]
+
+#: Gives the provider's public key with this id, None when there is none.
+FindKey = Callable[[str | None], jwt.PyJWK | None]
+
+
+def verified_claims(id_token: str, *, find_key: FindKey, issuer: str, client_id: str, nonce: str) -> dict[str, Any]:
+    """The claims of a token that the provider has signed for this application and this very sign-in.
+
+    Raises `TokenRefused`, one class for each thing that can be wrong.
+    """
+    claims = _decoded(id_token, find_key, issuer, client_id)
+    audiences = claims["aud"] if isinstance(claims["aud"], list) else [claims["aud"]]
+    if (len(audiences) > 1 or "azp" in claims) and claims.get("azp") != client_id:
+        raise WrongAudience(f"It was made for {claims.get('azp')}.")
+    if not nonce or not hmac.compare_digest(str(claims.get("nonce", "")).encode(), nonce.encode()):
+        raise WrongNonce
+    return claims
+
+
+def _decoded(id_token: str, find_key: FindKey, issuer: str, client_id: str) -> dict[str, Any]:
+    try:
+        header = jwt.get_unverified_header(id_token)
+        if header.get("alg") not in ALGORITHMS:
+            raise AlgorithmNotAllowed(str(header.get("alg")))
+        key = find_key(header.get("kid"))
+        if key is None:
+            raise NotSignedByProvider(f"The provider has no key {header.get('kid')}.")
+        claims: dict[str, Any] = jwt.decode(
+            id_token,
+            key=key,
+            algorithms=[header["alg"]],
+            audience=client_id,
+            issuer=issuer,
+            leeway=LEEWAY_SECONDS,
+            options={"require": _REQUIRED},
+        )
+    except jwt.InvalidSignatureError as error:
+        raise NotSignedByProvider from error
+    except jwt.InvalidAlgorithmError as error:
+        raise AlgorithmNotAllowed(str(error)) from error
+    except (jwt.ExpiredSignatureError, jwt.ImmatureSignatureError) as error:
+        raise OutOfTime(str(error)) from error
+    except jwt.InvalidIssuerError as error:
+        raise WrongIssuer from error
+    except jwt.InvalidAudienceError as error:
+        raise WrongAudience from error
+    except jwt.PyJWTError as error:
+        raise TokenUnreadable(str(error)) from error
+    return claims
