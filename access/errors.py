@@ -5,6 +5,8 @@
     │   ├── NoPolicy                the role has no policy, or is switched off
     │   ├── NotARequester           the policy does not name any team of the person
     │   ├── PolicyCannotBeMet       too few people could agree
+    │   ├── OwnRules                the person made the rules in their own favour
+    │   ├── RulesJustChanged        an administrator saved in the same instant
     │   ├── NotAnApprover           not this person, not this step
     │   ├── OwnRequest              nobody approves their own access
     │   ├── NotYours                only the owner may do this
@@ -63,6 +65,18 @@ class NotARequester(Refused):
 
 class PolicyCannotBeMet(Refused):
     """Nobody could grant this: the policy asks for more approvers than there are. Ask an administrator to mend it."""
+
+    field = "role"
+
+
+class OwnRules(Refused):
+    """You changed the rules so that you need nobody's consent for this. Another administrator has to confirm that first."""
+
+    field = "role"
+
+
+class RulesJustChanged(Refused):
+    """The rules of this access role were changed just now. Look at them again, then ask."""
 
     field = "role"
 

@@ -16,6 +16,7 @@ PROVISION = "access.provision"
 EXTEND = "access.extend"
 REVOKE = "access.revoke"
 NOTIFY = "access.notify"
+TELL_ADMINISTRATORS = "access.tell_administrators"
 
 
 def provision_on_commit(grant_id: int) -> None:
@@ -36,6 +37,11 @@ def revoke_on_commit(grant_id: int) -> None:
 def notify_on_commit(notice: str, request_id: int) -> None:
     """Ask a worker to tell the people concerned."""
     transaction.on_commit(lambda: send(NOTIFY, notice, request_id))
+
+
+def tell_administrators_on_commit(entry: int) -> None:
+    """Ask a worker to tell the other administrators of the change that this audit entry is about."""
+    transaction.on_commit(lambda: send(TELL_ADMINISTRATORS, entry))
 
 
 def send(task: str, *args: int | str) -> None:

@@ -112,15 +112,22 @@ def decide(*, steps: Iterable[Step], requester: int, content_hash: str, ballots:
 def can_be_met(*, steps: Iterable[Step], members: Mapping[str, Iterable[int]], requester: int) -> bool:
     """Whether there are enough distinct people, the requester aside, to fill every step.
 
-    `members` maps a team to the people who could vote for it. Somebody in two teams can fill one place only, so this is
-    a matching of places to people, found by augmenting paths.
+    `members` maps a team to the people who could vote for it.
+    """
+    others = {team: [person for person in people if person != requester] for team, people in members.items()}
+    return seated(steps=steps, members=others) is not None
+
+
+def seated(*, steps: Iterable[Step], members: Mapping[str, Iterable[int]]) -> frozenset[int] | None:
+    """Distinct people who together fill every step; None when there are not enough, or there is no step.
+
+    Somebody in two teams can fill one place only, so this is a matching of places to people, found by augmenting paths.
     """
     places = [step.team for step in steps for _ in range(step.count)]
-    candidates = {team: [person for person in people if person != requester] for team, people in members.items()}
     place_of: dict[int, int] = {}
 
     def seat(place: int, tried: set[int]) -> bool:
-        for person in candidates.get(places[place], ()):
+        for person in members.get(places[place], ()):
             if person in tried:
                 continue
             tried.add(person)
@@ -129,4 +136,6 @@ def can_be_met(*, steps: Iterable[Step], members: Mapping[str, Iterable[int]], r
                 return True
         return False
 
-    return bool(places) and all(seat(place, set()) for place in range(len(places)))
+    if places and all(seat(place, set()) for place in range(len(places))):
+        return frozenset(place_of)
+    return None

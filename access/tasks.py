@@ -7,7 +7,7 @@ from typing import Any
 from celery import Task, shared_task
 from django.utils import timezone
 
-from access import notices, provisioning, queueing, sweeping, ticking
+from access import change_notices, notices, provisioning, queueing, sweeping, ticking
 from access.services import servers
 from audit import verification
 from audit.origin import Origin, coming_from
@@ -55,6 +55,12 @@ def revoke(self: Task[Any, Any], grant_id: int) -> None:
 def notify(notice: str, request_id: int) -> None:
     """Tell the people concerned."""
     notices.send(notice=notice, request_id=request_id)
+
+
+@shared_task(name=queueing.TELL_ADMINISTRATORS, base=FromWorker)
+def tell_administrators(entry: int) -> None:
+    """Tell the other administrators of a change to the catalogue."""
+    change_notices.send(entry=entry)
 
 
 @shared_task(name="access.sweep", base=FromWorker)

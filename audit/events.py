@@ -39,6 +39,8 @@ class Event(models.TextChoices):
     GRANT_SHORTENED = "grant.shortened", "Access shortened"
     GRANT_PASSWORD_REVEALED = "grant.password_revealed", "Password shown to its owner"
     GRANT_REVIEWED = "grant.reviewed", "Access reviewed"
+    GRANT_QUESTIONED = "grant.questioned", "Access no longer allowed: to be looked at"
+    GRANT_KEPT = "grant.kept", "Access kept although no longer allowed"
 
     SERVER_ADDED = "server.added", "Server added"
     SERVER_CHANGED = "server.changed", "Server changed"
@@ -48,6 +50,7 @@ class Event(models.TextChoices):
     ROLE_ADDED = "role.added", "Access role added"
     ROLE_CHANGED = "role.changed", "Access role changed"
     ROLE_REMOVED = "role.removed", "Access role removed"
+    ROLE_CONFIRMED = "role.confirmed", "Right confirmed by a second administrator"
 
     POLICY_ADDED = "policy.added", "Policy added"
     POLICY_CHANGED = "policy.changed", "Policy changed"
@@ -56,12 +59,15 @@ class Event(models.TextChoices):
     TEAM_ADDED = "team.added", "Team added"
     TEAM_CHANGED = "team.changed", "Team changed"
     TEAM_REMOVED = "team.removed", "Team removed"
+    TEAM_MAPPED = "team.mapped", "Group mapped to a team"
+    TEAM_UNMAPPED = "team.unmapped", "Group no longer mapped to a team"
 
     PERSON_ADDED = "person.added", "Person added"
     PERSON_CHANGED = "person.changed", "Person changed"
     PERSON_SIGNED_IN = "person.signed_in", "Signed in"
     PERSON_SIGN_IN_FAILED = "person.sign_in_failed", "Sign-in failed"
     PERSON_SIGNED_OUT = "person.signed_out", "Signed out"
+    PERSON_IDENTIFIED = "person.identified", "Identity at a provider taken over"
     PERSON_JOINED = "person.joined", "Joined a team"
     PERSON_LEFT = "person.left", "Left a team"
     PERSON_DEACTIVATED = "person.deactivated", "Person deactivated"

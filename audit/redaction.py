@@ -31,13 +31,13 @@ SHOWN = frozenset({
     "break_glass_team", "capability", "channel", "checked_at", "comment", "connections", "content", "count",
     "database", "database_roles", "databases", "description", "detail", "display_name", "drift", "duration_s",
     "email", "ended_by", "ends_at", "engine", "environment", "error", "errors", "event", "extend_to", "extends",
-    "filters", "findings", "format", "found", "from", "grant", "group", "handed_over", "heir", "host",
+    "filters", "findings", "format", "found", "from", "gives_the_actor", "grant", "group", "handed_over", "heir", "host", "identity",
     "idle_in_transaction_timeout_s", "is_active", "is_clean", "is_enabled", "kind", "lapses_after_s", "level",
     "limits", "line", "longest_s", "memberships", "name", "note", "outcome", "person", "policy", "port",
-    "position", "principal", "problem", "question", "reason", "receipt", "reference", "remedies", "request",
-    "requester", "requesters", "role", "roles", "schemas", "scope", "self_approved_environments", "server",
-    "server_time", "sessions", "sessions_ended", "slug", "sql", "starts_at", "state", "statement_timeout_s",
-    "steps", "subject", "tables", "team", "teams", "terms", "text", "ticket", "tls", "tls_ca_file", "to",
+    "position", "principal", "problem", "provider", "question", "reason", "receipt", "reference", "remedies", "request",
+    "requester", "requesters", "revision", "role", "roles", "schemas", "scope", "self_approved_environments", "server",
+    "server_time", "sessions", "sessions_ended", "slug", "source", "sql", "starts_at", "state", "statement_timeout_s",
+    "steps", "subject", "tables", "team", "teams", "terms", "text", "through", "ticket", "tls", "tls_ca_file", "to",
     "unreadable", "user", "valid_until", "verdict", "version", "what_to_do", "wished_start",
 })
 # fmt: on

@@ -1,6 +1,7 @@
 """The tables of the access workflow."""
 
 from access.models.grants import Grant, JournalLine
+from access.models.holds import HeldBack
 from access.models.policies import Policy, PolicyStep
 from access.models.requests import AccessRequest, Comment, Vote
 from access.models.servers import AccessRole, Environment, Server
@@ -14,6 +15,7 @@ __all__ = [
     "Environment",
     "Grant",
     "Heartbeat",
+    "HeldBack",
     "JournalLine",
     "Policy",
     "PolicyStep",

@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from django.db import models
 
+from access.audience import Rules
 from access.quorum import Step
 from people.models import Team
 
@@ -26,6 +27,8 @@ class Policy(models.Model):
     longest = models.DurationField(default=timedelta(hours=8))
     lapses_after = models.DurationField(default=timedelta(days=1))
     """How long a request waits for votes."""
+    revision = models.PositiveIntegerField(default=1)
+    """Counts changes: a form says which one it was opened on."""
 
     class Meta:
         ordering: ClassVar = ["name"]
@@ -41,6 +44,15 @@ class Policy(models.Model):
     def quorum_steps(self) -> tuple[Step, ...]:
         """The ordered steps as plain values."""
         return tuple(Step(step.team.slug, step.count) for step in self.steps.all())
+
+    def rules(self) -> Rules:
+        """The whole policy as plain values."""
+        return Rules(
+            requesters=frozenset(team.slug for team in self.requesters.all()),
+            steps=self.quorum_steps(),
+            self_approved_environments=frozenset(self.self_approved_environments),
+            break_glass_team=self.break_glass_team.slug if self.break_glass_team else "",
+        )
 
 
 class PolicyStep(models.Model):

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 from django.db import models
 
+from access.audience import Guarded
 from access.content import hash_of, scope_to_json
 from access.models.policies import Policy
 from connectors.base import Level, Limits, Scope, Tls
@@ -53,6 +54,8 @@ class Server(models.Model):
     version = models.CharField(max_length=200, blank=True)
     latency = models.DurationField(null=True, blank=True)
     swept_at = models.DateTimeField(null=True, blank=True)
+    revision = models.PositiveIntegerField(default=1)
+    """Counts changes by administrators; `version` is the engine's."""
 
     class Meta:
         ordering: ClassVar = ["name"]
@@ -91,6 +94,8 @@ class AccessRole(models.Model):
     statement_timeout = models.DurationField(null=True, blank=True, default=timedelta(minutes=5))
     idle_in_transaction_timeout = models.DurationField(null=True, blank=True, default=timedelta(minutes=5))
     is_enabled = models.BooleanField(default=True)
+    revision = models.PositiveIntegerField(default=1)
+    """Counts changes by administrators."""
 
     class Meta:
         ordering: ClassVar = ["name"]
@@ -126,6 +131,11 @@ class AccessRole(models.Model):
     def limits(self) -> Limits:
         """What the server itself will hold an account of this role to."""
         return Limits(self.connections, self.statement_timeout, self.idle_in_transaction_timeout)
+
+    @property
+    def guarded(self) -> Guarded:
+        """What of the role decides who gets it how."""
+        return Guarded(self.slug, self.name, Level(self.level), self.server.environment)
 
     @property
     def longest_allowed(self) -> timedelta:

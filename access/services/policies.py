@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from access.errors import NoPolicy, NotARequester, PolicyCannotBeMet
-from access.models import AccessRole, Policy
+from access.audience import approves_itself
+from access.errors import NoPolicy, NotARequester, OwnRules, PolicyCannotBeMet, RulesJustChanged
+from access.models import AccessRole, HeldBack, Policy
 from access.quorum import can_be_met
 from access.rules import may_break_glass, may_request
 from access.terms import Terms
@@ -15,7 +16,7 @@ def terms_for(*, person: User, role: AccessRole, level: Level, break_glass: bool
     """The terms under which `person` may have `role`, worked out now and frozen on the request.
 
     `level` is that of the access itself: the role's own, or what a living grant got of it before the role was edited.
-    Raises `NoPolicy`, `NotARequester` or `PolicyCannotBeMet`.
+    Raises `NoPolicy`, `NotARequester`, `PolicyCannotBeMet`, `OwnRules` or `RulesJustChanged`.
     """
     policy = role.policy
     if policy is None or not role.is_enabled or not role.server.is_enabled:
@@ -28,18 +29,25 @@ def terms_for(*, person: User, role: AccessRole, level: Level, break_glass: bool
     terms = Terms(
         policy=policy.slug,
         steps=policy.quorum_steps(),
-        approves_itself=not break_glass and _approves_itself(policy, role, level),
+        approves_itself=not break_glass
+        and approves_itself(level, role.server.environment, policy.self_approved_environments),
         break_glass=break_glass,
         longest=role.longest_allowed,
         lapses_after=policy.lapses_after,
     )
     if not terms.is_immediate and not _can_be_met(terms, person):
         raise PolicyCannotBeMet
+    _check_unchanged(role, policy)
+    if terms.is_immediate and HeldBack.objects.filter(person=person, role=role).exists():
+        raise OwnRules
     return terms
 
 
-def _approves_itself(policy: Policy, role: AccessRole, level: Level) -> bool:
-    return level is Level.READ and role.server.environment in policy.self_approved_environments
+def _check_unchanged(role: AccessRole, policy: Policy) -> None:
+    """The rules were read in several queries: they must not be half of one revision and half of the next."""
+    read = {"pk": role.pk, "revision": role.revision, "server__revision": role.server.revision}
+    if not AccessRole.objects.filter(policy=policy, policy__revision=policy.revision, **read).exists():
+        raise RulesJustChanged
 
 
 def _can_be_met(terms: Terms, person: User) -> bool:

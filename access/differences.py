@@ -1,0 +1,85 @@
+"""What changed, in words: from the `before` and `after` of an audit entry about the catalogue. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+LABELS: Mapping[str, str] = {
+    "name": "Name",
+    "description": "Description",
+    "requesters": "May ask",
+    "steps": "Have to agree",
+    "self_approved_environments": "Reads approve themselves on",
+    "break_glass_team": "May break the glass",
+    "longest_s": "Longest access",
+    "lapses_after_s": "A request stays open for",
+    "policy": "Policy",
+    "server": "Server",
+    "level": "Level",
+    "databases": "Databases",
+    "schemas": "Schemas",
+    "tables": "Tables",
+    "database_roles": "Database roles",
+    "connections": "Connections",
+    "statement_timeout_s": "Longest statement",
+    "idle_in_transaction_timeout_s": "Longest idle transaction",
+    "is_enabled": "Can be asked for",
+    "engine": "Engine",
+    "environment": "Environment",
+    "host": "Host",
+    "port": "Port",
+    "database": "Database for server-wide work",
+    "tls": "TLS",
+    "tls_ca_file": "Certificate authority",
+    "admin_user": "Lockgate's own account",
+    "admin_secret": "Where its password lies",
+}
+NOTHING = "nothing"
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One thing that changed."""
+
+    name: str
+    label: str
+    before: str
+    after: str
+
+
+def differences(before: Mapping[str, Any] | None, after: Mapping[str, Any] | None) -> tuple[Difference, ...]:
+    """What differs, in the order in which people read it; for something new, `before` is None."""
+    old, new = before or {}, after or {}
+    named = [name for name in LABELS if name in old or name in new]
+    return tuple(
+        Difference(name, LABELS[name], in_words(name, old.get(name)) if before else "", in_words(name, new.get(name)))
+        for name in named
+        if before or new.get(name) not in (None, "", [])
+    )
+
+
+def in_words(name: str, value: Any) -> str:
+    """One recorded value as people read it."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if value in (None, "", []):
+        return "no limit" if name.endswith("timeout_s") or name == "connections" else NOTHING
+    if name.endswith("_s") and isinstance(value, int):
+        return _duration(value)
+    if name == "steps":
+        return ", then ".join(f"{step['count']} of {step['team']}" for step in value)
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return ", ".join(".".join(item) if isinstance(item, list) else str(item) for item in value)
+    return str(value)
+
+
+def _duration(seconds: int) -> str:
+    units = (("d", 86400), ("h", 3600), ("min", 60), ("s", 1))
+    pieces = []
+    for unit, length in units:
+        number, seconds = divmod(seconds, length)
+        if number:
+            pieces.append(f"{number} {unit}")
+    return " ".join(pieces) or "0 s"

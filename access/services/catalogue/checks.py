@@ -1,0 +1,138 @@
+"""What administrators may not do with the catalogue, each with the sentence that says so."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
+
+from django.db import IntegrityError, transaction
+
+from access.errors import BadRequest, Refused
+from access.rules import may_manage_servers
+from connectors.base import Level
+from people.models import User
+
+_SLUG = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+SHORTEST = timedelta(minutes=1)
+LONGEST = timedelta(days=30)
+MOST_STEPS = 10
+MOST_PEOPLE = 20
+
+
+class NotAnAdministrator(Refused):
+    """Only administrators define and change servers, policies and access roles."""
+
+
+class BadSlug(BadRequest):
+    """The short name takes lower-case letters, digits and single dashes, at most 50."""
+
+    field = "slug"
+
+
+class SlugTaken(BadRequest):
+    """This short name is taken. Choose another one."""
+
+    field = "slug"
+
+
+class NameMissing(BadRequest):
+    """Give it a name."""
+
+    field = "name"
+
+
+class UnknownEngineChosen(BadRequest):
+    """Choose one of the engines in the list."""
+
+    field = "engine"
+
+
+class ScopeIncomplete(BadRequest):
+    """The access role has to name what it reaches."""
+
+    field = "databases"
+
+
+class PolicyIncomplete(BadRequest):
+    """The policy has to say who may ask, and who has to agree or what approves itself."""
+
+    field = "steps"
+
+
+class LongestNotPossible(BadRequest):
+    """The longest access has to lie between one minute and 30 days."""
+
+    field = "longest"
+
+
+class LapseNotPossible(BadRequest):
+    """A request has to stay open for at least one minute, and for 30 days at most."""
+
+    field = "lapses_after"
+
+
+def check_administrator(person: User) -> None:
+    """Raises `NotAnAdministrator`."""
+    if not may_manage_servers(person):
+        raise NotAnAdministrator
+
+
+def check_names(slug: str, name: str) -> None:
+    """Raises `BadSlug` or `NameMissing`."""
+    if not _SLUG.fullmatch(slug) or len(slug) > 50:
+        raise BadSlug
+    check_name(name)
+
+
+def check_name(name: str) -> None:
+    """Raises `NameMissing`."""
+    if not name.strip():
+        raise NameMissing
+
+
+def check_policy(
+    *,
+    requesters: Sequence[object],
+    steps: Sequence[tuple[object, int]],
+    self_approved: Sequence[object],
+    longest: timedelta,
+    lapses_after: timedelta,
+) -> None:
+    """Raises `PolicyIncomplete`, `LongestNotPossible` or `LapseNotPossible`."""
+    if not requesters or not (steps or self_approved):
+        raise PolicyIncomplete
+    if len(steps) > MOST_STEPS:
+        raise PolicyIncomplete(f"At most {MOST_STEPS} steps.")
+    if not all(1 <= count <= MOST_PEOPLE for _, count in steps):
+        raise PolicyIncomplete(f"Each step takes 1 to {MOST_PEOPLE} people.")
+    check_longest(longest)
+    if not SHORTEST <= lapses_after <= LONGEST:
+        raise LapseNotPossible
+
+
+def check_longest(longest: timedelta) -> None:
+    """Raises `LongestNotPossible`."""
+    if not SHORTEST <= longest <= LONGEST:
+        raise LongestNotPossible
+
+
+def check_scope(level: Level, databases: Sequence[str], database_roles: Sequence[str]) -> None:
+    """Raises `ScopeIncomplete`."""
+    if not databases or not all(name.strip() for name in databases):
+        raise ScopeIncomplete("Name at least one database.")
+    if (level is Level.MEMBER) != bool(database_roles):
+        raise ScopeIncomplete("Existing database roles go with the level 'member', and only with it.")
+
+
+@contextmanager
+def slug_taken() -> Iterator[None]:
+    """Around the insert: two who choose the same short name at once are told as one who comes second."""
+    try:
+        with transaction.atomic():
+            yield
+    except IntegrityError as error:
+        if "slug" in str(error):
+            raise SlugTaken from error
+        raise

@@ -1,0 +1,154 @@
+"""Access roles: what can be asked for on a server."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+from django.db import transaction
+
+from access.models import AccessRole, Policy, Server
+from access.services.catalogue.changes import locked, record_added, record_changed, ways_on
+from access.services.catalogue.checks import (
+    check_administrator,
+    check_longest,
+    check_name,
+    check_names,
+    check_scope,
+    slug_taken,
+)
+from audit.events import Event
+from audit.log import Subject
+from connectors.base import Level
+from people.models import User
+
+#: What the role is about: after a change of it, it is another role in all but name.
+_REACH = ("level", "databases", "schemas", "tables", "database_roles")
+
+
+def define_role(
+    *,
+    person: User,
+    slug: str,
+    name: str,
+    server: Server,
+    policy: Policy | None,
+    level: Level,
+    databases: Sequence[str],
+    schemas: Sequence[str] = (),
+    tables: Sequence[tuple[str, str]] = (),
+    database_roles: Sequence[str] = (),
+    description: str = "",
+    longest: timedelta = timedelta(hours=8),
+    **limits: Any,
+) -> AccessRole:
+    """A new access role. `limits` are the model's `connections`, `statement_timeout`, `idle_in_transaction_timeout`."""
+    check_administrator(person)
+    check_names(slug, name)
+    check_scope(level, databases, database_roles)
+    check_longest(longest)
+    with transaction.atomic():
+        with slug_taken():
+            role = AccessRole.objects.create(
+                slug=slug,
+                name=name,
+                description=description,
+                server=server,
+                policy=policy,
+                level=level,
+                databases=list(databases),
+                schemas=list(schemas),
+                tables=[list(pair) for pair in tables],
+                database_roles=list(database_roles),
+                longest=longest,
+                **limits,
+            )
+        record_added(
+            Event.ROLE_ADDED,
+            person=person,
+            subject=Subject("role", slug, name),
+            after={"server": server.slug, **_described(role)},
+            roles=AccessRole.objects.filter(pk=role.pk),
+            related=[Subject("server", server.slug, server.name)],
+        )
+    return role
+
+
+def change_role(
+    *,
+    person: User,
+    role: AccessRole,
+    revision: int,
+    name: str,
+    policy: Policy | None,
+    level: Level,
+    databases: Sequence[str],
+    schemas: Sequence[str],
+    tables: Sequence[tuple[str, str]],
+    database_roles: Sequence[str],
+    description: str,
+    longest: timedelta,
+    connections: int | None,
+    statement_timeout: timedelta | None,
+    idle_in_transaction_timeout: timedelta | None,
+    is_enabled: bool,
+) -> AccessRole:
+    """Change the role as it was at `revision`; raises `EditedMeanwhile` when that is not the latest.
+
+    Open requests keep the content that was frozen into them, living grants keep their scope to their end.
+    """
+    check_administrator(person)
+    check_name(name)
+    check_scope(level, databases, database_roles)
+    check_longest(longest)
+    with transaction.atomic():
+        row = locked(AccessRole, role.pk, revision)
+        this = AccessRole.objects.filter(pk=row.pk)
+        before, had = _described(row), ways_on(person, this)
+        row.name, row.description, row.policy, row.level = name, description, policy, level
+        row.databases, row.schemas, row.database_roles = list(databases), list(schemas), list(database_roles)
+        row.tables = [list(pair) for pair in tables]
+        row.longest, row.connections, row.is_enabled = longest, connections, is_enabled
+        row.statement_timeout, row.idle_in_transaction_timeout = statement_timeout, idle_in_transaction_timeout
+        after = _described(row)
+        if after == before:
+            return row
+        if any(before[name] != after[name] for name in _REACH):
+            had = {}  # What somebody could do before, they could do with something else.
+        row.revision += 1
+        row.save()
+        record_changed(
+            Event.ROLE_CHANGED,
+            person=person,
+            subject=Subject("role", row.slug, row.name),
+            before=before,
+            after=after,
+            had=had,
+            roles=this,
+            revision=row.revision,
+            related=[Subject("server", row.server.slug, row.server.name)],
+        )
+    return row
+
+
+def _described(role: AccessRole) -> dict[str, Any]:
+    return {
+        "name": role.name,
+        "description": role.description,
+        "policy": role.policy.slug if role.policy else "",
+        "level": str(role.level),
+        "databases": role.databases,
+        "schemas": role.schemas,
+        "tables": role.tables,
+        "database_roles": role.database_roles,
+        "longest_s": _seconds(role.longest),
+        "connections": role.connections,
+        "statement_timeout_s": _seconds(role.statement_timeout),
+        "idle_in_transaction_timeout_s": _seconds(role.idle_in_transaction_timeout),
+        "is_enabled": role.is_enabled,
+    }
+
+
+def _seconds(duration: timedelta | None) -> int | None:
+    return None if duration is None else int(duration.total_seconds())

@@ -1,0 +1,148 @@
+"""Database servers under management."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings
+from django.db import transaction
+
+from access.credentials import resolve
+from access.models import AccessRole, Environment, Server
+from access.services.catalogue.changes import locked, record_added, record_changed, ways_on
+from access.services.catalogue.checks import (
+    UnknownEngineChosen,
+    check_administrator,
+    check_name,
+    check_names,
+    slug_taken,
+)
+from audit.events import Event
+from audit.log import Subject
+from connectors.base import Tls
+from connectors.registry import ENGINE_LABELS
+from people.models import User
+
+#: What a check of the connection depends on.
+_CONNECTION = ("host", "port", "database", "tls", "tls_ca_file", "admin_user", "admin_secret")
+
+
+def add_server(
+    *,
+    person: User,
+    slug: str,
+    name: str,
+    engine: str,
+    environment: Environment,
+    host: str,
+    port: int,
+    admin_user: str,
+    admin_secret: str,
+    database: str = "",
+    tls: Tls = Tls.VERIFY_FULL,
+    tls_ca_file: str = "",
+) -> Server:
+    """Put a database server under management. The secret reference must lead somewhere; the server is not called yet."""
+    check_administrator(person)
+    check_names(slug, name)
+    if engine not in ENGINE_LABELS and not (engine == "fake" and settings.DEVELOPMENT):
+        raise UnknownEngineChosen(f"They are {', '.join(ENGINE_LABELS)}.")
+    resolve(admin_secret)
+    with transaction.atomic():
+        with slug_taken():
+            server = Server.objects.create(
+                slug=slug,
+                name=name,
+                engine=engine,
+                environment=environment,
+                host=host,
+                port=port,
+                database=database,
+                tls=tls,
+                tls_ca_file=tls_ca_file,
+                admin_user=admin_user,
+                admin_secret=admin_secret,
+            )
+        record_added(
+            Event.SERVER_ADDED,
+            person=person,
+            subject=Subject("server", slug, name),
+            after={"engine": engine, **_described(server)},
+        )
+    return server
+
+
+def change_server(
+    *,
+    person: User,
+    server: Server,
+    revision: int,
+    name: str,
+    environment: Environment,
+    host: str,
+    port: int,
+    database: str,
+    tls: Tls,
+    tls_ca_file: str,
+    admin_user: str,
+    admin_secret: str,
+    is_enabled: bool,
+) -> Server:
+    """Change the server as it was at `revision`; raises `EditedMeanwhile` when that is not the latest.
+
+    An empty `admin_secret` keeps the reference. Grants are revoked where they were made, whatever the address is now;
+    a server that is switched off cannot be asked for, and what lives on it still ends.
+    """
+    check_administrator(person)
+    check_name(name)
+    if admin_secret:
+        resolve(admin_secret)
+    with transaction.atomic():
+        row = locked(Server, server.pk, revision)
+        roles = AccessRole.objects.filter(server=row)
+        before, had = _described(row), ways_on(person, roles)
+        reached_by, address = _connection(row), row.address
+        row.name, row.environment, row.host, row.port = name, environment, host, port
+        row.database, row.tls, row.tls_ca_file = database, tls, tls_ca_file
+        row.admin_user, row.is_enabled = admin_user, is_enabled
+        row.admin_secret = admin_secret or row.admin_secret
+        after = _described(row)
+        if after == before and _connection(row) == reached_by:
+            return row
+        if _connection(row) != reached_by:
+            # What the last check found was about another connection.
+            row.checked_at, row.check_ok, row.check_message = None, None, ""
+        if row.address != address:
+            had = {}  # What somebody could do before, they could do somewhere else.
+        row.revision += 1
+        row.save()
+        changed_secret = reached_by["admin_secret"] != row.admin_secret
+        record_changed(
+            Event.SERVER_CHANGED,
+            person=person,
+            subject=Subject("server", row.slug, row.name),
+            before={**before, "admin_secret": "old" if changed_secret else ""},
+            after={**after, "admin_secret": "new" if changed_secret else ""},
+            had=had,
+            roles=roles,
+            revision=row.revision,
+        )
+    return row
+
+
+def _described(server: Server) -> dict[str, Any]:
+    return {
+        "name": server.name,
+        "environment": str(server.environment),
+        "host": server.host,
+        "port": server.port,
+        "database": server.database,
+        "tls": str(server.tls),
+        "tls_ca_file": server.tls_ca_file,
+        "admin_user": server.admin_user,
+        "is_enabled": server.is_enabled,
+    }
+
+
+def _connection(server: Server) -> dict[str, Any]:
+    return {name: str(getattr(server, name)) for name in _CONNECTION}
