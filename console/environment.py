@@ -69,6 +69,25 @@ class Environment(environ.Env):  # type: ignore[misc]
             raise ImproperlyConfigured(f"LOCKGATE_BASE_URL is {url!r}; outside development it begins with https://.")
         return url.rstrip("/")
 
+    def ticket_url(self) -> str:
+        """Where the page of a ticket is, with `{ticket}` for its number; empty when tickets are not linked."""
+        url = self.text("LOCKGATE_TICKET_URL", "")
+        behind_the_host = url.removeprefix("https://").partition("/")[2]
+        # A number that were part of the host's name would let whoever types it choose where the link leads.
+        if url and (not url.startswith("https://") or url.count("{ticket}") != 1 or "{ticket}" not in behind_the_host):
+            raise ImproperlyConfigured(
+                f"LOCKGATE_TICKET_URL is {url!r}; it begins with https:// and has {{ticket}} once, behind the host's name:"
+                " https://tracker.example.com/browse/{ticket}"
+            )
+        return url
+
+    def trusted_proxies(self) -> int:
+        """How many proxies of ours stand in front of the console."""
+        text = self.text("LOCKGATE_TRUSTED_PROXIES", "") or "0"
+        if not (text.isascii() and text.isdecimal()):
+            raise ImproperlyConfigured(f"LOCKGATE_TRUSTED_PROXIES is {text!r}; it is a number: 0, 1, 2.")
+        return int(text)
+
     def database(self) -> dict[str, Any]:
         """Where Lockgate keeps its own state, as Django wants it: one PostgreSQL database."""
         what = "postgresql://user:password@host:5432/lockgate"

@@ -25,7 +25,8 @@ DEVELOPMENT = env.is_development
 LOCKGATE_ENCRYPTION_KEYS = env.encryption_keys()
 LOCKGATE_BASE_URL = env.base_url()
 #: How many proxies of ours stand in front, which add to X-Forwarded-For and say in X-Forwarded-Proto what the client used.
-LOCKGATE_TRUSTED_PROXIES = env.int("LOCKGATE_TRUSTED_PROXIES", default=0)
+LOCKGATE_TRUSTED_PROXIES = env.trusted_proxies()
+LOCKGATE_TICKET_URL = env.ticket_url()
 
 # -- Django -----------------------------------------------------------------------------------------------------------
 

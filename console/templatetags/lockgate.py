@@ -166,10 +166,9 @@ def _marked(piece: re.Match[str]) -> str:
 @register.simple_tag
 def ticket(number: str) -> SafeString:
     """A ticket, linked where the settings say to which tracker (`LOCKGATE_TICKET_URL`, with `{ticket}` in it)."""
-    pattern = getattr(settings, "LOCKGATE_TICKET_URL", "")
-    if not pattern or not number:
+    if not settings.LOCKGATE_TICKET_URL or not number:
         return escape(number)
-    address = pattern.replace("{ticket}", re.sub(r"[^\w.-]", "", number))
+    address = settings.LOCKGATE_TICKET_URL.replace("{ticket}", re.sub(r"[^\w.-]", "", number))
     return format_html('<a href="{}" rel="noreferrer noopener" target="_blank">{}</a>', address, number)
 
 

@@ -90,6 +90,13 @@ def test_production_does_not_start_without(name: str) -> None:
         ("LOCKGATE_ENCRYPTION_KEYS", f"{PRODUCTION['LOCKGATE_ENCRYPTION_KEYS']},{DEVELOPMENT_ENCRYPTION_KEY}"),
         ("LOCKGATE_BASE_URL", "http://lockgate.example.com"),
         ("LOCKGATE_ENV", "staging"),
+        ("LOCKGATE_TICKET_URL", "http://tracker.example.com/{ticket}"),
+        ("LOCKGATE_TICKET_URL", "https://tracker.example.com/browse"),
+        ("LOCKGATE_TICKET_URL", "https://{ticket}.example.com/"),
+        ("LOCKGATE_TICKET_URL", "https://{ticket}"),
+        ("LOCKGATE_TICKET_URL", "javascript:alert(1)//{ticket}"),
+        ("LOCKGATE_TRUSTED_PROXIES", "one"),
+        ("LOCKGATE_TRUSTED_PROXIES", "-1"),
         ("DATABASE_URL", "mysql://lockgate:hidden-password@db/lockgate"),
     ],
 )
@@ -152,6 +159,18 @@ def test_the_header_that_says_https_is_believed_from_a_proxy_only() -> None:
     ) == {"SECURE_PROXY_SSL_HEADER": None}
     behind = values({**PRODUCTION, "LOCKGATE_TRUSTED_PROXIES": "1"}, "SECURE_PROXY_SSL_HEADER")
     assert behind == {"SECURE_PROXY_SSL_HEADER": ["HTTP_X_FORWARDED_PROTO", "https"]}
+
+
+def test_behind_nobody_and_with_no_tracker_unless_somebody_says_so() -> None:
+    names = ("LOCKGATE_TRUSTED_PROXIES", "LOCKGATE_TICKET_URL")
+    nothing = {"LOCKGATE_TRUSTED_PROXIES": 0, "LOCKGATE_TICKET_URL": ""}
+    assert values(PRODUCTION, *names) == nothing
+    assert values({**PRODUCTION, "LOCKGATE_TRUSTED_PROXIES": "", "LOCKGATE_TICKET_URL": ""}, *names) == nothing
+
+
+def test_a_tracker_is_an_address_with_a_place_for_the_number() -> None:
+    url = "https://tracker.example.com/browse?id={ticket}"
+    assert values({**PRODUCTION, "LOCKGATE_TICKET_URL": url}, "LOCKGATE_TICKET_URL") == {"LOCKGATE_TICKET_URL": url}
 
 
 def test_two_consoles_on_one_machine_do_not_share_a_cookie() -> None:
