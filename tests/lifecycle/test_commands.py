@@ -7,9 +7,12 @@ from datetime import timedelta
 from io import StringIO
 
 import pytest
+from cryptography.fernet import Fernet
 from django.core.management import CommandError, call_command
 from django.utils import timezone
+from pytest_django import Settings
 
+from access import provisioning
 from access.models import Grant, Server
 from tests.access.world import World
 from tests.lifecycle.estates import Estate
@@ -48,6 +51,22 @@ def test_revoke_says_so_when_the_server_is_away(shop_world: World, shop: Estate)
     Grant.objects.filter(pk=grant.pk).update(address={**grant.address, "port": 1})
     with pytest.raises(CommandError, match="does not answer"):
         call_command("revoke", grant.reference, stdout=StringIO())
+
+
+def test_doctor_says_when_an_old_key_can_go(shop_world: World, shop: Estate, settings: Settings) -> None:
+    """Only passwords that nobody has looked at yet are still stored."""
+    provisioning.provision(grant_id=granted(shop_world).pk, claimant="test")
+    old, new = settings.LOCKGATE_ENCRYPTION_KEYS[0], Fernet.generate_key().decode()
+    told = {}
+    for name, keys in {"alone": [old], "rotated": [new, old], "lost": [new]}.items():
+        settings.LOCKGATE_ENCRYPTION_KEYS = keys
+        out = StringIO()
+        with pytest.raises(CommandError):  # there is no worker
+            call_command("doctor", stdout=out)
+        told[name] = out.getvalue()
+    assert "ok   1 stored passwords can be read; the newest key reads them all." in told["alone"]
+    assert "ok   1 stored passwords can be read; 1 of them need an older key, which has to stay." in told["rotated"]
+    assert "BAD  1 stored passwords cannot be read." in told["lost"]
 
 
 def test_doctor_names_what_is_wrong(shop_world: World, shop: Estate) -> None:

@@ -11,9 +11,10 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
-from access.errors import SecretUnavailable
+from access.errors import SecretUnavailable, UnsealFailed
 from access.models import Grant, Heartbeat, Server, SweepFinding
 from access.models.workers import SILENT_AFTER
+from access.sealing import needs_an_older_key
 from access.services import servers
 from access.ticking import overdue
 from connectors.errors import ConnectorError
@@ -28,12 +29,26 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Look at everything, then fail if anything was wrong."""
-        findings = [*_broker(), *_workers(), *_servers(), *_grants()]
+        findings = [*_keys(), *_broker(), *_workers(), *_servers(), *_grants()]
         for ok, line in findings:
             self.stdout.write(f"{'ok  ' if ok else 'BAD '} {line}")
         call_command("verify_audit", stdout=self.stdout)
         if not all(ok for ok, _ in findings):
             raise CommandError("Something is wrong: see the lines marked BAD.")
+
+
+def _keys() -> Iterator[Finding]:
+    older = lost = 0
+    sealed = list(Grant.objects.exclude(password="").values_list("password", flat=True))
+    for password in sealed:
+        try:
+            older += needs_an_older_key(password)
+        except UnsealFailed:
+            lost += 1
+    if lost:
+        yield False, f"{lost} stored passwords cannot be read. Put their key back into LOCKGATE_ENCRYPTION_KEYS."
+    needed = f"{older} of them need an older key, which has to stay" if older else "the newest key reads them all"
+    yield True, f"{len(sealed) - lost} stored passwords can be read; {needed}."
 
 
 def _broker() -> Iterator[Finding]:
