@@ -33,6 +33,8 @@ _SECRETS_IN_TEXT = [
     # What stands for a password on PostgreSQL and on MariaDB
     re.compile(r"(?P<kept>SCRAM-SHA-256\$)[0-9]+:[A-Za-z0-9+/=]+(?:\$[A-Za-z0-9+/=:]*)?"),
     re.compile(r"(?P<kept>\*)[0-9A-F]{40}\b"),
+    # The code and state of a sign-in, in the address that a provider sends the browser back to
+    re.compile(r"(?P<kept>[?&](?:code|state)=)[^\s&'\"]+"),
     # The header of a request
     re.compile(r"(?P<kept>\b(?:Basic|Bearer)\s+)[A-Za-z0-9+/=._~-]{8,}"),
 ]

@@ -14,6 +14,7 @@ from csp.constants import NONE, SELF
 
 from console.environment import Environment
 from console.logs import logging_settings
+from people.sso.providers import read_providers
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -58,6 +59,8 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "allauth",
     "allauth.account",
+    "allauth.socialaccount",
+    "allauth.socialaccount.providers.openid_connect",
     "csp",
     "django_htmx",
     "django_structlog",
@@ -180,6 +183,20 @@ SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
 SESSION_ENGINE = "django.contrib.sessions.backends.db"
 
+# -- Single sign-on: what the providers are and what they have to prove is in people/sso/ ----------------------------------
+
+LOCKGATE_SSO = read_providers(env.text, development=DEVELOPMENT)
+SOCIALACCOUNT_PROVIDERS = {
+    "openid_connect": {
+        "provider_class": "console.sso.StrictProvider",
+        "APPS": [provider.as_app() for provider in LOCKGATE_SSO.values()],
+    }
+}
+SOCIALACCOUNT_ADAPTER = "console.sso.SocialAdapter"
+SOCIALACCOUNT_STORE_TOKENS = False
+SOCIALACCOUNT_EMAIL_AUTHENTICATION = False
+SOCIALACCOUNT_LOGIN_ON_GET = True  # our own view takes POST only, and asks no second time
+
 # -- What goes over the wire ------------------------------------------------------------------------------------------------
 
 SECURE_CONTENT_TYPE_NOSNIFF = True
@@ -214,7 +231,8 @@ CONTENT_SECURITY_POLICY = {
         "font-src": [SELF],
         "connect-src": [SELF],
         "manifest-src": [SELF],
-        "form-action": [SELF],
+        # A browser holds the answer to a form to this too, and the sign-in form's answer leads to the provider.
+        "form-action": [SELF, *sorted({provider.origin for provider in LOCKGATE_SSO.values()})],
         "frame-ancestors": [NONE],
         "base-uri": [NONE],
     }

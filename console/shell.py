@@ -14,9 +14,14 @@ from people.models import User
 
 
 def shell(request: HttpRequest) -> dict[str, Any]:
-    """`shell` (see `access.queries.pages.Shell`), `now`, and whether this is a development copy."""
+    """`shell` (see `access.queries.pages.Shell`), `now`, whether this is a development copy, and how one may sign in."""
 
     def read() -> Shell | None:
         return shell_for(request.user, now=timezone.now()) if isinstance(request.user, User) else None
 
-    return {"shell": SimpleLazyObject(read), "now": timezone.now(), "development": settings.DEVELOPMENT}
+    return {
+        "shell": SimpleLazyObject(read),
+        "now": timezone.now(),
+        "development": settings.DEVELOPMENT,
+        "sso_providers": list(settings.LOCKGATE_SSO.values()),
+    }

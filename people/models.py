@@ -106,9 +106,34 @@ class Membership(models.Model):
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="memberships")
     team = models.ForeignKey(Team, on_delete=models.CASCADE, related_name="memberships")
     since = models.DateTimeField(auto_now_add=True)
+    source = models.SlugField(blank=True)
+    """The identity provider whose groups say so; empty when an administrator did."""
 
     class Meta:
         constraints: ClassVar = [models.UniqueConstraint(fields=["user", "team"], name="people_membership_once")]
 
     def __str__(self) -> str:
         return f"{self.user} in {self.team}"
+
+
+class GroupMapping(models.Model):
+    """Whoever is in this group at that identity provider belongs to the team.
+
+    A team that a provider's group is mapped to is kept by that provider: whoever signs in through it is in the team exactly
+    as long as one of their groups says so.
+    """
+
+    provider = models.SlugField()
+    group = models.CharField(max_length=255)
+    """As the provider's token has it: a name, or Entra's object id. Case counts."""
+    team = models.ForeignKey(Team, on_delete=models.CASCADE, related_name="mappings")
+
+    class Meta:
+        ordering: ClassVar = ["provider", "group", "team__name"]
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["provider", "group", "team"], name="people_mapping_once"),
+            models.CheckConstraint(condition=~models.Q(group=""), name="people_mapping_group"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.group} at {self.provider} → {self.team}"

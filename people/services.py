@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from django.db import transaction
 
 from audit.events import Event
 from audit.log import Actor, Subject, record
 from people.models import Capability, Membership, Team, User
+from people.signals import left_teams
 
 
 def person_subject(person: User) -> Subject:
@@ -36,21 +39,46 @@ def add_person(*, email: str, display_name: str, password: str | None = None, ac
 
 
 @transaction.atomic
-def join(*, person: User, team: Team, actor: Actor) -> None:
-    """Put the person into the team; nothing happens when they are in it already."""
-    _, created = Membership.objects.get_or_create(user=person, team=team)
+def join(*, person: User, team: Team, actor: Actor, source: str = "") -> None:
+    """Put the person into the team; nothing happens when they are in it already.
+
+    `source` is the identity provider whose groups say so.
+    """
+    _, created = Membership.objects.get_or_create(user=person, team=team, defaults={"source": source})
     if created:
         _forget_teams(person)
-        record(Event.PERSON_JOINED, actor=actor, subject=person_subject(person), related=[team_subject(team)])
+        record(
+            Event.PERSON_JOINED,
+            actor=actor,
+            subject=person_subject(person),
+            after={"team": team.slug, "source": source},
+            related=[team_subject(team)],
+        )
+
+
+def leave(*, person: User, team: Team, actor: Actor) -> None:
+    """Take the person out of the team; nothing happens when they are not in it."""
+    leave_all(person=person, teams=[team], actor=actor)
 
 
 @transaction.atomic
-def leave(*, person: User, team: Team, actor: Actor) -> None:
-    """Take the person out of the team; nothing happens when they are not in it."""
-    removed, _ = Membership.objects.filter(user=person, team=team).delete()
-    if removed:
-        _forget_teams(person)
-        record(Event.PERSON_LEFT, actor=actor, subject=person_subject(person), related=[team_subject(team)])
+def leave_all(*, person: User, teams: Iterable[Team], actor: Actor) -> None:
+    """Take the person out of those of the teams that they are in."""
+    left = [membership.team for membership in person.memberships.filter(team__in=teams).select_related("team")]
+    person.memberships.filter(team__in=left).delete()
+    if not left:
+        return
+    _forget_teams(person)
+    # Before the first audit entry: whoever hears of it locks rows, and those locks come before that of the chain.
+    left_teams.send(sender=Team, person=person, teams=left, actor=actor)
+    for team in left:
+        record(
+            Event.PERSON_LEFT,
+            actor=actor,
+            subject=person_subject(person),
+            before={"team": team.slug},
+            related=[team_subject(team)],
+        )
 
 
 def _forget_teams(person: User) -> None:

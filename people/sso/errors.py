@@ -1,11 +1,11 @@
 """Why a sign-in through a provider is refused; the first line of each docstring is what the person reads.
 
-    SignInRefused
-    ├── ProviderDown, ProviderRefused, ProviderMisconfigured
-    ├── StateUnknown
-    ├── TokenRefused: AlgorithmNotAllowed, NotSignedByProvider, WrongIssuer, WrongAudience, OutOfTime, WrongNonce, TokenUnreadable
-    ├── EmailNotVerified, DomainNotAllowed, AddressTaken, SwitchedOff
-    └── GroupsNotReadable
+SignInRefused
+├── ProviderDown, ProviderRefused, ProviderMisconfigured
+├── StateUnknown
+├── TokenRefused: AlgorithmNotAllowed, NotSignedByProvider, WrongIssuer, WrongAudience, OutOfTime, WrongNonce, NotSignedInAgain, TokenUnreadable
+├── EmailNotVerified, DomainNotAllowed, AddressTaken, SwitchedOff
+└── GroupsNotReadable
 """
 
 from __future__ import annotations
@@ -30,6 +30,11 @@ class SignInRefused(Exception):
     def sentence(self) -> str:
         """What happened, for the person."""
         return (type(self).__doc__ or "").strip().splitlines()[0]
+
+    @property
+    def name(self) -> str:
+        """Which refusal it is, for the audit trail and for whoever is asked for help."""
+        return type(self).__name__
 
     def __str__(self) -> str:
         return f"{self.sentence} {self.detail}".strip()
@@ -93,6 +98,10 @@ class WrongNonce(TokenRefused):
     """What came from the identity provider answers another sign-in than yours."""
 
 
+class NotSignedInAgain(TokenRefused):
+    """You were asked to sign in once more, and the identity provider let you through without."""
+
+
 class TokenUnreadable(TokenRefused):
     """What came from the identity provider cannot be read."""
 
@@ -112,7 +121,9 @@ class DomainNotAllowed(SignInRefused):
 class AddressTaken(SignInRefused):
     """Your e-mail address already belongs to another identity here."""
 
-    advice = "Ask an administrator: the address was given to somebody new, or the account at the provider was made anew."
+    advice = (
+        "Ask an administrator: the address was given to somebody new, or the account at the provider was made anew."
+    )
 
 
 class SwitchedOff(SignInRefused):
@@ -125,4 +136,6 @@ class GroupsNotReadable(SignInRefused):
     """Your groups could not be read from the identity provider, so it is not known what you may do."""
 
     status = 502
-    advice = "Tell an administrator: the application's permissions at the provider, or the groups claim, have to be mended."
+    advice = (
+        "Tell an administrator: the application's permissions at the provider, or the groups claim, have to be mended."
+    )

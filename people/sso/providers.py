@@ -48,9 +48,7 @@ PRESETS = {
         vouches_for_email=False,
         group_source="https://graph.microsoft.com/v1.0/me/transitiveMemberOf/microsoft.graph.group?$select=id&$top=999",
     ),
-    "google": Preset(
-        "Google Workspace", issuer="https://accounts.google.com", groups_claim="", has_hosted_domain=True
-    ),
+    "google": Preset("Google Workspace", issuer="https://accounts.google.com", groups_claim="", has_hosted_domain=True),
 }
 
 

@@ -7,7 +7,7 @@ one thinks.
 from __future__ import annotations
 
 import hmac
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jwt
@@ -15,6 +15,7 @@ import jwt
 from people.sso.errors import (
     AlgorithmNotAllowed,
     NotSignedByProvider,
+    NotSignedInAgain,
     OutOfTime,
     TokenUnreadable,
     WrongAudience,
@@ -26,6 +27,8 @@ from people.sso.errors import (
 ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
 #: By how much the provider's clock may differ from ours.
 LEEWAY_SECONDS = 60
+#: How long ago somebody may have signed in at the provider when they are asked to do it once more.
+FRESH_SECONDS = 300
 _REQUIRED = ["iss", "sub", "aud", "exp", "iat"]
 
 #: Gives the provider's public key with this id, None when there is none.
@@ -44,6 +47,16 @@ def verified_claims(id_token: str, *, find_key: FindKey, issuer: str, client_id:
     if not nonce or not hmac.compare_digest(str(claims.get("nonce", "")).encode(), nonce.encode()):
         raise WrongNonce
     return claims
+
+
+def check_fresh(claims: Mapping[str, Any], *, now: float) -> None:
+    """Whether somebody who was asked to sign in once more has done so; `now` in seconds since the epoch.
+
+    Not every provider tells when. Raises `NotSignedInAgain`.
+    """
+    at = claims.get("auth_time")
+    if at is not None and (not isinstance(at, (int, float)) or now - at > FRESH_SECONDS):
+        raise NotSignedInAgain
 
 
 def _decoded(id_token: str, find_key: FindKey, issuer: str, client_id: str) -> dict[str, Any]:

@@ -42,6 +42,9 @@ MATRIX: dict[str, dict[str, dict[str, int | str]]] = {
     "account_logout": {"GET": {**EVERYBODY, ANONYMOUS: 302}},
     "account_inactive": {"GET": EVERYBODY},
     "account_signup": {"GET": {**dict.fromkeys(ROLES, 302), ANONYMOUS: 200}},
+    # No provider is configured here; tests/sso has one.
+    "openid_connect_login": {"GET": dict.fromkeys(ROLES, 405), "POST": dict.fromkeys(ROLES, 404)},
+    "openid_connect_callback": {"GET": dict.fromkeys(ROLES, 404), "POST": dict.fromkeys(ROLES, 405)},
     "home": {"GET": SIGNED_IN, "POST": answers(405)},
     "pulse": {"GET": SIGNED_IN, "POST": answers(405)},
     "patterns": {"GET": SIGNED_IN},
@@ -99,6 +102,8 @@ def person(world: World, role: str) -> User | None:
 
 def address(name: str, pages: Pages) -> str:
     """The address, for Alice's pending request and her active grant."""
+    if name.startswith("openid_connect"):
+        return reverse(name, args=["corp"])
     if name.startswith("grant"):
         return reverse(name, args=[pages.active.reference])
     if name.startswith("request") and name != "request_new":

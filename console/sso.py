@@ -1,0 +1,163 @@
+"""Single sign-on, tied to allauth: its OpenID Connect provider made stricter, and our own word on who comes in.
+
+What is stricter: the signature of every ID token is checked and only asymmetric algorithms count, a nonce binds it to this
+very sign-in, the discovery document must name the issuer that is configured, and nothing of the request's query reaches the
+provider. What a token has to prove is in `people.sso.tokens`.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+import requests
+from allauth.socialaccount.adapter import DefaultSocialAccountAdapter
+from allauth.socialaccount.models import SocialAccount, SocialLogin
+from allauth.socialaccount.providers.base import AuthError
+from allauth.socialaccount.providers.oauth2.client import OAuth2Error
+from allauth.socialaccount.providers.oauth2.views import OAuth2CallbackView
+from allauth.socialaccount.providers.openid_connect.provider import OpenIDConnectProvider
+from allauth.socialaccount.providers.openid_connect.views import OpenIDConnectOAuth2Adapter
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+
+from people.models import User
+from people.sso import endpoints
+from people.sso.arrival import arrive, remembered
+from people.sso.claims import Identity, find, has_too_many_groups, identity_from
+from people.sso.errors import ProviderDown, ProviderRefused, SignInRefused, StateUnknown, TokenUnreadable
+from people.sso.providers import Provider
+from people.sso.tokens import check_fresh, verified_claims
+
+
+class OpenIDConnectAdapter(OpenIDConnectOAuth2Adapter):  # type: ignore[misc]
+    """From the provider's answer to an identity."""
+
+    begun_with: Mapping[str, Any] = MappingProxyType({})
+    """What was kept when this sign-in began; set by the callback view."""
+
+    @property
+    def settings(self) -> Provider:
+        """The provider as it is configured."""
+        return configured(self.provider_id)
+
+    @property
+    def openid_config(self) -> dict[str, Any]:
+        """The provider's discovery document."""
+        return endpoints.discovery(self.settings)
+
+    def complete_login(self, request: HttpRequest, app: object, token: Any, **kwargs: Any) -> SocialLogin:
+        """Believe the token what it proves, and nothing besides."""
+        id_token = kwargs["response"].get("id_token")
+        if not isinstance(id_token, str):
+            raise TokenUnreadable("The provider sent no ID token.")
+        provider = self.settings
+        claims = verified_claims(
+            id_token,
+            find_key=lambda key_id: endpoints.find_key(provider, key_id),
+            issuer=provider.issuer,
+            client_id=provider.client_id,
+            nonce=str(self.begun_with.get("nonce", "")),
+        )
+        if self.begun_with.get("again"):
+            check_fresh(claims, now=time.time())
+        identity = _identity(claims, provider, token.token)
+        return self.get_provider().sociallogin_from_response(request, identity)
+
+
+class StrictProvider(OpenIDConnectProvider):  # type: ignore[misc]
+    """allauth's provider, with a nonce, and deaf to what the query would add."""
+
+    oauth2_adapter_class = OpenIDConnectAdapter
+    pkce_enabled_default = True
+
+    def redirect(
+        self, request: HttpRequest, process: str, next_url: str | None = None, data: Any = None, **kwargs: Any
+    ) -> HttpResponse:
+        """Send the browser to the provider, to sign in there and come back."""
+        nonce = secrets.token_urlsafe(32)
+        params = {**self.get_auth_params(), "nonce": nonce}
+        kept = {"nonce": nonce}
+        if request.POST.get("again"):
+            # Somebody who is signed in has to show once more that it is them.
+            params |= {"prompt": "login", "max_age": "0"}
+            kept["again"] = "yes"
+        answer: HttpResponse = super().redirect(
+            request, "login", next_url=next_url, data=data, auth_params=params, scope=self.get_scope(), **kept
+        )
+        return answer
+
+    def sociallogin_from_response(self, request: HttpRequest, response: Identity) -> SocialLogin:
+        """The identity as allauth carries it."""
+        account = SocialAccount(provider=self.sub_id, uid=response.key, extra_data=remembered(response))
+        login = SocialLogin(provider=self, account=account, user=User())
+        login.identity = response
+        return login
+
+
+class CallbackView(OAuth2CallbackView):  # type: ignore[misc]
+    """Where the provider sends the browser back to."""
+
+    def _get_state(self, request: HttpRequest, provider: StrictProvider) -> tuple[Any, HttpResponse | None]:
+        state, response = super()._get_state(request, provider)
+        self.adapter.begun_with = state or {}
+        return state, response
+
+
+class SocialAdapter(DefaultSocialAccountAdapter):  # type: ignore[misc]
+    """Who comes in, and what becomes of those who do not."""
+
+    def pre_social_login(self, request: HttpRequest, sociallogin: SocialLogin) -> None:
+        """Their account, made or found, with the teams that their groups give them."""
+        provider = configured(sociallogin.account.provider)
+        person = arrive(identity=sociallogin.identity, provider=provider)
+        sociallogin.user = person
+        sociallogin.account = SocialAccount.objects.get(provider=provider.id, uid=sociallogin.account.uid)
+
+    def on_authentication_error(
+        self,
+        request: HttpRequest,
+        provider: Any,
+        error: Any = None,
+        exception: Exception | None = None,
+        extra_context: dict[str, Any] | None = None,
+    ) -> None:
+        """What allauth found wrong, as one of our refusals."""
+        if "state_id" in (extra_context or {}):
+            raise StateUnknown
+        if isinstance(exception, requests.RequestException):
+            raise ProviderDown(type(exception).__name__) from exception
+        if isinstance(exception, OAuth2Error):
+            # Its text has the provider's answer in it, which may have a token in it.
+            raise ProviderRefused("It did not exchange the code for a token.") from exception
+        said = str(request.GET.get("error", ""))[:100]
+        raise ProviderRefused(f"It said {said!r}." if said else str(error or AuthError.UNKNOWN)) from exception
+
+
+def configured(provider_id: str) -> Provider:
+    """The provider with this id; allauth has made sure that there is one."""
+    found: Provider = settings.LOCKGATE_SSO[provider_id]
+    return found
+
+
+def refusal_of(error: Exception) -> SignInRefused:
+    """A refusal, whatever went wrong on the way."""
+    if isinstance(error, SignInRefused):
+        return error
+    return ProviderDown(type(error).__name__)
+
+
+def _identity(claims: dict[str, Any], provider: Provider, access_token: str) -> Identity:
+    """Some providers keep a token small, and tell the rest to who asks."""
+    if "email" not in claims or (provider.groups_claim and find(claims, provider.groups_claim) is None):
+        told = endpoints.user_info(provider, access_token)
+        if told and told.get("sub") != claims["sub"]:
+            raise TokenUnreadable("The userinfo endpoint speaks of somebody else.")
+        claims = {**told, **claims}
+    if not has_too_many_groups(claims, provider):
+        return identity_from(claims, provider)
+    bare = {name: value for name, value in claims.items() if name != provider.groups_claim}
+    return identity_from(bare, provider).with_groups(endpoints.many_groups(provider, access_token))

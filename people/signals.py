@@ -1,0 +1,11 @@
+"""What others may want to know of people, in the same transaction."""
+
+from __future__ import annotations
+
+from django.dispatch import Signal
+
+left_teams = Signal()
+"""Somebody is no longer in some teams. Sends `person`, `teams` and `actor`; what the teams allowed is over.
+
+Sent inside the transaction and before its audit entries, so that receivers may lock what they need.
+"""

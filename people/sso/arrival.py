@@ -1,0 +1,95 @@
+"""An identity arrives: whose account it is, whether they may come in, and which teams their groups give them."""
+
+from __future__ import annotations
+
+from allauth.socialaccount.models import SocialAccount
+from django.db import IntegrityError, transaction
+
+from audit.events import Event
+from audit.log import Actor, record
+from people.group_sync import follow_groups
+from people.models import User
+from people.services import add_person, person_subject
+from people.sso.claims import Identity
+from people.sso.errors import AddressTaken, SwitchedOff
+from people.sso.providers import Provider
+
+
+def provider_actor(provider: Provider) -> Actor:
+    """A provider as the audit trail names it."""
+    return Actor("provider", provider.id, provider.name)
+
+
+def arrive(*, identity: Identity, provider: Provider) -> User:
+    """The person behind the identity, with the address, name and teams that the provider says they have now.
+
+    An identity is known by issuer and subject. One that is new takes over the account with its (verified) address when that
+    account has no identity at this provider yet; an address that was given to somebody else never does. Raises
+    `SwitchedOff` or `AddressTaken`, and then nothing has changed.
+    """
+    try:
+        person = _admit(identity, provider)
+    except IntegrityError:
+        # Their first two sign-ins ran side by side, and the other one was quicker.
+        person = _admit(identity, provider)
+    if identity.groups is not None:
+        follow_groups(person=person, provider=provider.id, groups=identity.groups, actor=provider_actor(provider))
+    return person
+
+
+@transaction.atomic
+def _admit(identity: Identity, provider: Provider) -> User:
+    known = _known(identity, provider)
+    person = known.user if known else _first_arrival(identity, provider)
+    if not person.is_active:
+        raise SwitchedOff(person.email)
+    _follow_profile(person, identity, provider)
+    SocialAccount.objects.filter(provider=provider.id, uid=identity.key).update(extra_data=remembered(identity))
+    return person
+
+
+def remembered(identity: Identity) -> dict[str, object]:
+    """What is kept of an identity: enough to show who it is, and whom a mapping would reach."""
+    return {
+        "issuer": identity.issuer,
+        "subject": identity.subject,
+        "email": identity.email,
+        "groups": sorted(identity.groups or ()),
+    }
+
+
+def _known(identity: Identity, provider: Provider) -> SocialAccount | None:
+    # Locked, so that two sign-ins of one person at the same instant follow each other.
+    rows = SocialAccount.objects.select_for_update(of=("self",)).select_related("user")
+    found: SocialAccount | None = rows.filter(provider=provider.id, uid=identity.key).first()
+    return found
+
+
+def _first_arrival(identity: Identity, provider: Provider) -> User:
+    person = User.objects.select_for_update().filter(email__iexact=identity.email).first()
+    if person is None:
+        person = add_person(email=identity.email, display_name=identity.name, actor=provider_actor(provider))
+    elif SocialAccount.objects.filter(user=person, provider=provider.id).exists():
+        raise AddressTaken(identity.email)
+    account = SocialAccount(user=person, provider=provider.id, uid=identity.key, extra_data=remembered(identity))
+    account.save()
+    record(
+        Event.PERSON_IDENTIFIED,
+        actor=provider_actor(provider),
+        subject=person_subject(person),
+        after={"provider": provider.id, "identity": identity.key},
+    )
+    return person
+
+
+def _follow_profile(person: User, identity: Identity, provider: Provider) -> None:
+    now = {"email": identity.email, "display_name": identity.name or person.display_name}
+    was = {"email": person.email, "display_name": person.display_name}
+    if now == was:
+        return
+    if User.objects.filter(email__iexact=identity.email).exclude(pk=person.pk).exists():
+        raise AddressTaken(identity.email)
+    for name, value in now.items():
+        setattr(person, name, value)
+    person.save(update_fields=list(now))
+    record(Event.PERSON_CHANGED, actor=provider_actor(provider), subject=person_subject(person), before=was, after=now)
