@@ -35,6 +35,7 @@ SERVICE_KEYS = frozenset(
         "command",
         "depends_on",
         "entrypoint",
+        "env_file",
         "environment",
         "healthcheck",
         "image",
@@ -151,6 +152,9 @@ def _storage(service: Service, stack: Stack) -> Iterator[str]:
     for secret in service.get("secrets", []):
         if secret not in stack.get("secrets", {}):
             yield f"there is no secret {secret!r}"
+    for entry in service.get("env_file", []):
+        if entry.get("required", True) or not entry["path"].startswith("./secrets/"):
+            yield f"the file of variables {entry['path']!r} may not be there, or be taken along by git or the image"
     for entry in service.get("volumes", []):
         source = _source(entry)
         if source.startswith("."):
@@ -238,7 +242,7 @@ def _value_problems(name: str, text: str, service: Service, stack: Stack) -> Ite
 
 def _start_problems(service: Service) -> Iterator[str]:
     """Whether the settings start with exactly this environment, and what they say if they do not."""
-    sentence = _refusal(tuple(sorted(substituted_environment(service).items())))
+    sentence = refusal(substituted_environment(service))
     if sentence:
         yield f"the settings do not start: {sentence}"
 
@@ -247,6 +251,11 @@ def write_secrets(folder: Path) -> None:
     """Files as docs/deploy.md has them made, each with its line break."""
     for name, make in _SECRET_VALUES.items():
         (folder / name).write_text(f"{make()}\n")
+
+
+def refusal(environment: dict[str, str]) -> str:
+    """What the settings say when they do not start with this environment; empty when they do."""
+    return _refusal(tuple(sorted(environment.items())))
 
 
 @cache

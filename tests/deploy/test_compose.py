@@ -143,6 +143,11 @@ BREAKS: list[tuple[str, Change, str]] = [
     ),
     ("a folder of nobody", lambda s: s["web"].update(volumes=["./mnt:/mnt"]), r"web: there is no './mnt'"),
     ("a secret of nobody", lambda s: s["web"].update(secrets=["key"]), "web: there is no secret 'key'"),
+    (
+        "variables from nowhere",
+        lambda s: s["web"].update(env_file=[{"path": ".env"}]),
+        "web: the file of variables '.env'",
+    ),
     ("an unknown image", lambda s: s["redis"].update(image="redis"), "redis: the image 'redis' is not known"),
     (
         "a secret read by others",

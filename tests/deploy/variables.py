@@ -29,9 +29,18 @@ def all_variables() -> frozenset[str]:
     return settings_variables() | {name for path in files for name in _read_in(path)}
 
 
+def is_of_a_family(name: str) -> bool:
+    """`LOCKGATE_SSO_OKTA_CLIENT_ID`: the part in the middle is chosen by whoever sets it."""
+    code = (ROOT / "people/sso/providers.py").read_text()
+    beginnings = re.findall(r'f"(LOCKGATE_[A-Z]+_)\{', code)
+    ends = re.findall(r'required\("([A-Z_]+)"', code) + re.findall(r'\{prefix\}([A-Z_]+)"', code)
+    return any(re.fullmatch(rf"{begin}[A-Z0-9_]+?_{end}", name) for begin in beginnings for end in ends)
+
+
 def is_read(name: str, known: frozenset[str]) -> bool:
     """Whether a variable, or the file that holds it, is among those that are read."""
-    return name in known or (name.endswith("_FILE") and name.removesuffix("_FILE") in settings_variables())
+    held = name.removesuffix("_FILE")
+    return name in known or held in settings_variables() or is_of_a_family(held)
 
 
 def _read_in(path: str) -> Iterator[str]:
