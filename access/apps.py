@@ -8,3 +8,10 @@ class AccessConfig(AppConfig):
 
     name = "access"
     default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        """Hear of people who leave teams."""
+        from access.services.standing import on_left_teams
+        from people.signals import left_teams
+
+        left_teams.connect(on_left_teams, dispatch_uid="access.standing")

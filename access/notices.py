@@ -56,6 +56,8 @@ NOTICES: dict[str, Audience] = {
     "request_lapsed": requester,
     "access_ready": requester,
     "access_failed": requester,
+    "request_taken_back": requester,
+    "access_questioned": everybody_concerned,
     "glass_broken": everybody_concerned,
     "revocation_overdue": administrators,
 }

@@ -62,6 +62,11 @@ def may_review(person: User, grant: Grant) -> bool:
     return grant.person_id != person.pk and (approves(person, grant.request) or person.is_administrator)
 
 
+def may_keep(person: User, grant: Grant) -> bool:
+    """Whoever may review: approvers and administrators, but never the person whose access it is."""
+    return person.is_active and may_review(person, grant)
+
+
 def may_manage_servers(person: User) -> bool:
     """Administrators."""
     return person.is_active and person.is_administrator
@@ -75,3 +80,8 @@ def may_see_servers(person: User) -> bool:
 def may_see_audit(person: User) -> bool:
     """Auditors and administrators."""
     return person.is_active and (person.is_auditor or person.is_administrator)
+
+
+def may_see_settings(person: User) -> bool:
+    """Administrators and auditors."""
+    return person.is_active and (person.is_administrator or person.is_auditor)

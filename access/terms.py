@@ -23,6 +23,8 @@ class Terms:
     """Granted at once to somebody who may break the glass; to be reviewed afterwards."""
     longest: timedelta
     lapses_after: timedelta
+    through: tuple[str, ...] = ()
+    """The person's teams that the policy let ask: when they are in none of them any more, what rests on them is reviewed."""
 
     @property
     def is_immediate(self) -> bool:
@@ -38,6 +40,7 @@ class Terms:
             "break_glass": self.break_glass,
             "longest_s": int(self.longest.total_seconds()),
             "lapses_after_s": int(self.lapses_after.total_seconds()),
+            "through": list(self.through),
         }
 
     @property
@@ -55,4 +58,5 @@ class Terms:
             break_glass=data["break_glass"],
             longest=timedelta(seconds=data["longest_s"]),
             lapses_after=timedelta(seconds=data["lapses_after_s"]),
+            through=tuple(data.get("through", ())),
         )

@@ -25,6 +25,7 @@ urlpatterns: list[URLPattern] = [
     path("access/<str:reference>/password/", access.reveal, name="grant_reveal"),
     path("access/<str:reference>/extend/", access.extend, name="grant_extend"),
     path("access/<str:reference>/end/", access.end, name="grant_end"),
+    path("access/<str:reference>/keep/", access.keep, name="grant_keep"),
     path("access/<str:reference>/review/", access.review, name="grant_review"),
     path("audit/", audit.entries, name="audit"),
     path("audit/export/", audit.export, name="audit_export"),

@@ -51,6 +51,8 @@ class Grant(models.Model):
     password = models.TextField(blank=True)
     """Encrypted; emptied when it was shown, and at the latest when the grant ends."""
     password_shown_at = models.DateTimeField(null=True, blank=True)
+    questioned_at = models.DateTimeField(null=True, blank=True)
+    """Since when its owner is in no team any more that may have it, and nobody has decided what becomes of it."""
     is_break_glass = models.BooleanField(default=False)
     reviewed_at = models.DateTimeField(null=True, blank=True)
     reviewed_by = models.ForeignKey(

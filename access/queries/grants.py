@@ -5,7 +5,8 @@ from __future__ import annotations
 from django.db.models import Q, QuerySet
 
 from access.models import Grant
-from access.states import LIVING
+from access.rules import may_keep
+from access.states import LIVING, GrantState
 from people.models import User
 
 
@@ -20,6 +21,12 @@ def grants_visible_to(person: User) -> QuerySet[Grant]:
     for team in person.team_slugs:
         visible |= Q(request__terms__contains={"steps": [[team]]})
     return rows.filter(visible)
+
+
+def questioned_grants_for(person: User) -> list[Grant]:
+    """Grants that nobody may have any more and that this person can decide on, longest in question first."""
+    rows = grants_visible_to(person).filter(questioned_at__isnull=False, state__in=LIVING - {GrantState.REVOKING})
+    return [grant for grant in rows.order_by("questioned_at") if may_keep(person, grant)]
 
 
 def grants_of(person: User) -> QuerySet[Grant]:

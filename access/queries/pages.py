@@ -14,12 +14,12 @@ from django.db.models import Count, OuterRef, Prefetch, Q, QuerySet, Subquery
 from access.content import scope_from_json
 from access.models import AccessRequest, AccessRole, Grant, Server, SweepFinding
 from access.models.policies import Policy
-from access.queries.grants import grants_visible_to
+from access.queries.grants import grants_visible_to, questioned_grants_for
 from access.queries.requests import requests_of, requests_visible_to, waiting_for
 from access.queries.roles import roles_requestable_by
 from access.queries.status import Alarm, alarms_for
 from access.risk import Assessment, assess
-from access.rules import may_see_audit, may_see_servers
+from access.rules import may_see_audit, may_see_servers, may_see_settings
 from access.states import LIVING, RequestState
 from access.targets import target_of
 from audit import search, verification
@@ -44,15 +44,17 @@ class Shell:
     alarms: tuple[Alarm, ...]
     sees_audit: bool
     sees_servers: bool
+    sees_settings: bool
 
 
 def shell_for(person: User, *, now: datetime) -> Shell:
     """Counts, alarms and what the navigation offers to the person."""
     return Shell(
-        waiting=len(waiting_for(person, now=now)),
+        waiting=len(waiting_for(person, now=now)) + len(questioned_grants_for(person)),
         alarms=(*alarms_for(person, now=now), *_broken_chain()),
         sees_audit=may_see_audit(person),
         sees_servers=may_see_servers(person),
+        sees_settings=may_see_settings(person),
     )
 
 

@@ -34,6 +34,7 @@ def terms_for(*, person: User, role: AccessRole, level: Level, break_glass: bool
         break_glass=break_glass,
         longest=role.longest_allowed,
         lapses_after=policy.lapses_after,
+        through=_through(person, policy, break_glass),
     )
     if not terms.is_immediate and not _can_be_met(terms, person):
         raise PolicyCannotBeMet
@@ -41,6 +42,13 @@ def terms_for(*, person: User, role: AccessRole, level: Level, break_glass: bool
     if terms.is_immediate and HeldBack.objects.filter(person=person, role=role).exists():
         raise OwnRules
     return terms
+
+
+def _through(person: User, policy: Policy, break_glass: bool) -> tuple[str, ...]:
+    """The person's teams without which they could not have it."""
+    if break_glass and policy.break_glass_team is not None:
+        return (policy.break_glass_team.slug,)
+    return tuple(sorted({team.slug for team in policy.requesters.all()} & person.team_slugs))
 
 
 def _check_unchanged(role: AccessRole, policy: Policy) -> None:

@@ -69,3 +69,14 @@ class ReviewForm(forms.Form):
         widget=forms.Textarea(attrs=_AREA),
         error_messages={"required": "Write what you found: the auditor reads it."},
     )
+
+
+class KeepForm(forms.Form):
+    """Why access stays although its owner has left the team that allowed it."""
+
+    comment = forms.CharField(
+        label="Why it stays",
+        max_length=2000,
+        widget=forms.Textarea(attrs=_AREA),
+        error_messages={"required": "Say why it stays: the auditor reads it."},
+    )

@@ -15,14 +15,15 @@ from access.models import Grant
 from access.queries.grants import grants_visible_to, living_grants_visible_to
 from access.queries.pages import ended_grants_of, hints_for
 from access.queries.requests import requests_of
-from access.rules import may_end, may_review
+from access.rules import may_end, may_keep, may_review
 from access.services import grants as service
 from access.services import requests as asking
+from access.services import standing
 from access.states import GrantState, RequestState
 from connectors.base import ConnectionHint
 from console.forms.asking import ExtendForm, tell_errors
 from console.forms.asking import show as show_error
-from console.forms.deciding import EndForm, ReviewForm
+from console.forms.deciding import EndForm, KeepForm, ReviewForm
 from console.http import PersonRequest, signed_in, wants
 from people.models import User
 
@@ -125,6 +126,22 @@ def review(request: PersonRequest, reference: str) -> HttpResponse:
     return render_page(request, grant, status=422, review_form=form)
 
 
+@signed_in("POST")
+def keep(request: PersonRequest, reference: str) -> HttpResponse:
+    """Let access go on although its owner has left the team that allowed it."""
+    grant = get_object_or_404(grants_visible_to(request.user), reference=reference)
+    form = KeepForm(request.POST)
+    if form.is_valid():
+        try:
+            standing.keep(person=request.user, grant=grant, now=timezone.now(), **form.cleaned_data)
+        except AccessError as error:
+            show_error(form, error)
+        else:
+            messages.success(request, "The access stays until its end. Your reason is written down.")
+            return redirect("approvals")
+    return render_page(request, grant, status=422, keep_form=form)
+
+
 def render_page(request: PersonRequest, grant: Grant, *, status: int = 200, **forms: Any) -> HttpResponse:
     """The whole page; `forms` are those that come back with something to correct."""
     context = page_context(request.user, grant)
@@ -132,6 +149,7 @@ def render_page(request: PersonRequest, grant: Grant, *, status: int = 200, **fo
         "extend_form": context["mine"] and context["usable"] and context["extension"] is None,
         "end_form": context["may_end"],
         "review_form": context["may_review"],
+        "keep_form": context["may_keep"],
     }
     for name, form in forms.items():
         if not offered[name]:
@@ -151,6 +169,7 @@ def page_context(person: User, grant: Grant) -> dict[str, Any]:
     """All that the page shows, worked out before anything is rendered."""
     mine = grant.person_id == person.pk
     usable = grant.state == GrantState.ACTIVE
+    usable_or_coming = grant.is_living and grant.state != GrantState.REVOKING
     extension = requests_of(person).filter(extends=grant, state=RequestState.PENDING).first() if mine else None
     return {
         "grant": grant,
@@ -159,14 +178,16 @@ def page_context(person: User, grant: Grant) -> dict[str, Any]:
         "settled": not grant.is_living,
         "pace": 1 if grant.state in (GrantState.PROVISIONING, GrantState.REVOKING) else 3,
         "version": version_of(grant),
-        "may_end": grant.is_living and grant.state != GrantState.REVOKING and may_end(person, grant),
+        "may_end": usable_or_coming and may_end(person, grant),
         "may_review": grant.needs_review and may_review(person, grant),
+        "may_keep": usable_or_coming and grant.questioned_at is not None and may_keep(person, grant),
         "extension": extension,
         "hints": _masked(hints_for(person, grant)) if mine and usable else (),
         "databases": grant.scope["databases"],
         "extend_form": ExtendForm(),
         "end_form": EndForm(),
         "review_form": ReviewForm(),
+        "keep_form": KeepForm(),
     }
 
 

@@ -14,6 +14,7 @@ from django.utils import timezone
 
 from access.errors import AccessError
 from access.models import AccessRequest
+from access.queries.grants import questioned_grants_for
 from access.queries.pages import request_with_story, risk_of, similar_to
 from access.queries.requests import waiting_for
 from access.queries.roles import names_of_teams
@@ -51,7 +52,8 @@ def waiting(request: PersonRequest) -> HttpResponse:
     """What waits for this person, oldest first."""
     asks = _asks(waiting_for(request.user, now=timezone.now()))
     low = sum(ask.is_low_risk for ask in asks)
-    return render(request, "approvals/list.html", {"asks": asks, "low": low})
+    questioned = questioned_grants_for(request.user)
+    return render(request, "approvals/list.html", {"asks": asks, "low": low, "questioned": questioned})
 
 
 @signed_in("POST")
@@ -156,4 +158,5 @@ def _again(request: PersonRequest, asked: AccessRequest, name: str, form: forms.
     if ask not in rows:
         rows.insert(0, ask)
     low = sum(row.is_low_risk for row in rows)
-    return render(request, "approvals/list.html", {"asks": rows, "low": low}, status=422)
+    context = {"asks": rows, "low": low, "questioned": questioned_grants_for(request.user)}
+    return render(request, "approvals/list.html", context, status=422)

@@ -3,7 +3,8 @@
 SignInRefused
 ├── ProviderDown, ProviderRefused, ProviderMisconfigured
 ├── StateUnknown
-├── TokenRefused: AlgorithmNotAllowed, NotSignedByProvider, WrongIssuer, WrongAudience, OutOfTime, WrongNonce, NotSignedInAgain, TokenUnreadable
+├── TokenRefused: AlgorithmNotAllowed, NotSignedByProvider, WrongIssuer, WrongAudience, OutOfTime, WrongNonce,
+│                 NotSignedInAgain, TokenUnreadable
 ├── EmailNotVerified, DomainNotAllowed, AddressTaken, SwitchedOff
 └── GroupsNotReadable
 """

@@ -13,8 +13,9 @@ from access.models import AccessRequest, Grant, Vote
 from access.services import requests, votes
 from connectors.base import Level
 from people.models import User
-from tests.access.world import World
-from tests.console.people_and_pages import approved, ask, ended, signed_in
+from people.services import leave
+from tests.access.world import SETUP, World
+from tests.console.people_and_pages import activated, approved, ask, ended, signed_in
 
 HTMX = {"HTTP_HX_REQUEST": "true"}
 
@@ -199,3 +200,18 @@ def test_nothing_ticked_is_said(world: World) -> None:
 
 def test_an_empty_list_says_so(world: World) -> None:
     assert "Nothing waits for you" in list_of(world.bob)
+
+
+def test_access_that_is_no_longer_allowed_is_listed_and_decided(world: World) -> None:
+    grant = activated(approved(world, ask(world)))
+    leave(person=world.alice, team=world.backend, actor=SETUP)
+    bob = signed_in(world.bob)
+    assert f"questioned-{grant.reference}" in list_of(world.bob)
+    assert "questioned-" not in list_of(world.oscar)
+    assert "No longer allowed" in bob.get(reverse("grant", args=[grant.reference])).content.decode()
+    keep = reverse("grant_keep", args=[grant.reference])
+    refused = bob.post(keep)
+    assert refused.status_code == 422
+    assert "Say why it stays" in refused.content.decode()
+    assert bob.post(keep, {"comment": "Hands over until noon"}).status_code == 302
+    assert "questioned-" not in list_of(world.bob)

@@ -63,6 +63,7 @@ MATRIX: dict[str, dict[str, dict[str, int | str]]] = {
     "grant_reveal": {"GET": answers(405), "POST": answers(422, outsider=404, engineer=404, owner=200)},
     "grant_extend": {"GET": answers(405), "POST": answers(422, outsider=404, engineer=404, owner=302)},
     "grant_end": {"GET": answers(405), "POST": answers(302, outsider=404, engineer=404, auditor=422)},
+    "grant_keep": {"GET": answers(405), "POST": answers(422, outsider=404, engineer=404)},
     "grant_review": {"GET": answers(405), "POST": answers(422, outsider=404, engineer=404)},
     "audit": {"GET": WATCHERS, "POST": answers(405)},
     "audit_export": {"GET": answers(405), "POST": WATCHERS},
@@ -161,7 +162,17 @@ def test_every_method_of_an_address_is_in_the_matrix(name: str) -> None:
     assert methods == ({"GET"} if name in pages_of_others else {"GET", "POST"})
 
 
-@pytest.mark.parametrize("name", sorted(set(MATRIX) - {"account_login", "account_logout", "account_signup"}))
+#: Pages for people who are not signed in, which answer to anybody.
+OF_NOBODY = {
+    "account_login",
+    "account_logout",
+    "account_signup",
+    "openid_connect_login",
+    "openid_connect_callback",
+}
+
+
+@pytest.mark.parametrize("name", sorted(set(MATRIX) - OF_NOBODY))
 def test_a_person_who_was_switched_off_is_nobody(pages: Pages, name: str) -> None:
     client = signed_in(pages.world.alice)
     User.objects.filter(pk=pages.world.alice.pk).update(is_active=False)
