@@ -84,6 +84,10 @@ class Audience:
         approving = frozenset[int]().union(*(people for _, people in self.approvers))
         return {Way.AT_ONCE: self.at_once, Way.ASK: self.asking, Way.GLASS: self.glass, Way.APPROVE: approving}
 
+    def by_team(self) -> dict[str, frozenset[int]]:
+        """Who decides, by the team for which they speak."""
+        return {step.team: people for step, people in self.approvers}
+
 
 NOBODY = Audience()
 

@@ -5,7 +5,19 @@ from __future__ import annotations
 from django.conf import settings
 from django.urls import URLPattern, path
 
-from console.views import access, approvals, asking, audit, home, patterns, requests, servers
+from console.views import (
+    access,
+    approvals,
+    asking,
+    audit,
+    home,
+    patterns,
+    requests,
+    servers,
+    settings_overview,
+    settings_policies,
+    settings_roles,
+)
 
 urlpatterns: list[URLPattern] = [
     path("", home.home, name="home"),
@@ -32,7 +44,16 @@ urlpatterns: list[URLPattern] = [
     path("servers/", servers.overview, name="servers"),
     path("servers/add/", servers.add, name="server_add"),
     path("servers/<slug:slug>/", servers.show, name="server"),
+    path("servers/<slug:slug>/edit/", servers.edit, name="server_edit"),
     path("servers/<slug:slug>/test/", servers.test, name="server_test"),
+    path("settings/", settings_overview.overview, name="settings"),
+    path("settings/rights/<int:pk>/confirm/", settings_overview.confirm_right, name="settings_right_confirm"),
+    path("settings/policies/", settings_policies.overview, name="settings_policies"),
+    path("settings/policies/add/", settings_policies.add, name="settings_policy_add"),
+    path("settings/policies/<slug:slug>/", settings_policies.edit, name="settings_policy"),
+    path("settings/roles/", settings_roles.overview, name="settings_roles"),
+    path("settings/roles/add/", settings_roles.add, name="settings_role_add"),
+    path("settings/roles/<slug:slug>/", settings_roles.edit, name="settings_role"),
 ]
 
 if settings.DEVELOPMENT:

@@ -65,6 +65,13 @@ EVENT_LOOKS: Mapping[str, Look] = {
     "grant.revocation_overdue": Look("", icon="alert-triangle", tone="bad"),
     "grant.revoked": Look("", icon="shield-check", tone="good"),
     "grant.extended": Look("", icon="clock-plus", tone="note"),
+    "policy.added": Look("", icon="plus", tone="note"),
+    "policy.changed": Look("", icon="edit", tone="over"),
+    "role.added": Look("", icon="plus", tone="note"),
+    "role.changed": Look("", icon="edit", tone="over"),
+    "role.confirmed": Look("", icon="check", tone="good"),
+    "server.added": Look("", icon="plus", tone="note"),
+    "server.changed": Look("", icon="edit", tone="over"),
     "grant.password_revealed": Look("", icon="eye", tone="over"),
 }
 

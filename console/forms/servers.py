@@ -1,4 +1,4 @@
-"""Putting a server under management."""
+"""Putting a server under management, and changing where it is."""
 
 from __future__ import annotations
 
@@ -59,3 +59,24 @@ class ServerForm(forms.Form):
         if "tls" in cleaned:
             cleaned["tls"] = Tls(cleaned["tls"])
         return cleaned
+
+
+class ChangeServerForm(ServerForm):
+    """What of a server can change: not its short name, and not its engine."""
+
+    slug = None  # type: ignore[assignment]
+    engine = None  # type: ignore[assignment]
+    admin_secret = forms.CharField(
+        label="Where its password lies",
+        max_length=500,
+        required=False,
+        widget=forms.TextInput(attrs=_TEXT | {"placeholder": "as before"}),
+    )
+    is_enabled = forms.BooleanField(label="Can be asked for", required=False)
+    revision = forms.IntegerField(widget=forms.HiddenInput)
+
+
+def initial_of(server: Server) -> dict[str, Any]:
+    """The server as its form shows it; where its password lies is nobody's business."""
+    names = ("name", "environment", "host", "port", "database", "tls", "tls_ca_file", "admin_user", "is_enabled")
+    return {name: getattr(server, name) for name in (*names, "revision")}

@@ -180,8 +180,17 @@ def leads_to(entry: Any) -> str:
     return _page_of(entry.subject_kind, entry.subject_id)
 
 
+_PAGES = {
+    "request": "request",
+    "grant": "grant",
+    "server": "server",
+    "policy": "settings_policy",
+    "role": "settings_role",
+}
+
+
 def _page_of(kind: str, ident: str) -> str:
-    name = {"request": "request", "grant": "grant", "server": "server"}.get(kind)
+    name = _PAGES.get(kind)
     return reverse(name, args=[ident]) if name and ident else ""
 
 

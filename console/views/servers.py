@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.http import HttpResponse
@@ -9,6 +11,8 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 
 from access.errors import AccessError, SecretUnavailable
+from access.models import Server
+from access.queries.catalogue import changes_since, history_of
 from access.queries.pages import servers_for, settled_findings, setup_sql_for
 from access.rules import may_manage_servers
 from access.services import catalogue
@@ -16,7 +20,8 @@ from access.services import servers as service
 from connectors.base import CheckReport
 from connectors.errors import ConnectorError
 from console.forms.asking import show as show_error
-from console.forms.servers import ServerForm
+from console.forms.lines import typed
+from console.forms.servers import ChangeServerForm, ServerForm, initial_of
 from console.http import PersonRequest, signed_in
 
 _SETTLED_SHOWN = 10
@@ -46,6 +51,47 @@ def add(request: PersonRequest) -> HttpResponse:
             messages.success(request, "Now run the SQL below on the server, once, and test the connection.")
             return redirect("server", slug=server.slug)
     return render(request, "servers/add.html", {"form": form}, status=422 if form.errors else 200)
+
+
+@signed_in("GET", "POST")
+def edit(request: PersonRequest, slug: str) -> HttpResponse:
+    """Change where the server is, how it is reached, and whether anything can be asked for on it."""
+    server = get_object_or_404(servers_for(request.user), slug=slug)
+    if not may_manage_servers(request.user):
+        raise PermissionDenied
+    if request.method != "POST":
+        return _edit_page(request, ChangeServerForm(initial=initial_of(server)), server)
+    form = ChangeServerForm(request.POST)
+    if form.is_valid():
+        try:
+            changed = catalogue.change_server(person=request.user, server=server, **form.cleaned_data)
+        except SecretUnavailable as error:
+            form.add_error("admin_secret", error.sentence)
+        except catalogue.EditedMeanwhile as error:
+            return _overtaken(request, slug, form, error)
+        except AccessError as error:
+            show_error(form, error)
+        else:
+            unchanged = changed.revision == form.cleaned_data["revision"]
+            messages.success(request, "Nothing was changed." if unchanged else "Saved. Now test the connection.")
+            return redirect("server", slug=slug)
+    return _edit_page(request, form, server, status=422)
+
+
+def _overtaken(
+    request: PersonRequest, slug: str, form: ChangeServerForm, error: catalogue.EditedMeanwhile
+) -> HttpResponse:
+    """Their own input again, beside what somebody else saved; saving once more goes over it, knowingly."""
+    server = get_object_or_404(servers_for(request.user), slug=slug)
+    again = ChangeServerForm(initial={**typed(form, request.POST), "revision": server.revision})
+    changes = changes_since(request.user, "server", slug, form.cleaned_data["revision"])
+    return _edit_page(request, again, server, status=409, overtaken={"sentence": error.sentence, "changes": changes})
+
+
+def _edit_page(
+    request: PersonRequest, form: ChangeServerForm, server: Server, status: int = 200, **more: Any
+) -> HttpResponse:
+    return render(request, "servers/edit.html", {"form": form, "server": server, **more}, status=status)
 
 
 @signed_in()
@@ -89,5 +135,6 @@ def _page(
         "may_test": may_manage_servers(request.user),
         "setup_sql": setup_sql_for(server),
         "settled": settled_findings(server, limit=_SETTLED_SHOWN),
+        "history": history_of(request.user, "server", slug),
     }
     return render(request, "servers/show.html", context, status=status)

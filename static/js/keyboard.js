@@ -54,7 +54,7 @@
     return !!link;
   };
 
-  const second = { h: "home", a: "approvals", n: "request", r: "request", c: "access", u: "audit", s: "servers" };
+  const second = { h: "home", a: "approvals", n: "request", r: "request", c: "access", u: "audit", s: "servers", e: "settings" };
   const single = {
     n: () => follow("request"),
     j: () => step(1),

@@ -8,6 +8,7 @@ import pytest
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
 
+from access.models import HeldBack
 from people.models import User
 from tests.access.world import World
 from tests.console.people_and_pages import Pages, signed_in
@@ -72,6 +73,15 @@ MATRIX: dict[str, dict[str, dict[str, int | str]]] = {
     "server": {"GET": WATCHERS, "POST": answers(405)},
     # No server listens at the address: whoever is let in is told so. An auditor watches and tests nothing.
     "server_test": {"GET": answers(405), "POST": answers(403, auditor=422, administrator=422)},
+    "server_edit": {"GET": answers(403, administrator=200), "POST": answers(403, administrator=422)},
+    "settings": {"GET": WATCHERS, "POST": answers(405)},
+    "settings_policies": {"GET": WATCHERS, "POST": answers(405)},
+    "settings_policy_add": {"GET": answers(403, administrator=200), "POST": answers(403, administrator=422)},
+    "settings_policy": {"GET": WATCHERS, "POST": answers(403, administrator=422)},
+    "settings_roles": {"GET": WATCHERS, "POST": answers(405)},
+    "settings_role_add": {"GET": answers(403, administrator=200), "POST": answers(403, administrator=422)},
+    "settings_role": {"GET": WATCHERS, "POST": answers(403, administrator=422)},
+    "settings_right_confirm": {"GET": answers(405), "POST": answers(403, administrator=302)},
 }
 
 
@@ -109,8 +119,15 @@ def address(name: str, pages: Pages) -> str:
         return reverse(name, args=[pages.active.reference])
     if name.startswith("request") and name != "request_new":
         return reverse(name, args=[pages.pending.reference])
-    if name in ("server", "server_test"):
+    if name in ("server", "server_test", "server_edit"):
         return reverse(name, args=[pages.world.server.slug])
+    if name == "settings_policy":
+        return reverse(name, args=[pages.world.policy.slug])
+    if name == "settings_role":
+        return reverse(name, args=[pages.world.read.slug])
+    if name == "settings_right_confirm":
+        held, _ = HeldBack.objects.get_or_create(person=pages.world.bob, role=pages.world.read)
+        return reverse(name, args=[held.pk])
     return reverse(name)
 
 

@@ -83,6 +83,8 @@ def check_names(slug: str, name: str) -> None:
     """Raises `BadSlug` or `NameMissing`."""
     if not _SLUG.fullmatch(slug) or len(slug) > 50:
         raise BadSlug
+    if slug == "add":
+        raise BadSlug("'add' is the page on which one is added.")
     check_name(name)
 
 
@@ -118,8 +120,10 @@ def check_longest(longest: timedelta) -> None:
         raise LongestNotPossible
 
 
-def check_scope(level: Level, databases: Sequence[str], database_roles: Sequence[str]) -> None:
-    """Raises `ScopeIncomplete`."""
+def check_scope(level: Level, databases: Sequence[str], database_roles: Sequence[str], *others: str) -> None:
+    """Raises `ScopeIncomplete`. `others` are the names of schemas and tables."""
+    if any(not name.isprintable() for name in (*databases, *database_roles, *others)):
+        raise ScopeIncomplete("Names with line breaks or other unprintable characters are not possible.")
     if not databases or not all(name.strip() for name in databases):
         raise ScopeIncomplete("Name at least one database.")
     if (level is Level.MEMBER) != bool(database_roles):

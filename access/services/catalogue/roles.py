@@ -46,7 +46,7 @@ def define_role(
     """A new access role. `limits` are the model's `connections`, `statement_timeout`, `idle_in_transaction_timeout`."""
     check_administrator(person)
     check_names(slug, name)
-    check_scope(level, databases, database_roles)
+    check_scope(level, databases, database_roles, *schemas, *(name for pair in tables for name in pair))
     check_longest(longest)
     with transaction.atomic():
         with slug_taken():
@@ -100,7 +100,7 @@ def change_role(
     """
     check_administrator(person)
     check_name(name)
-    check_scope(level, databases, database_roles)
+    check_scope(level, databases, database_roles, *schemas, *(name for pair in tables for name in pair))
     check_longest(longest)
     with transaction.atomic():
         row = locked(AccessRole, role.pk, revision)

@@ -1,0 +1,148 @@
+"""Fields of the catalogue's forms: durations as text, names one a line, tables, and the steps of a policy."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import timedelta
+from typing import Any
+
+from django import forms
+from django.forms.renderers import BaseRenderer
+from django.template.loader import render_to_string
+from django.utils.safestring import SafeString
+
+from access.queries.catalogue import teams_to_choose
+from console import durations
+from people.models import Team
+
+_CONTROL = {"class": "form-control"}
+_QUOTED = r'"(?:[^"]|"")+"'
+_TABLE = re.compile(rf'({_QUOTED}|[^".]+)\.(.+)')
+
+
+class DurationText(forms.TextInput):
+    """A duration to type, such as `8h`."""
+
+    def __init__(self) -> None:
+        super().__init__(attrs={**_CONTROL, "autocomplete": "off", "maxlength": 20})
+
+    def format_value(self, value: Any) -> str | None:
+        """`1h30m` for what was saved, and whatever was typed as it was."""
+        return durations.compact(value) if isinstance(value, timedelta) else super().format_value(value)
+
+
+class LinesField(forms.Field):
+    """Names, one a line. A name that begins or ends with a space stands in double quotes."""
+
+    widget = forms.Textarea(attrs={**_CONTROL, "rows": 2, "spellcheck": "false"})
+
+    def prepare_value(self, value: Any) -> Any:
+        """As lines; what was typed stays as it was."""
+        return value if isinstance(value, str) else "\n".join(_quoted(name) for name in value or ())
+
+    def to_python(self, value: Any) -> list[str]:
+        """The names."""
+        return [_unquoted(line) for line in _lines(value)]
+
+
+class TablesField(LinesField):
+    """Tables, one `schema.table` a line; a schema with a dot in its name stands in double quotes."""
+
+    def prepare_value(self, value: Any) -> Any:
+        """As lines; what was typed stays as it was."""
+        if isinstance(value, str):
+            return value
+        return "\n".join(f"{_quoted(container, '.')}.{_quoted(table)}" for container, table in value or ())
+
+    def to_python(self, value: Any) -> list[Any]:
+        """Pairs of schema and table; an error in words for a line that is none."""
+        pairs = []
+        for line in _lines(value):
+            match = _TABLE.fullmatch(line)
+            if match is None:
+                raise forms.ValidationError(f"Write schema.table: “{line}” has no schema.", code="invalid")
+            pairs.append((_unquoted(match[1]), _unquoted(match[2])))
+        return pairs
+
+
+def _lines(value: Any) -> list[str]:
+    return [line.strip() for line in str(value or "").splitlines() if line.strip()]
+
+
+def _quoted(name: str, besides: str = "") -> str:
+    plain = name == name.strip() and '"' not in name and not (besides and besides in name)
+    return name if plain else '"' + name.replace('"', '""') + '"'
+
+
+def _unquoted(text: str) -> str:
+    return text[1:-1].replace('""', '"') if re.fullmatch(_QUOTED, text) else text
+
+
+class StepsWidget(forms.Widget):
+    """One row a step: a team and a number. The order on the page is the order of the steps."""
+
+    template_name = "settings/_steps.html"
+
+    def value_from_datadict(self, data: Mapping[str, Any], files: Any, name: str) -> list[tuple[str, str]]:
+        """Every row as it was typed."""
+        if not hasattr(data, "getlist"):
+            return list(data.get(name, []))
+        return list(zip(data.getlist(f"{name}_team"), data.getlist(f"{name}_count"), strict=False))
+
+    def render(
+        self, name: str, value: Any, attrs: dict[str, Any] | None = None, renderer: BaseRenderer | None = None
+    ) -> SafeString:
+        """As HTML, from the project's own templates."""
+        rows = [(str(team), str(count)) for team, count in value or ()]
+        teams = [(team.slug, team.name) for team in teams_to_choose()]
+        return render_to_string(self.template_name, {"name": name, "rows": rows, "teams": teams})
+
+
+class StepsField(forms.Field):
+    """The ordered steps of a policy: pairs of a team and how many of its people."""
+
+    widget = StepsWidget
+
+    def clean(self, value: Any) -> list[tuple[Team, int]]:
+        """Teams and numbers; an error that names the step."""
+        teams = {team.slug: team for team in teams_to_choose()}
+        problems = []
+        steps = []
+        for number, (slug, count) in enumerate(value or (), start=1):
+            if slug not in teams:
+                problems.append(f"Step {number}: choose a team.")
+            elif not re.fullmatch(r"[0-9]{1,3}", count.strip()) or int(count) < 1:
+                problems.append(f"Step {number}: write how many people, 1 or more.")
+            else:
+                steps.append((teams[slug], int(count)))
+        if problems:
+            raise forms.ValidationError(problems)
+        return steps
+
+
+def moved(rows: Sequence[tuple[str, str]], move: str) -> list[tuple[str, str]]:
+    """The rows after one of the buttons: `add`, `up-1`, `down-0`, `remove-2`; anything else changes nothing."""
+    rows = list(rows)
+    verb, _, text = move.partition("-")
+    if verb == "add":
+        return [*rows, ("", "1")]
+    at = int(text) if text.isdecimal() else -1
+    if not 0 <= at < len(rows):
+        return rows
+    if verb == "remove":
+        return rows[:at] + rows[at + 1 :]
+    other = {"up": at - 1, "down": at + 1}.get(verb, at)
+    if 0 <= other < len(rows):
+        rows[at], rows[other] = rows[other], rows[at]
+    return rows
+
+
+def typed(form: forms.BaseForm, data: Mapping[str, Any]) -> dict[str, Any]:
+    """What somebody has typed so far, as the initial values of a form that is not judged yet."""
+    return {name: field.widget.value_from_datadict(data, {}, name) for name, field in form.fields.items()}
+
+
+def names_of(teams: Iterable[Team]) -> dict[str, str]:
+    """Team names by short name."""
+    return {team.slug: team.name for team in teams}

@@ -1,0 +1,110 @@
+"""Adding and changing a policy."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+
+from access.audience import Rules
+from access.models import Environment, Policy
+from access.queries.catalogue import teams_to_choose
+from access.quorum import Step
+from console.forms.durations import DurationField
+from console.forms.lines import DurationText, StepsField
+from people.models import Team
+
+_TEXT = {"class": "form-control"}
+
+
+class PolicyForm(forms.Form):
+    """Who may ask, who has to agree, what happens by itself."""
+
+    name = forms.CharField(
+        max_length=100, widget=forms.TextInput(attrs=_TEXT), error_messages={"required": "Give the policy a name."}
+    )
+    slug = forms.SlugField(
+        label="Short name",
+        widget=forms.TextInput(attrs=_TEXT),
+        error_messages={"required": "Give the policy a short name: it is part of addresses and of the audit log."},
+    )
+    requesters: forms.ModelMultipleChoiceField[Team] = forms.ModelMultipleChoiceField(
+        queryset=Team.objects.none(),
+        to_field_name="slug",
+        label="Who may ask",
+        widget=forms.CheckboxSelectMultiple,
+        error_messages={"required": "Choose at least one team that may ask."},
+    )
+    steps = StepsField(label="Who has to agree", required=False)
+    self_approved_environments = forms.MultipleChoiceField(
+        label="Reads approve themselves on",
+        choices=Environment.choices,
+        required=False,
+        widget=forms.CheckboxSelectMultiple,
+    )
+    break_glass_team: forms.ModelChoiceField[Team] = forms.ModelChoiceField(
+        queryset=Team.objects.none(),
+        to_field_name="slug",
+        label="Who may break the glass",
+        required=False,
+        empty_label="Nobody",
+        widget=forms.Select(attrs={"class": "form-select"}),
+    )
+    longest = DurationField(
+        label="Longest access", widget=DurationText(), error_messages={"required": "Say how long access may last."}
+    )
+    lapses_after = DurationField(
+        label="A request stays open for",
+        widget=DurationText(),
+        error_messages={"required": "Say how long a request waits for votes."},
+    )
+    revision = forms.IntegerField(required=False, widget=forms.HiddenInput)
+
+    def __init__(self, *args: Any, policy: Policy | None = None, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.policy = policy
+        for name in ("requesters", "break_glass_team"):
+            self.fields[name].queryset = teams_to_choose()  # type: ignore[attr-defined]
+        if policy is not None:
+            del self.fields["slug"]
+            self.fields["revision"].required = True
+
+    def clean_self_approved_environments(self) -> list[Environment]:
+        """As the values that they stand for."""
+        return [Environment(value) for value in self.cleaned_data["self_approved_environments"]]
+
+    def clean(self) -> dict[str, Any]:
+        """Somebody has to agree, or reads have to approve themselves somewhere."""
+        cleaned: dict[str, Any] = super().clean() or {}
+        if "steps" in cleaned and not cleaned["steps"] and not cleaned.get("self_approved_environments"):
+            self.add_error(
+                "steps", "Add a step, or say where reads approve themselves: otherwise nobody gets anything."
+            )
+        return cleaned
+
+    def rules_so_far(self) -> Rules:
+        """What can be read of a form that is still being filled in; steps that are not complete are left out."""
+        self.is_valid()
+        cleaned = self.cleaned_data
+        glass = cleaned.get("break_glass_team")
+        environments = cleaned.get("self_approved_environments", [])
+        return Rules(
+            requesters=frozenset(team.slug for team in cleaned.get("requesters", [])),
+            steps=tuple(Step(team.slug, count) for team, count in cleaned.get("steps", [])),
+            self_approved_environments=frozenset(str(environment) for environment in environments),
+            break_glass_team=glass.slug if glass else "",
+        )
+
+
+def initial_of(policy: Policy) -> dict[str, Any]:
+    """The policy as its form shows it."""
+    return {
+        "name": policy.name,
+        "requesters": [team.slug for team in policy.requesters.all()],
+        "steps": [(step.team.slug, step.count) for step in policy.steps.all()],
+        "self_approved_environments": policy.self_approved_environments,
+        "break_glass_team": policy.break_glass_team.slug if policy.break_glass_team else "",
+        "longest": policy.longest,
+        "lapses_after": policy.lapses_after,
+        "revision": policy.revision,
+    }

@@ -1,0 +1,144 @@
+"""Access roles: what can be asked for; administrators change them, auditors read them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import messages
+from django.core.exceptions import PermissionDenied
+from django.http import HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+
+from access.audience import Guarded, Rules
+from access.errors import AccessError
+from access.models import AccessRole, Policy
+from access.queries.catalogue import changes_since, held_back_for, history_of, living_grants_of, roles_for
+from access.queries.who import Case, WhoCouldGet, who_could_get
+from access.rules import may_manage_servers
+from access.services import catalogue
+from connectors.base import Level
+from console.forms.asking import show
+from console.forms.lines import typed
+from console.forms.roles import RoleForm, initial_of
+from console.http import PersonRequest, signed_in, wants
+
+
+@signed_in()
+def overview(request: PersonRequest) -> HttpResponse:
+    """Every access role, by server."""
+    context = {"roles": roles_for(request.user), "may_change": may_manage_servers(request.user)}
+    return render(request, "settings/roles.html", context)
+
+
+@signed_in("GET", "POST")
+def add(request: PersonRequest) -> HttpResponse:
+    """A new access role."""
+    if not may_manage_servers(request.user):
+        raise PermissionDenied
+    if wants(request, "who"):
+        return _who(request, RoleForm(request.GET), None)
+    if request.method != "POST":
+        usual = {"server": request.GET.get("server", ""), "longest": "8h", "connections": 5}
+        form = RoleForm(initial={**usual, "statement_timeout": "5m", "idle_in_transaction_timeout": "5m"})
+        return _page(request, form, None)
+    form = RoleForm(request.POST)
+    if form.is_valid():
+        try:
+            role = catalogue.define_role(person=request.user, **form.cleaned_data)
+        except AccessError as error:
+            show(form, error)
+        else:
+            messages.success(request, "The access role is there.")
+            return redirect("settings_role", slug=role.slug)
+    return _page(request, form, None, status=422)
+
+
+@signed_in("GET", "POST")
+def edit(request: PersonRequest, slug: str) -> HttpResponse:
+    """One access role: change it, see who could get it, and who changed what before."""
+    role = get_object_or_404(roles_for(request.user), slug=slug)
+    if not may_manage_servers(request.user):
+        if request.method == "POST":
+            raise PermissionDenied
+        return _page(request, None, role)
+    if wants(request, "who"):
+        return _who(request, RoleForm(request.GET, role=role), role)
+    if request.method != "POST":
+        return _page(request, RoleForm(initial=initial_of(role), role=role), role)
+    return _save(request, role)
+
+
+def _save(request: PersonRequest, role: AccessRole) -> HttpResponse:
+    form = RoleForm(request.POST, role=role)
+    if form.is_valid():
+        try:
+            changed = catalogue.change_role(person=request.user, role=role, **form.cleaned_data)
+        except catalogue.EditedMeanwhile as error:
+            return _overtaken(request, role.slug, form, error)
+        except AccessError as error:
+            show(form, error)
+        else:
+            unchanged = changed.revision == form.cleaned_data["revision"]
+            told = "Nothing was changed." if unchanged else "Saved. Open requests and living access are not touched."
+            messages.success(request, told)
+            return redirect("settings_role", slug=role.slug)
+    return _page(request, form, role, status=422)
+
+
+def _overtaken(request: PersonRequest, slug: str, form: RoleForm, error: catalogue.EditedMeanwhile) -> HttpResponse:
+    """Their own input again, beside what somebody else saved; saving once more goes over it, knowingly."""
+    role = get_object_or_404(roles_for(request.user), slug=slug)
+    opened_on = form.cleaned_data["revision"]
+    again = RoleForm(initial={**typed(form, request.POST), "revision": role.revision}, role=role)
+    overtaken = {"sentence": error.sentence, "changes": changes_since(request.user, "role", slug, opened_on)}
+    return _page(request, again, role, sent=form, overtaken=overtaken, status=409)
+
+
+def _who(request: PersonRequest, form: RoleForm, role: AccessRole | None) -> HttpResponse:
+    return render(request, "settings/_who.html", {"who": _worked_out(role, form)})
+
+
+def _worked_out(role: AccessRole | None, sent: RoleForm | None) -> WhoCouldGet:
+    """Who could get the role as it is saved, or as `sent` would make it, beside what is saved."""
+    saved = role.guarded if role else None
+    saved_rules = _rules(role.policy, role.is_enabled) if role else None
+    if sent is None and saved is not None:
+        return who_could_get([Case(saved, saved_rules, saved, saved_rules)])
+    sent = sent or RoleForm({}, role=role)
+    sent.is_valid()
+    wished = sent.cleaned_data
+    server = role.server if role else wished.get("server")
+    edited = Guarded(
+        slug=role.slug if role else "",
+        name=wished.get("name") or "This access role",
+        level=wished.get("level") or Level.WRITE,
+        environment=server.environment if server else "",
+    )
+    rules = _rules(wished.get("policy"), role is None or wished.get("is_enabled", False))
+    return who_could_get([Case(edited, rules, saved, saved_rules)])
+
+
+def _rules(policy: Policy | None, is_enabled: bool) -> Rules | None:
+    return policy.rules() if policy and is_enabled else None
+
+
+def _page(
+    request: PersonRequest,
+    form: RoleForm | None,
+    role: AccessRole | None,
+    *,
+    sent: RoleForm | None = None,
+    overtaken: dict[str, Any] | None = None,
+    status: int = 200,
+) -> HttpResponse:
+    """`sent` is the form that holds what was sent, where that is not `form` itself."""
+    sent = sent or (form if form is not None and form.is_bound else None)
+    context: dict[str, Any] = {"form": form, "role": role, "overtaken": overtaken, "who": None}
+    if sent is not None or role is not None:
+        context["who"] = _worked_out(role, sent)
+    if role is not None:
+        context["history"] = history_of(request.user, "role", role.slug)
+        context["held_back"] = held_back_for(request.user).filter(role=role)
+        context["may_change"] = may_manage_servers(request.user)
+        context["living"] = living_grants_of(role)
+    return render(request, "settings/role.html", context, status=status)
