@@ -16,7 +16,7 @@ from audit.models import Entry
 from people.models import Capability, User
 
 #: Kind of subject → the page that shows it.
-PAGES = {"policy": "settings_policy", "role": "settings_role", "server": "server"}
+PAGES = {"policy": "settings_policy", "role": "settings_role", "server": "server", "team": "settings_team"}
 _TEMPLATE = "mail/catalogue_changed.txt"
 
 

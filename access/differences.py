@@ -34,6 +34,9 @@ LABELS: Mapping[str, str] = {
     "tls": "TLS",
     "tls_ca_file": "Certificate authority",
     "admin_user": "Lockgate's own account",
+    "capability": "Allows by itself",
+    "memberships": "People",
+    "groups": "Groups that fill it",
     "admin_secret": "Where its password lies",
 }
 NOTHING = "nothing"

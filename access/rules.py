@@ -72,6 +72,11 @@ def may_manage_servers(person: User) -> bool:
     return person.is_active and person.is_administrator
 
 
+def may_manage_people(person: User) -> bool:
+    """Administrators; never their own teams, which the services refuse."""
+    return person.is_active and person.is_administrator
+
+
 def may_see_servers(person: User) -> bool:
     """Administrators and auditors."""
     return person.is_active and (person.is_administrator or person.is_auditor)

@@ -14,6 +14,7 @@ from console.views import (
     patterns,
     requests,
     servers,
+    settings_directory,
     settings_overview,
     settings_policies,
     settings_roles,
@@ -48,6 +49,15 @@ urlpatterns: list[URLPattern] = [
     path("servers/<slug:slug>/test/", servers.test, name="server_test"),
     path("settings/", settings_overview.overview, name="settings"),
     path("settings/rights/<int:pk>/confirm/", settings_overview.confirm_right, name="settings_right_confirm"),
+    path("settings/people/", settings_directory.people, name="settings_people"),
+    path("settings/teams/", settings_directory.teams, name="settings_teams"),
+    path("settings/teams/<slug:slug>/", settings_directory.team, name="settings_team"),
+    path("settings/teams/<slug:slug>/people/add/", settings_directory.add_member, name="settings_team_add_person"),
+    path("settings/teams/<slug:slug>/people/remove/", settings_directory.remove_member, name="settings_team_remove"),
+    path("settings/teams/<slug:slug>/groups/add/", settings_directory.map_group, name="settings_team_map"),
+    path(
+        "settings/teams/<slug:slug>/groups/<int:pk>/remove/", settings_directory.unmap_group, name="settings_team_unmap"
+    ),
     path("settings/policies/", settings_policies.overview, name="settings_policies"),
     path("settings/policies/add/", settings_policies.add, name="settings_policy_add"),
     path("settings/policies/<slug:slug>/", settings_policies.edit, name="settings_policy"),

@@ -71,6 +71,13 @@ MATRIX: dict[str, dict[str, dict[str, int | str]]] = {
     "servers": {"GET": WATCHERS, "POST": answers(405)},
     "server_add": {"GET": answers(403, administrator=200), "POST": answers(403, administrator=422)},
     "server": {"GET": WATCHERS, "POST": answers(405)},
+    "settings_people": {"GET": WATCHERS, "POST": answers(405)},
+    "settings_teams": {"GET": WATCHERS, "POST": answers(403, administrator=422)},
+    "settings_team": {"GET": WATCHERS, "POST": answers(405)},
+    "settings_team_add_person": {"GET": answers(405), "POST": answers(403, administrator=422)},
+    "settings_team_remove": {"GET": answers(405), "POST": answers(403, administrator=302)},
+    "settings_team_map": {"GET": answers(405), "POST": answers(403, administrator=422)},
+    "settings_team_unmap": {"GET": answers(405), "POST": answers(403, administrator=302)},
     # No server listens at the address: whoever is let in is told so. An auditor watches and tests nothing.
     "server_test": {"GET": answers(405), "POST": answers(403, auditor=422, administrator=422)},
     "server_edit": {"GET": answers(403, administrator=200), "POST": answers(403, administrator=422)},
@@ -113,6 +120,8 @@ def person(world: World, role: str) -> User | None:
 
 def address(name: str, pages: Pages) -> str:
     """The address, for Alice's pending request and her active grant."""
+    if name.startswith("settings_team") and name != "settings_teams":
+        return reverse(name, args=[pages.world.dba.slug, *([999] if name == "settings_team_unmap" else [])])
     if name.startswith("openid_connect"):
         return reverse(name, args=["corp"])
     if name.startswith("grant"):
@@ -137,6 +146,7 @@ def form(name: str, pages: Pages) -> dict[str, str]:
         "request_approve": {"content_hash": pages.pending.content_hash},
         "request_deny": {"content_hash": pages.pending.content_hash, "comment": "Not today."},
         "grant_extend": {"duration": "30m", "reason": "It takes longer"},
+        "settings_team_remove": {"person": pages.world.bob.email},
         "audit_export": {"format": "csv"},
     }
     return forms.get(name, {})
