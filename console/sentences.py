@@ -16,8 +16,9 @@ def sentences_of(policy: Policy) -> list[str]:
         sentences.append(f"Reads approve themselves on {places}.")
     if steps:
         has = "has" if len(steps) == 1 and policy.steps.all()[0].count == 1 else "have"
-        everything = "Everything else: " if policy.self_approved_environments else ""
-        sentences.append(f"{everything}{', then '.join(steps)} {has} to agree within {spoken(policy.lapses_after)}.")
+        agreeing = ", then ".join(steps)
+        agreeing = f"Otherwise {agreeing}" if policy.self_approved_environments else agreeing[0].upper() + agreeing[1:]
+        sentences.append(f"{agreeing} {has} to agree within {spoken(policy.lapses_after)}.")
     else:
         sentences.append("Nothing else is granted.")
     if policy.break_glass_team:

@@ -12,7 +12,7 @@ from functools import partial
 from access.audience import NOBODY, Audience, Guarded, Members, Rules, audience
 from access.models import AccessRole, Policy
 from connectors.base import Level
-from people.models import Membership
+from people.models import Membership, User
 
 #: Lists are cut to this many names; the rest is a number.
 MOST_NAMES = 12
@@ -90,21 +90,23 @@ class WhoCouldGet:
     more_roles: int
     """Access roles that are counted and not worked out."""
     changes: bool
-    guards_nothing: bool = False
+    alone: tuple[str, ...]
+    """Access roles that the person who asks would newly need nobody's consent for."""
+    guards_nothing: bool
 
 
-def who_could_get_under(policy: Policy | None, rules: Rules) -> WhoCouldGet:
+def who_could_get_under(policy: Policy | None, rules: Rules, *, viewer: User) -> WhoCouldGet:
     """What `rules` would mean for every role that `policy` guards, beside what is saved; None: a policy to be added."""
     saved = policy.rules() if policy else None
     roles = list(AccessRole.objects.filter(policy=policy).select_related("server")) if policy else []
     cases = [Case(role.guarded, rules, role.guarded, saved) for role in roles]
     if not cases:
         cases = [Case(ANY_ROLE, rules, ANY_ROLE if saved else None, saved)]
-    return who_could_get(cases, guards_nothing=not roles)
+    return who_could_get(cases, viewer=viewer, guards_nothing=not roles)
 
 
-def who_could_get(cases: Sequence[Case], *, guards_nothing: bool = False) -> WhoCouldGet:
-    """The same for any roles under any rules."""
+def who_could_get(cases: Sequence[Case], *, viewer: User, guards_nothing: bool = False) -> WhoCouldGet:
+    """The same for any roles under any rules; `viewer` is told what they would give to themself."""
     worked_out = cases[:MOST_ROLES]
     rules = [rules for case in worked_out for rules in (case.rules, case.saved_rules) if rules]
     members, names, teams = _people_of({team for each in rules for team in each.teams})
@@ -120,6 +122,14 @@ def who_could_get(cases: Sequence[Case], *, guards_nothing: bool = False) -> Who
         outlooks=outlooks,
         more_roles=len(cases) - len(worked_out),
         changes=any(outlook.changes for outlook in outlooks),
+        alone=tuple(
+            sorted(
+                role
+                for (after, before, _), roles in groups.items()
+                if not guards_nothing and viewer.pk in (after.at_once - before.at_once) | (after.glass - before.glass)
+                for role in roles
+            )
+        ),
         guards_nothing=guards_nothing,
     )
 

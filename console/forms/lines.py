@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -106,9 +106,15 @@ class StepsField(forms.Field):
 
     def clean(self, value: Any) -> list[tuple[Team, int]]:
         """Teams and numbers; an error that names the step."""
+        steps, problems = self.read(value)
+        if problems:
+            raise forms.ValidationError(problems)
+        return steps
+
+    def read(self, value: Any) -> tuple[list[tuple[Team, int]], list[str]]:
+        """The steps that are complete, and what is wrong with the others."""
         teams = {team.slug: team for team in teams_to_choose()}
-        problems = []
-        steps = []
+        steps, problems = [], []
         for number, (slug, count) in enumerate(value or (), start=1):
             if slug not in teams:
                 problems.append(f"Step {number}: choose a team.")
@@ -116,9 +122,7 @@ class StepsField(forms.Field):
                 problems.append(f"Step {number}: write how many people, 1 or more.")
             else:
                 steps.append((teams[slug], int(count)))
-        if problems:
-            raise forms.ValidationError(problems)
-        return steps
+        return steps, problems
 
 
 def moved(rows: Sequence[tuple[str, str]], move: str) -> list[tuple[str, str]]:
@@ -141,8 +145,3 @@ def moved(rows: Sequence[tuple[str, str]], move: str) -> list[tuple[str, str]]:
 def typed(form: forms.BaseForm, data: Mapping[str, Any]) -> dict[str, Any]:
     """What somebody has typed so far, as the initial values of a form that is not judged yet."""
     return {name: field.widget.value_from_datadict(data, {}, name) for name, field in form.fields.items()}
-
-
-def names_of(teams: Iterable[Team]) -> dict[str, str]:
-    """Team names by short name."""
-    return {team.slug: team.name for team in teams}

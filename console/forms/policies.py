@@ -10,6 +10,7 @@ from access.audience import Rules
 from access.models import Environment, Policy
 from access.queries.catalogue import teams_to_choose
 from access.quorum import Step
+from access.services.catalogue import MOST_PEOPLE, MOST_STEPS
 from console.forms.durations import DurationField
 from console.forms.lines import DurationText, StepsField
 from people.models import Team
@@ -86,11 +87,12 @@ class PolicyForm(forms.Form):
         """What can be read of a form that is still being filled in; steps that are not complete are left out."""
         self.is_valid()
         cleaned = self.cleaned_data
+        steps, _ = StepsField().read(self["steps"].value())
         glass = cleaned.get("break_glass_team")
         environments = cleaned.get("self_approved_environments", [])
         return Rules(
             requesters=frozenset(team.slug for team in cleaned.get("requesters", [])),
-            steps=tuple(Step(team.slug, count) for team, count in cleaned.get("steps", [])),
+            steps=tuple(Step(team.slug, min(count, MOST_PEOPLE)) for team, count in steps[:MOST_STEPS]),
             self_approved_environments=frozenset(str(environment) for environment in environments),
             break_glass_team=glass.slug if glass else "",
         )

@@ -108,7 +108,10 @@ def _moved(request: PersonRequest, policy: Policy | None) -> HttpResponse:
 
 
 def _who(request: PersonRequest, form: PolicyForm, policy: Policy | None) -> HttpResponse:
-    context = {"who": who_could_get_under(policy, form.rules_so_far()), "unfinished": "steps" in form.errors}
+    context = {
+        "who": who_could_get_under(policy, form.rules_so_far(), viewer=request.user),
+        "unfinished": "steps" in form.errors,
+    }
     return render(request, "settings/_who.html", context)
 
 
@@ -125,9 +128,9 @@ def _page(
     sent = rules_from or (form if form is not None and form.is_bound else None)
     context: dict[str, Any] = {"form": form, "policy": policy, "overtaken": overtaken, "who": None}
     if sent is not None:
-        context["who"] = who_could_get_under(policy, sent.rules_so_far())
+        context["who"] = who_could_get_under(policy, sent.rules_so_far(), viewer=request.user)
     elif policy is not None:
-        context["who"] = who_could_get_under(policy, policy.rules())
+        context["who"] = who_could_get_under(policy, policy.rules(), viewer=request.user)
     if policy is not None:
         context["sentences"] = sentences_of(policy)
         context["history"] = history_of(request.user, "policy", policy.slug)

@@ -21,6 +21,7 @@ from console.forms.asking import show
 from console.forms.lines import typed
 from console.forms.roles import RoleForm, initial_of
 from console.http import PersonRequest, signed_in, wants
+from people.models import User
 
 
 @signed_in()
@@ -95,15 +96,15 @@ def _overtaken(request: PersonRequest, slug: str, form: RoleForm, error: catalog
 
 
 def _who(request: PersonRequest, form: RoleForm, role: AccessRole | None) -> HttpResponse:
-    return render(request, "settings/_who.html", {"who": _worked_out(role, form)})
+    return render(request, "settings/_who.html", {"who": _worked_out(request.user, role, form)})
 
 
-def _worked_out(role: AccessRole | None, sent: RoleForm | None) -> WhoCouldGet:
+def _worked_out(viewer: User, role: AccessRole | None, sent: RoleForm | None) -> WhoCouldGet:
     """Who could get the role as it is saved, or as `sent` would make it, beside what is saved."""
     saved = role.guarded if role else None
     saved_rules = _rules(role.policy, role.is_enabled) if role else None
     if sent is None and saved is not None:
-        return who_could_get([Case(saved, saved_rules, saved, saved_rules)])
+        return who_could_get([Case(saved, saved_rules, saved, saved_rules)], viewer=viewer)
     sent = sent or RoleForm({}, role=role)
     sent.is_valid()
     wished = sent.cleaned_data
@@ -115,7 +116,7 @@ def _worked_out(role: AccessRole | None, sent: RoleForm | None) -> WhoCouldGet:
         environment=server.environment if server else "",
     )
     rules = _rules(wished.get("policy"), role is None or wished.get("is_enabled", False))
-    return who_could_get([Case(edited, rules, saved, saved_rules)])
+    return who_could_get([Case(edited, rules, saved, saved_rules)], viewer=viewer)
 
 
 def _rules(policy: Policy | None, is_enabled: bool) -> Rules | None:
@@ -135,7 +136,7 @@ def _page(
     sent = sent or (form if form is not None and form.is_bound else None)
     context: dict[str, Any] = {"form": form, "role": role, "overtaken": overtaken, "who": None}
     if sent is not None or role is not None:
-        context["who"] = _worked_out(role, sent)
+        context["who"] = _worked_out(request.user, role, sent)
     if role is not None:
         context["history"] = history_of(request.user, "role", role.slug)
         context["held_back"] = held_back_for(request.user).filter(role=role)

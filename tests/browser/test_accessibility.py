@@ -35,7 +35,20 @@ def test_every_page_is_accessible_and_fits(
             f"/access/{approved.grant.reference}/",
         ],
         "bob": ["/approvals/", f"/requests/{request.reference}/"],
-        "erin": ["/audit/", "/servers/", f"/servers/{world.server.slug}/", "/servers/add/"],
+        "erin": [
+            "/audit/",
+            "/servers/",
+            f"/servers/{world.server.slug}/",
+            "/servers/add/",
+            f"/servers/{world.server.slug}/edit/",
+            "/settings/",
+            "/settings/policies/",
+            "/settings/policies/add/",
+            f"/settings/policies/{world.policy.slug}/",
+            "/settings/roles/",
+            "/settings/roles/add/",
+            f"/settings/roles/{world.read.slug}/",
+        ],
     }
     found = []
     for who, paths in pages.items():

@@ -76,7 +76,7 @@ def test_policies_are_written_as_sentences(world: World, who: str) -> None:
     for name in ("settings", "settings_policies"):
         text = see(getattr(world, who), name)
         assert "Backend may ask, for at most 8 h." in text
-        assert "one of Dba has to agree within 1 d." in text
+        assert "One of Dba has to agree within 1 d." in text
         assert ("Add a policy" in text) == (who == "erin" and name == "settings_policies")
 
 
@@ -214,6 +214,19 @@ def test_the_preview_says_what_approves_itself(world: World) -> None:
     assert ("Orders, read" in itself, "orders-write" in asked_for) == (True, True)
     assert "Get it without an approval (1)" in itself
     assert "May ask (1)" in asked_for
+
+
+def test_the_preview_tells_administrators_what_they_would_give_to_themselves(world: World) -> None:
+    own = Team.objects.get(capability=Capability.ADMINISTRATOR).slug
+    assert "You would need nobody" not in who(world, requesters=[own])
+    text = who(world, requesters=[own], self_approved_environments=["production"])
+    assert "You would need nobody's consent for Orders, read." in text.replace("&#x27;", "'")
+
+
+def test_the_preview_leaves_out_a_step_that_is_not_complete(world: World) -> None:
+    text = who(world, steps_team=["dba", ""], steps_count=["1", "1"])
+    assert "A step that is not complete yet is left out here." in text
+    assert "1 of Dba has to agree (2)" in text
 
 
 def test_the_preview_asks_the_same_number_of_questions_for_many_people_and_roles(world: World) -> None:

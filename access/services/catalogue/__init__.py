@@ -5,6 +5,8 @@ Nothing here touches an open request or a living grant: those carry their own fr
 
 from access.services.catalogue.changes import EditedMeanwhile, confirm_right
 from access.services.catalogue.checks import (
+    MOST_PEOPLE,
+    MOST_STEPS,
     BadSlug,
     LapseNotPossible,
     LongestNotPossible,
@@ -19,6 +21,8 @@ from access.services.catalogue.roles import change_role, define_role
 from access.services.catalogue.servers import add_server, change_server
 
 __all__ = [
+    "MOST_PEOPLE",
+    "MOST_STEPS",
     "BadSlug",
     "EditedMeanwhile",
     "LapseNotPossible",
