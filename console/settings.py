@@ -185,7 +185,7 @@ SESSION_ENGINE = "django.contrib.sessions.backends.db"
 
 # -- Single sign-on: what the providers are and what they have to prove is in people/sso/ ----------------------------------
 
-LOCKGATE_SSO = read_providers(env.text, development=DEVELOPMENT)
+LOCKGATE_SSO = read_providers(env.text("LOCKGATE_SSO", ""), env.text, development=DEVELOPMENT)
 SOCIALACCOUNT_PROVIDERS = {
     "openid_connect": {
         "provider_class": "console.sso.StrictProvider",

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from audit.log import Actor
+from people.group_sync import map_group
 from people.models import Capability, Team, User
 from people.services import add_person, add_team, join
 
 #: Of everybody in the demo. Known to all the world, which is why the demo refuses to load outside development.
 PASSWORD = "lockgate-demo"  # noqa: S105 - see above
+
+#: The demo's identity provider, as `make demo` configures it.
+PROVIDER = "demo"
 
 SETUP = Actor("command", "load_demo", "manage.py load_demo")
 
@@ -41,6 +46,17 @@ class Somebody:
         """With which they sign in."""
         return f"{self.first_name}@demo.example"
 
+    @property
+    def claims(self) -> dict[str, Any]:
+        """What the demo's identity provider says of them."""
+        groups = [group_of(team) for team in self.teams]
+        return {"email": self.email, "email_verified": True, "name": self.name, "groups": groups}
+
+
+def group_of(team: str) -> str:
+    """The group at the demo's identity provider whose people are in the team."""
+    return f"lockgate-{team}"
+
 
 PEOPLE = (
     Somebody("Alice Engineer", "asks for access", ("backend", "on-call")),
@@ -59,6 +75,8 @@ def make_people() -> tuple[dict[str, User], dict[str, Team]]:
         slug: add_team(slug=slug, name=name, capability=capability, actor=SETUP)
         for slug, (name, capability) in TEAMS.items()
     }
+    for slug, team in teams.items():
+        map_group(provider=PROVIDER, group=group_of(slug), team=team, actor=SETUP)
     for somebody in PEOPLE:
         person = add_person(email=somebody.email, display_name=somebody.name, password=PASSWORD, actor=SETUP)
         for slug in somebody.teams:
@@ -75,4 +93,4 @@ def everybody() -> dict[str, User]:
 def who_can_sign_in() -> str:
     """A table for the terminal."""
     lines = [f"    {somebody.email:<24} {somebody.may}" for somebody in PEOPLE]
-    return "\n".join([f"\n  Sign in with the password {PASSWORD} as", *lines])
+    return "\n".join([f"\n  Sign in with SSO, or with the password {PASSWORD}, as", *lines])

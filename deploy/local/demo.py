@@ -26,6 +26,8 @@ from deploy.local.stack import Stack
 
 READY_SECONDS = 60.0
 STOP_SECONDS = 15.0
+#: In the order in which they are started.
+PROCESSES = ("provider", "web", "worker", "beat")
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -70,14 +72,22 @@ def environment_of(stack: Stack, port: int) -> dict[str, str]:
         **os.environ,
         **stack.environment(),
         "LOCKGATE_BASE_URL": f"http://127.0.0.1:{port}",
+        "LOCKGATE_SSO": "demo",
+        "LOCKGATE_SSO_DEMO_NAME": "the demo's identity provider",
+        "LOCKGATE_SSO_DEMO_ISSUER": f"http://127.0.0.1:{stack.provider_port}",
+        "LOCKGATE_SSO_DEMO_CLIENT_ID": "lockgate",
+        "LOCKGATE_SSO_DEMO_CLIENT_SECRET": "known to everybody",
+        "LOCKGATE_SSO_DEMO_DOMAINS": "demo.example",
         "PYTHONUNBUFFERED": "1",
     }
 
 
-def commands(port: int) -> dict[str, list[str]]:
-    """Lockgate's three kinds of process; the same commands that the compose file runs."""
+def commands(port: int, environment: dict[str, str]) -> dict[str, list[str]]:
+    """The demo's identity provider, and Lockgate's three kinds of process, by the commands that the compose file runs."""
     python = str(installed.PYTHON)
+    provider_port = environment["LOCKGATE_SSO_DEMO_ISSUER"].rpartition(":")[2]
     return {
+        "provider": [python, "manage.py", "demo_provider", f"--port={provider_port}"],
         "web": [
             *(python, "-m", "gunicorn", "console.wsgi:application", f"--bind=127.0.0.1:{port}"),
             *("--workers=2", "--threads=4", "--worker-tmp-dir=/dev/shm", "--log-level=warning"),
@@ -101,7 +111,7 @@ def start_processes(
     logs = folder / "logs"
     logs.mkdir(exist_ok=True)
     try:
-        for name, words in commands(port).items():
+        for name, words in commands(port, environment).items():
             log = logs / f"{name}.log"
             processes.append(spawn(words, log=log, environment=environment, folder=installed.ROOT))
         _wait_until_ready(port, processes, logs)
@@ -129,7 +139,7 @@ def _start_everything(stack: Stack, port: int, processes: list[subprocess.Popen[
         stack.start()
     environment = environment_of(stack, port)
     who = _load(stack, environment)
-    with step("starting web, worker and beat"):
+    with step("starting web, worker, beat and an identity provider"):
         start_processes(port, environment, stack.folder, processes)
     say(f"\n{who}")
     say(f"  Lockgate runs at http://127.0.0.1:{port}/ (logs in {stack.logs}). Ctrl-C ends it.\n")
@@ -194,7 +204,7 @@ def _watch(processes: list[subprocess.Popen[bytes]], logs: Path) -> None:
 
 
 def _check_running(processes: list[subprocess.Popen[bytes]], logs: Path) -> None:
-    for name, process in zip(("web", "worker", "beat"), processes, strict=False):
+    for name, process in zip(PROCESSES, processes, strict=False):
         if process.poll() is not None:
             log = logs / f"{name}.log"
             last = log.read_text(errors="replace")[-2000:]

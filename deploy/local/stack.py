@@ -12,7 +12,7 @@ from pathlib import Path
 
 from deploy.local.errors import FolderInUse, FolderNotOurs
 from deploy.local.processes import may_enter, server_user
-from deploy.local.servers import MariaDB, PostgreSQL, PrivateServer, Redis
+from deploy.local.servers import MariaDB, PostgreSQL, PrivateServer, Redis, free_port
 
 
 class Stack:
@@ -47,6 +47,14 @@ class Stack:
         for server in reversed(self.servers):
             server.stop()
 
+    @property
+    def provider_port(self) -> int:
+        """Where the demo's identity provider listens: kept, since people are known by it."""
+        kept = self.servers_folder / "provider-port"
+        if not kept.exists():
+            kept.write_text(str(free_port()))
+        return int(kept.read_text())
+
     @contextmanager
     def claimed(self) -> Iterator[None]:
         """Nobody else may start, stop or forget these servers meanwhile. Raises `FolderInUse`."""
@@ -63,6 +71,7 @@ class Stack:
             shutil.rmtree(server.folder, ignore_errors=True)
         shutil.rmtree(self.logs, ignore_errors=True)
         (self.folder / "lock").unlink(missing_ok=True)
+        (self.servers_folder / "provider-port").unlink(missing_ok=True)
         for folder in {self.servers_folder, self.folder}:
             if folder.is_dir() and not any(folder.iterdir()):
                 folder.rmdir()

@@ -98,9 +98,12 @@ class Provider:
         }
 
 
-def read_providers(read: Read, *, development: bool) -> dict[str, Provider]:
-    """All configured providers by id. Raises `ImproperlyConfigured` with a sentence that names the variable."""
-    ids = [one.strip() for one in read("LOCKGATE_SSO", "").split(",") if one.strip()]
+def read_providers(names: str, read: Read, *, development: bool) -> dict[str, Provider]:
+    """The providers in `names` (the value of LOCKGATE_SSO), by id, each from variables of its own.
+
+    Raises `ImproperlyConfigured` with a sentence that names the variable.
+    """
+    ids = [one.strip() for one in names.split(",") if one.strip()]
     for one in ids:
         if not _ID.fullmatch(one) or ids.count(one) > 1:
             raise ImproperlyConfigured(

@@ -34,6 +34,9 @@ def configure(settings: Settings, provider: Peer) -> Callable[..., Provider]:
         made = replace(made, **otherwise)  # type: ignore[arg-type]
         settings.LOCKGATE_SSO = {made.id: made}
         known = settings.SOCIALACCOUNT_PROVIDERS["openid_connect"]
+        policy = settings.CONTENT_SECURITY_POLICY["DIRECTIVES"]
+        leads_to = {**policy, "form-action": [*policy["form-action"], made.origin]}
+        settings.CONTENT_SECURITY_POLICY = {"DIRECTIVES": leads_to}
         settings.SOCIALACCOUNT_PROVIDERS = {"openid_connect": {**known, "APPS": [made.as_app()]}}
         return made
 
