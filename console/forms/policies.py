@@ -13,6 +13,7 @@ from access.quorum import Step
 from access.services.catalogue import MOST_PEOPLE, MOST_STEPS
 from console.forms.durations import DurationField
 from console.forms.lines import DurationText, StepsField
+from console.forms.merging import seconds
 from people.models import Team
 
 _TEXT = {"class": "form-control"}
@@ -96,6 +97,21 @@ class PolicyForm(forms.Form):
             self_approved_environments=frozenset(str(environment) for environment in environments),
             break_glass_team=glass.slug if glass else "",
         )
+
+    def as_recorded(self) -> dict[str, Any]:
+        """What was typed, as the audit trail would record it."""
+        cleaned = self.cleaned_data
+        glass = cleaned["break_glass_team"]
+        environments = cleaned["self_approved_environments"]
+        return {
+            "name": cleaned["name"],
+            "requesters": sorted(team.slug for team in cleaned["requesters"]),
+            "steps": [{"team": team.slug, "count": count} for team, count in cleaned["steps"]],
+            "self_approved_environments": [place.value for place in Environment if place in environments],
+            "break_glass_team": glass.slug if glass else "",
+            "longest_s": seconds(cleaned["longest"]),
+            "lapses_after_s": seconds(cleaned["lapses_after"]),
+        }
 
 
 def initial_of(policy: Policy) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from access.models import AccessRole, Policy, Server
 from connectors.base import Level
 from console.forms.durations import DurationField
 from console.forms.lines import DurationText, LinesField, TablesField
+from console.forms.merging import seconds
 
 _TEXT = {"class": "form-control"}
 _CHOICE = {"class": "form-select"}
@@ -92,6 +93,19 @@ class RoleForm(forms.Form):
         elif level is not None and level is not Level.MEMBER and joined:
             self.add_error("database_roles", "They go with the level member only.")
         return cleaned
+
+    def as_recorded(self) -> dict[str, Any]:
+        """What was typed, as the audit trail would record it."""
+        cleaned = self.cleaned_data
+        names = ("name", "description", "databases", "schemas", "database_roles", "connections", "is_enabled")
+        durations = ("longest", "statement_timeout", "idle_in_transaction_timeout")
+        return {
+            **{name: cleaned[name] for name in names},
+            **{f"{name}_s": seconds(cleaned[name]) for name in durations},
+            "policy": cleaned["policy"].slug if cleaned["policy"] else "",
+            "level": cleaned["level"].value,
+            "tables": [list(pair) for pair in cleaned["tables"]],
+        }
 
 
 def initial_of(role: AccessRole) -> dict[str, Any]:

@@ -75,6 +75,16 @@ class ChangeServerForm(ServerForm):
     is_enabled = forms.BooleanField(label="Can be asked for", required=False)
     revision = forms.IntegerField(widget=forms.HiddenInput)
 
+    def as_recorded(self) -> dict[str, Any]:
+        """What was typed, as the audit trail would record it; where the password lies is not in it."""
+        names = ("name", "host", "port", "database", "tls_ca_file", "admin_user", "is_enabled")
+        cleaned = self.cleaned_data
+        return {
+            **{name: cleaned[name] for name in names},
+            "environment": cleaned["environment"].value,
+            "tls": cleaned["tls"].value,
+        }
+
 
 def initial_of(server: Server) -> dict[str, Any]:
     """The server as its form shows it; where its password lies is nobody's business."""

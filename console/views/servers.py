@@ -21,6 +21,7 @@ from connectors.base import CheckReport
 from connectors.errors import ConnectorError
 from console.forms.asking import show as show_error
 from console.forms.lines import typed
+from console.forms.merging import merge
 from console.forms.servers import ChangeServerForm, ServerForm, initial_of
 from console.http import PersonRequest, signed_in
 
@@ -81,11 +82,15 @@ def edit(request: PersonRequest, slug: str) -> HttpResponse:
 def _overtaken(
     request: PersonRequest, slug: str, form: ChangeServerForm, error: catalogue.EditedMeanwhile
 ) -> HttpResponse:
-    """Their own input again, beside what somebody else saved; saving once more goes over it, knowingly."""
+    """Their own input again, beside what somebody else saved; what only the other one changed is taken over."""
     server = get_object_or_404(servers_for(request.user), slug=slug)
-    again = ChangeServerForm(initial={**typed(form, request.POST), "revision": server.revision})
     changes = changes_since(request.user, "server", slug, form.cleaned_data["revision"])
-    return _edit_page(request, again, server, status=409, overtaken={"sentence": error.sentence, "changes": changes})
+    merged = merge(
+        mine=typed(form, request.POST), recorded=form.as_recorded(), saved=initial_of(server), changes=changes
+    )
+    again = ChangeServerForm(initial=merged.initial)
+    overtaken = {"sentence": error.sentence, "changes": changes, "merged": merged}
+    return _edit_page(request, again, server, status=409, overtaken=overtaken)
 
 
 def _edit_page(

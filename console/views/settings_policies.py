@@ -18,6 +18,7 @@ from access.rules import may_manage_servers
 from access.services import catalogue
 from console.forms.asking import show
 from console.forms.lines import moved, typed
+from console.forms.merging import merge
 from console.forms.policies import PolicyForm, initial_of
 from console.http import PersonRequest, signed_in, wants
 from console.sentences import sentences_of
@@ -89,11 +90,14 @@ def _save(request: PersonRequest, policy: Policy) -> HttpResponse:
 
 
 def _overtaken(request: PersonRequest, slug: str, form: PolicyForm, error: catalogue.EditedMeanwhile) -> HttpResponse:
-    """Their own input again, beside what somebody else saved; saving once more goes over it, knowingly."""
+    """Their own input again, beside what somebody else saved; what only the other one changed is taken over."""
     policy = get_object_or_404(policies_for(request.user), slug=slug)
-    opened_on = form.cleaned_data["revision"]
-    again = PolicyForm(initial={**typed(form, request.POST), "revision": policy.revision}, policy=policy)
-    overtaken = {"sentence": error.sentence, "changes": changes_since(request.user, "policy", slug, opened_on)}
+    changes = changes_since(request.user, "policy", slug, form.cleaned_data["revision"])
+    merged = merge(
+        mine=typed(form, request.POST), recorded=form.as_recorded(), saved=initial_of(policy), changes=changes
+    )
+    again = PolicyForm(initial=merged.initial, policy=policy)
+    overtaken = {"sentence": error.sentence, "changes": changes, "merged": merged}
     return _page(request, again, policy, rules_from=form, overtaken=overtaken, status=409)
 
 

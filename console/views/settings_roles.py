@@ -19,6 +19,7 @@ from access.services import catalogue
 from connectors.base import Level
 from console.forms.asking import show
 from console.forms.lines import typed
+from console.forms.merging import merge
 from console.forms.roles import RoleForm, initial_of
 from console.http import PersonRequest, signed_in, wants
 from people.models import User
@@ -87,11 +88,12 @@ def _save(request: PersonRequest, role: AccessRole) -> HttpResponse:
 
 
 def _overtaken(request: PersonRequest, slug: str, form: RoleForm, error: catalogue.EditedMeanwhile) -> HttpResponse:
-    """Their own input again, beside what somebody else saved; saving once more goes over it, knowingly."""
+    """Their own input again, beside what somebody else saved; what only the other one changed is taken over."""
     role = get_object_or_404(roles_for(request.user), slug=slug)
-    opened_on = form.cleaned_data["revision"]
-    again = RoleForm(initial={**typed(form, request.POST), "revision": role.revision}, role=role)
-    overtaken = {"sentence": error.sentence, "changes": changes_since(request.user, "role", slug, opened_on)}
+    changes = changes_since(request.user, "role", slug, form.cleaned_data["revision"])
+    merged = merge(mine=typed(form, request.POST), recorded=form.as_recorded(), saved=initial_of(role), changes=changes)
+    again = RoleForm(initial=merged.initial, role=role)
+    overtaken = {"sentence": error.sentence, "changes": changes, "merged": merged}
     return _page(request, again, role, sent=form, overtaken=overtaken, status=409)
 
 

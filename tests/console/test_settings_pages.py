@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from access.models import AccessRole, Environment, HeldBack, Policy
 from audit.models import Entry
 from people.models import Capability, Team, User
 from people.services import add_person, join
-from tests.access.world import SETUP, World
+from tests.access.world import HOUR, SETUP, World
 from tests.console.people_and_pages import signed_in
 
 POLICY = {
@@ -250,7 +251,7 @@ def test_the_preview_asks_the_same_number_of_questions_for_many_people_and_roles
 
 def test_two_administrators_who_edit_one_policy_both_see_what_the_other_did(world: World) -> None:
     other = fred(world)
-    assert send(other, "settings_policy", {**POLICY, "longest": "2h"}, "one-dba").status_code == 302
+    assert send(other, "settings_policy", {**POLICY, "longest": "2h", "name": "Theirs"}, "one-dba").status_code == 302
     mine = {**POLICY, "steps_team": ["security"], "name": "Mine"}
     response = send(world.erin, "settings_policy", mine, "one-dba")
     text = response.content.decode()
@@ -258,12 +259,25 @@ def test_two_administrators_who_edit_one_policy_both_see_what_the_other_did(worl
     assert "fred@example.com</strong> saved this" in text
     assert "8 h</del>" in text
     assert "2 h</ins>" in text
-    assert 'value="Mine"' in text
+    assert "since you had not touched it: <strong>Longest access</strong>" in text
+    assert "Changed by both of you, and below as you typed it: <strong>Name</strong>" in text
+    assert ('value="Mine"' in text, 'value="2h"' in text) == (True, True)
     assert '<option value="security" selected>' in text
     assert 'name="revision" value="2"' in text
-    assert Policy.objects.get(slug="one-dba").name == "One DBA"
-    assert send(world.erin, "settings_policy", {**mine, "revision": "2"}, "one-dba").status_code == 302
-    assert Policy.objects.get(slug="one-dba").name == "Mine"
+    assert Policy.objects.get(slug="one-dba").name == "Theirs"
+    assert send(world.erin, "settings_policy", {**mine, "longest": "2h", "revision": "2"}, "one-dba").status_code == 302
+    policy = Policy.objects.get(slug="one-dba")
+    assert (policy.name, policy.longest) == ("Mine", 2 * HOUR)
+
+
+def test_who_was_overtaken_several_times_is_shown_everything_since(world: World) -> None:
+    other = fred(world)
+    send(other, "settings_policy", {**POLICY, "longest": "2h"}, "one-dba")
+    send(other, "settings_policy", {**POLICY, "longest": "3h", "requesters": ["security"], "revision": "2"}, "one-dba")
+    text = send(world.erin, "settings_policy", {**POLICY, "name": "Mine"}, "one-dba").content.decode()
+    assert text.count("fred@example.com</strong> saved this") == 2
+    assert "since you had not touched it: <strong>May ask, Longest access</strong>" in text
+    assert ('value="Mine"' in text, 'value="3h"' in text, "Changed by both" in text) == (True, True, False)
 
 
 def test_the_same_for_a_role_and_for_a_server(world: World) -> None:
@@ -275,7 +289,22 @@ def test_the_same_for_a_role_and_for_a_server(world: World) -> None:
         assert response.status_code == 409
         assert "Theirs</ins>" in text
         assert 'value="Mine"' in text
+        assert "Changed by both of you, and below as you typed it: <strong>Name</strong>" in text
         assert send(world.erin, name, {**form, "name": "Mine", "revision": "2"}, slug).status_code == 302
+
+
+def test_what_only_the_other_one_changed_of_a_role_or_a_server_is_taken_over(world: World) -> None:
+    other = fred(world)
+    theirs: dict[str, Any] = {"databases": "orders\npayments", "tables": "public.orders", "statement_timeout": "1m"}
+    assert send(other, "settings_role", {**ROLE, **theirs, "is_enabled": ""}, "orders-read").status_code == 302
+    text = send(world.erin, "settings_role", {**ROLE, "name": "Mine"}, "orders-read").content.decode()
+    assert "<strong>Databases, Tables, Longest statement, Can be asked for</strong>" in text
+    assert ("public.orders" in text, 'value="1m"' in text, "orders\npayments" in text) == (True, True, True)
+    assert re.search(r'name="is_enabled"[^>]*checked', text) is None
+    assert send(other, "server_edit", {**SERVER, "port": "5433", "environment": "staging"}, "orders").status_code == 302
+    text = send(world.erin, "server_edit", {**SERVER, "name": "Mine"}, "orders").content.decode()
+    assert "<strong>Environment, Port</strong>" in text
+    assert ('value="5433"' in text, '<option value="staging" selected>' in text) == (True, True)
 
 
 def test_an_access_role_is_added_and_changed(world: World) -> None:
