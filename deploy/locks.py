@@ -11,7 +11,8 @@ from pathlib import Path
 
 from deploy.local.installed import ROOT, npm
 
-_ADDRESS = re.compile(r"https?://|file:|--index-url|--find-links|/opt/|/root/")
+#: An address, an option that has one, or a path from the root.
+_ADDRESS = re.compile(r"https?://|file:|--index-url|--find-links|(?:^|[\s=@])/\w")
 _LOCKS = {"requirements.lock": [], "requirements-dev.lock": ["--extra=dev", "--extra=sqlserver"]}
 
 

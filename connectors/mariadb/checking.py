@@ -7,10 +7,10 @@ from collections.abc import Iterable
 from datetime import timedelta
 
 from connectors.base import CheckReport, Remedy
-from connectors.mariadb import catalogue, definers, names, readback
-from connectors.mariadb.admin_account import GLOBAL_PRIVILEGES, HEIR, grant_on_database
+from connectors.mariadb import catalogue, handing_over, names, reading_back
 from connectors.mariadb.privileges import OURS_ON_DATABASE
 from connectors.mariadb.session import Session, problem_with
+from connectors.mariadb.setup import GLOBAL_PRIVILEGES, HEIR, grant_on_database
 from connectors.quoting import UnquotableName, mariadb_name, mariadb_text
 
 _SETTINGS = ("event_scheduler", "read_only", "strict_password_validation", "wsrep_on")
@@ -37,7 +37,7 @@ def check(session: Session) -> CheckReport:
     return CheckReport(
         version=_label(version),
         latency=latency,
-        server_time=readback.server_time(session),
+        server_time=reading_back.server_time(session),
         remedies=tuple(remedies),
         encrypted=bool(session.rows("SHOW SESSION STATUS LIKE 'Ssl_cipher'")[0][1]),
     )
@@ -133,7 +133,7 @@ class _Examination:
                 f"DROP ROLE {names.role(HEIR)}; CREATE ROLE {names.role(HEIR)} WITH ADMIN {self._account};",
                 blocking=False,
             )
-        if definers.has_privileges(self._session, HEIR):
+        if handing_over.has_privileges(self._session, HEIR):
             yield Remedy(
                 f"The role {HEIR} has privileges, with which everything runs that ended accounts have left behind.",
                 f"REVOKE ALL PRIVILEGES, GRANT OPTION FROM {names.role(HEIR)};",

@@ -19,7 +19,7 @@ from connectors.base import (
     ServerDescription,
     Target,
 )
-from connectors.mariadb import admin_account, catalogue, checking, hints, names, provisioning, revocation, statements
+from connectors.mariadb import catalogue, checking, hints, names, provisioning, revocation, setup, statements
 from connectors.mariadb.session import Session
 
 
@@ -81,7 +81,7 @@ class MariaDBConnector:
 
     def setup_sql(self) -> str:
         """See `Connector.setup_sql`."""
-        return admin_account.setup_sql(self.target)
+        return setup.setup_sql(self.target)
 
     @property
     def _session(self) -> Session:

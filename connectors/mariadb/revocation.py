@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 
 from connectors.base import Finding, Journal, Receipt, RevokeRequest, Target
 from connectors.errors import ConnectorError
-from connectors.mariadb import definers, ending, names, readback, statements
-from connectors.mariadb.definers import HandedOver
+from connectors.mariadb import ending, handing_over, names, reading_back, statements
 from connectors.mariadb.ending import Ended
+from connectors.mariadb.handing_over import HandedOver
 from connectors.mariadb.session import LOST, Session, require_mariadb
 from connectors.mariadb.statements import Command
 
@@ -60,10 +60,10 @@ class _Revocation:
         # Whatever goes wrong from here on, it has not been shown that nothing is left.
         self.handed_over.waiting = ["not looked for yet"]
         with self._going_on():
-            found = definers.defined_by(self.session, self.principal)
+            found = handing_over.defined_by(self.session, self.principal)
             self.handed_over.waiting = [one.label for one in found]
             if found:
-                self.handed_over = definers.hand_over(self.target, found, self.request.heir, self.journal)
+                self.handed_over = handing_over.hand_over(self.target, found, self.request.heir, self.journal)
                 self.errors += self.handed_over.errors
 
     def drop_elsewhere(self) -> None:
@@ -97,10 +97,10 @@ class _Revocation:
 
     def receipt(self) -> Receipt:
         """What the server says now."""
-        findings = readback.findings(self.session, self.principal)
+        findings = reading_back.findings(self.session, self.principal)
         return Receipt(
             principal=self.principal,
-            server_time=readback.server_time(self.session),
+            server_time=reading_back.server_time(self.session),
             findings=(*findings, self.ended.finding(), self._waiting()),
             handed_over=tuple(self.handed_over.told),
             errors=tuple(self.errors),
@@ -109,7 +109,7 @@ class _Revocation:
 
     def _waiting(self) -> Finding:
         question = "what the account defined and has not been handed over yet"
-        return Finding(question, definers.question(self.principal), tuple(self.handed_over.waiting))
+        return Finding(question, handing_over.question(self.principal), tuple(self.handed_over.waiting))
 
     def _run(self, command: Command) -> None:
         with self._going_on():

@@ -19,7 +19,7 @@ from connectors.base import (
     ServerDescription,
     Target,
 )
-from connectors.postgresql import hints, inspection, login, provisioning
+from connectors.postgresql import catalogue, checking, hints, login, provisioning
 from connectors.postgresql.revocation import Revocation, composed_revoke
 from connectors.postgresql.session import Sessions, home_database
 from connectors.postgresql.setup import setup_sql
@@ -42,11 +42,11 @@ class PostgreSQLConnector:
 
     def check(self) -> CheckReport:
         """Connect, and say whether our own account can do everything."""
-        return inspection.check(self.target, self._sessions)
+        return checking.check(self.target, self._sessions)
 
     def describe(self) -> ServerDescription:
         """List what an access role can name."""
-        return inspection.describe(self._sessions)
+        return catalogue.describe(self._sessions)
 
     def plan(self, provision: ProvisionRequest, revoke: RevokeRequest) -> Plan:
         """The statements of both directions, without asking the server."""
@@ -74,7 +74,7 @@ class PostgreSQLConnector:
 
     def list_principals(self) -> Sequence[FoundPrincipal]:
         """Every account of ours."""
-        return inspection.list_principals(self._sessions)
+        return catalogue.list_principals(self._sessions)
 
     def connection_hints(self, principal: str, database: str) -> Sequence[ConnectionHint]:
         """How to use an account."""

@@ -1,4 +1,4 @@
-"""What is on a server: whether Lockgate can work there, what an access role can name, which accounts of ours exist."""
+"""Whether our own account can do everything on a server, with the remedy for each thing that is missing."""
 
 from __future__ import annotations
 
@@ -6,16 +6,8 @@ import time
 from collections.abc import Sequence
 from datetime import timedelta
 
-from connectors.base import (
-    PRINCIPAL_PREFIX,
-    CheckReport,
-    FoundPrincipal,
-    Remedy,
-    ServerDescription,
-    Target,
-    Tls,
-)
-from connectors.errors import ConnectorError, ScopeNotOnServer
+from connectors.base import CheckReport, Remedy, Target, Tls
+from connectors.errors import ConnectorError
 from connectors.postgresql.failures import UNKNOWN_DATABASE
 from connectors.postgresql.session import Session, Sessions
 from connectors.postgresql.setup import DEFAULT_HEIR
@@ -55,28 +47,6 @@ WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND n.nspname !~ '^pg_' AND n.nspna
 GROUP BY r.rolname ORDER BY r.rolname
 """
 
-_TABLES = """
-SELECT n.nspname::text, c.relname::text
-FROM pg_namespace n LEFT JOIN pg_class c ON c.relnamespace = n.oid AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
-WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
-ORDER BY n.nspname, c.relname
-"""
-
-#: Superusers' roles are left out: nobody joins them for an hour.
-_ROLES = r"""
-SELECT rolname::text FROM pg_roles
-WHERE rolname !~ '^(pg|lg|lockgate)_' AND NOT rolsuper AND rolname <> current_user ORDER BY rolname
-"""
-
-_PRINCIPALS = """
-SELECT r.rolname::text, r.rolcanlogin,
-  (SELECT count(*) FROM pg_stat_activity a WHERE a.usesysid = r.oid),
-  ARRAY(SELECT g.rolname::text FROM pg_auth_members m JOIN pg_roles g ON g.oid = m.roleid
-        WHERE m.member = r.oid ORDER BY g.rolname),
-  CASE WHEN isfinite(r.rolvaliduntil) THEN r.rolvaliduntil END
-FROM pg_roles r WHERE starts_with(r.rolname, %s) ORDER BY r.rolname
-"""
-
 #: How long a check goes through the databases one by one: somebody is waiting for it.
 _PATIENCE_SECONDS = 4.0
 
@@ -101,41 +71,6 @@ def check(target: Target, sessions: Sessions) -> CheckReport:
         remedies.append(Remedy("The connection is not encrypted.", "Turn on ssl in postgresql.conf.", blocking=False))
     remedies += _about_databases(sessions)
     return CheckReport(f"PostgreSQL {version}", latency, server_time, tuple(remedies), encrypted)
-
-
-def describe(sessions: Sessions) -> ServerDescription:
-    """See `Connector.describe`. A database that we may not connect to is named, and nothing in it."""
-    databases: list[str] = []
-    schemas: list[tuple[str, str]] = []
-    tables: list[tuple[str, str, str]] = []
-    for database, may_connect, _, _ in sessions.home.rows(_DATABASES):
-        databases.append(database)
-        for schema, table in _tables_of(sessions, database) if may_connect else []:
-            if (database, schema) not in schemas[-1:]:
-                schemas.append((database, schema))
-            if table is not None:
-                tables.append((database, schema, table))
-    roles = tuple(row[0] for row in sessions.home.rows(_ROLES))
-    return ServerDescription(tuple(databases), tuple(schemas), tuple(tables), roles)
-
-
-def _tables_of(sessions: Sessions, database: str) -> list[tuple[str, str | None]]:
-    """Schema and table; a schema without tables comes once, with None."""
-    try:
-        with sessions.visit(database) as session:
-            return [(schema, table) for schema, table in session.rows(_TABLES)]
-    except ScopeNotOnServer as error:
-        if error.code != UNKNOWN_DATABASE:  # Dropped while we were looking.
-            raise
-        return []
-
-
-def list_principals(sessions: Sessions) -> Sequence[FoundPrincipal]:
-    """See `Connector.list_principals`."""
-    return tuple(
-        FoundPrincipal(name, can_log_in, count, tuple(memberships), valid_until)
-        for name, can_log_in, count, memberships, valid_until in sessions.home.rows(_PRINCIPALS, [PRINCIPAL_PREFIX])
-    )
 
 
 _SUPERUSER = Remedy(

@@ -1,0 +1,72 @@
+"""What a server holds: the things an access role can name, and the accounts that begin with our prefix."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from connectors.base import PRINCIPAL_PREFIX, FoundPrincipal, ServerDescription
+from connectors.errors import ScopeNotOnServer
+from connectors.postgresql.failures import UNKNOWN_DATABASE
+from connectors.postgresql.session import Sessions
+
+_DATABASES = """
+SELECT datname::text, has_database_privilege(oid, 'CONNECT')
+FROM pg_database WHERE datallowconn AND NOT datistemplate ORDER BY datname
+"""
+
+_TABLES = """
+SELECT n.nspname::text, c.relname::text
+FROM pg_namespace n LEFT JOIN pg_class c ON c.relnamespace = n.oid AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
+WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
+ORDER BY n.nspname, c.relname
+"""
+
+#: Superusers' roles are left out: nobody joins them for an hour.
+_ROLES = r"""
+SELECT rolname::text FROM pg_roles
+WHERE rolname !~ '^(pg|lg|lockgate)_' AND NOT rolsuper AND rolname <> current_user ORDER BY rolname
+"""
+
+_PRINCIPALS = """
+SELECT r.rolname::text, r.rolcanlogin,
+  (SELECT count(*) FROM pg_stat_activity a WHERE a.usesysid = r.oid),
+  ARRAY(SELECT g.rolname::text FROM pg_auth_members m JOIN pg_roles g ON g.oid = m.roleid
+        WHERE m.member = r.oid ORDER BY g.rolname),
+  CASE WHEN isfinite(r.rolvaliduntil) THEN r.rolvaliduntil END
+FROM pg_roles r WHERE starts_with(r.rolname, %s) ORDER BY r.rolname
+"""
+
+
+def describe(sessions: Sessions) -> ServerDescription:
+    """See `Connector.describe`. A database that we may not connect to is named, and nothing in it."""
+    databases: list[str] = []
+    schemas: list[tuple[str, str]] = []
+    tables: list[tuple[str, str, str]] = []
+    for database, may_connect in sessions.home.rows(_DATABASES):
+        databases.append(database)
+        for schema, table in _tables_of(sessions, database) if may_connect else []:
+            if (database, schema) not in schemas[-1:]:
+                schemas.append((database, schema))
+            if table is not None:
+                tables.append((database, schema, table))
+    roles = tuple(row[0] for row in sessions.home.rows(_ROLES))
+    return ServerDescription(tuple(databases), tuple(schemas), tuple(tables), roles)
+
+
+def _tables_of(sessions: Sessions, database: str) -> list[tuple[str, str | None]]:
+    """Schema and table; a schema without tables comes once, with None."""
+    try:
+        with sessions.visit(database) as session:
+            return [(schema, table) for schema, table in session.rows(_TABLES)]
+    except ScopeNotOnServer as error:
+        if error.code != UNKNOWN_DATABASE:  # Dropped while we were looking.
+            raise
+        return []
+
+
+def list_principals(sessions: Sessions) -> Sequence[FoundPrincipal]:
+    """See `Connector.list_principals`."""
+    return tuple(
+        FoundPrincipal(name, can_log_in, count, tuple(memberships), valid_until)
+        for name, can_log_in, count, memberships, valid_until in sessions.home.rows(_PRINCIPALS, [PRINCIPAL_PREFIX])
+    )
