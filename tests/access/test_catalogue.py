@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import suppress
 from datetime import timedelta
+from threading import Event
 from typing import Any
 
 import pytest
+from django.db import transaction
 
 from access.errors import (
     NoPolicy,
@@ -310,6 +313,46 @@ def test_widening_what_one_gets_without_an_approval_is_held_back(world: World) -
     assert HeldBack.objects.filter(person=world.erin, role=world.read).exists()
     HeldBack.objects.all().delete()
     change_server(world, host="payments.test")
+    assert HeldBack.objects.filter(person=world.erin, role=world.read).exists()
+
+
+def test_having_it_for_longer_without_an_approval_is_held_back(world: World) -> None:
+    self_serving(world)
+    HeldBack.objects.all().delete()
+    change_policy(world, longest=HOUR)
+    change_role(world, world.read, longest=HOUR)
+    assert not HeldBack.objects.exists()
+    change_policy(world, longest=4 * HOUR)
+    assert HeldBack.objects.filter(person=world.erin, role=world.read).exists()
+    HeldBack.objects.all().delete()
+    change_role(world, world.read, longest=4 * HOUR)
+    assert HeldBack.objects.filter(person=world.erin, role=world.read).exists()
+
+
+def test_two_changes_at_the_same_time_do_not_add_up_to_a_right_that_nobody_noticed(committed_world: World) -> None:
+    world = committed_world
+    easy = catalogue.define_policy(
+        person=world.erin, slug="easy", name="Easy", requesters=[world.dba], steps=[(world.security, 1)]
+    )
+    generous = {
+        **policy_as_it_is(easy),
+        "requesters": [world.erin.teams.get()],
+        "self_approved_environments": [Environment.PRODUCTION],
+    }
+    changed = Event()
+
+    def change_and_commit_late() -> None:
+        with transaction.atomic():
+            catalogue.change_policy(person=User.objects.get(pk=world.erin.pk), **generous)
+            changed.set()
+            time.sleep(1)  # The other one looks around meanwhile, and must not see the world as it was.
+
+    def move_the_role() -> None:
+        assert changed.wait(timeout=10)
+        change_role(world, world.read, policy=easy)
+
+    results = at_once(change_and_commit_late, move_the_role)
+    assert not [result for result in results if isinstance(result, Exception)]
     assert HeldBack.objects.filter(person=world.erin, role=world.read).exists()
 
 

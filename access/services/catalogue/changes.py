@@ -6,10 +6,11 @@ anybody's consent is held back until another administrator confirms it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import QuerySet
 
 from access import queueing
@@ -30,6 +31,8 @@ Ways = dict[AccessRole, frozenset[Way]]
 #: Ways that need nobody else's consent.
 _ALONE = frozenset({Way.AT_ONCE, Way.GLASS})
 _MOST_GAINS = 50
+#: Any number that no other advisory lock of the console's database uses.
+_CATALOGUE_LOCK = 0x10C6A7E
 
 
 class EditedMeanwhile(Stale):
@@ -40,12 +43,30 @@ class NotYourOwnRight(Refused):
     """Another administrator has to confirm this: it is a right that you gave to yourself."""
 
 
+@contextmanager
+def one_at_a_time() -> Iterator[None]:
+    """A transaction that no other change of the catalogue runs beside.
+
+    What a change gives to its author depends on policy, role and server together: two changes at the same instant, each
+    harmless by what it can see of the other, must not add up to a right that nobody noticed.
+    """
+    with transaction.atomic():
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_CATALOGUE_LOCK])
+        yield
+
+
 def locked(model: type[Changeable], pk: int, revision: int) -> Changeable:
     """The row, locked until the end of the transaction; raises `EditedMeanwhile` when it is not at `revision`."""
     row = model._default_manager.select_for_update(of=("self",), no_key=True).get(pk=pk)
     if row.revision != revision:
         raise EditedMeanwhile
     return row
+
+
+def with_consent_only(had: Ways) -> Ways:
+    """The same without what needs nobody's consent: to be gained anew, since it has become more."""
+    return {role: ways - _ALONE for role, ways in had.items()}
 
 
 def ways_on(person: User, roles: QuerySet[AccessRole]) -> Ways:
@@ -123,7 +144,7 @@ def confirm_right(*, person: User, held: HeldBack) -> None:
     check_administrator(person)
     if held.person_id == person.pk:
         raise NotYourOwnRight
-    with transaction.atomic():
+    with one_at_a_time():
         found = HeldBack.objects.select_for_update().filter(pk=held.pk).select_related("role", "person").first()
         if found is None:
             raise Stale("It was confirmed already.")

@@ -7,10 +7,15 @@ from dataclasses import asdict
 from datetime import timedelta
 from typing import Any
 
-from django.db import transaction
-
 from access.models import AccessRole, Environment, Policy, PolicyStep
-from access.services.catalogue.changes import locked, record_added, record_changed, ways_on
+from access.services.catalogue.changes import (
+    locked,
+    one_at_a_time,
+    record_added,
+    record_changed,
+    ways_on,
+    with_consent_only,
+)
 from access.services.catalogue.checks import check_administrator, check_name, check_names, check_policy, slug_taken
 from audit.events import Event
 from audit.log import Subject
@@ -39,7 +44,7 @@ def define_policy(
         longest=longest,
         lapses_after=lapses_after,
     )
-    with transaction.atomic():
+    with one_at_a_time():
         with slug_taken():
             policy = Policy.objects.create(
                 slug=slug,
@@ -80,10 +85,12 @@ def change_policy(
         longest=longest,
         lapses_after=lapses_after,
     )
-    with transaction.atomic():
+    with one_at_a_time():
         row = locked(Policy, policy.pk, revision)
         guarded = AccessRole.objects.filter(policy=row)
         before, had = _described(row), ways_on(person, guarded)
+        if longest > row.longest:
+            had = with_consent_only(had)
         row.name = name
         row.self_approved_environments = _values(self_approved_environments)
         row.break_glass_team = break_glass_team

@@ -6,10 +6,15 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
-from django.db import transaction
-
 from access.models import AccessRole, Policy, Server
-from access.services.catalogue.changes import locked, record_added, record_changed, ways_on
+from access.services.catalogue.changes import (
+    locked,
+    one_at_a_time,
+    record_added,
+    record_changed,
+    ways_on,
+    with_consent_only,
+)
 from access.services.catalogue.checks import (
     check_administrator,
     check_longest,
@@ -48,7 +53,7 @@ def define_role(
     check_names(slug, name)
     check_scope(level, databases, database_roles, *schemas, *(name for pair in tables for name in pair))
     check_longest(longest)
-    with transaction.atomic():
+    with one_at_a_time():
         with slug_taken():
             role = AccessRole.objects.create(
                 slug=slug,
@@ -102,10 +107,12 @@ def change_role(
     check_name(name)
     check_scope(level, databases, database_roles, *schemas, *(name for pair in tables for name in pair))
     check_longest(longest)
-    with transaction.atomic():
+    with one_at_a_time():
         row = locked(AccessRole, role.pk, revision)
         this = AccessRole.objects.filter(pk=row.pk)
         before, had = _described(row), ways_on(person, this)
+        if longest > row.longest:
+            had = with_consent_only(had)
         row.name, row.description, row.policy, row.level = name, description, policy, level
         row.databases, row.schemas, row.database_roles = list(databases), list(schemas), list(database_roles)
         row.tables = [list(pair) for pair in tables]

@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from django.conf import settings
-from django.db import transaction
 
 from access.credentials import resolve
 from access.models import AccessRole, Environment, Server
-from access.services.catalogue.changes import locked, record_added, record_changed, ways_on
+from access.services.catalogue.changes import locked, one_at_a_time, record_added, record_changed, ways_on
 from access.services.catalogue.checks import (
     UnknownEngineChosen,
     check_administrator,
@@ -48,7 +47,7 @@ def add_server(
     if engine not in ENGINE_LABELS and not (engine == "fake" and settings.DEVELOPMENT):
         raise UnknownEngineChosen(f"They are {', '.join(ENGINE_LABELS)}.")
     resolve(admin_secret)
-    with transaction.atomic():
+    with one_at_a_time():
         with slug_taken():
             server = Server.objects.create(
                 slug=slug,
@@ -97,7 +96,7 @@ def change_server(
     check_name(name)
     if admin_secret:
         resolve(admin_secret)
-    with transaction.atomic():
+    with one_at_a_time():
         row = locked(Server, server.pk, revision)
         roles = AccessRole.objects.filter(server=row)
         before, had = _described(row), ways_on(person, roles)
