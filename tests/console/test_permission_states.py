@@ -1,0 +1,141 @@
+"""Every address about a request or a grant × every role × every state: who sees it, and for whom it changes anything.
+
+Statuses are in the other matrix. Here the database is looked at before and after, so a page that says no and does it all the
+same is found, and so is one that says yes and does nothing.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+
+from access.models import AccessRequest, Comment, Grant, Vote
+from access.states import GrantState, RequestState
+from tests.access.world import World
+from tests.console.people_and_pages import activated, approved, ask, ended, signed_in
+from tests.console.test_permissions import (
+    ADMINISTRATOR,
+    ANONYMOUS,
+    APPROVER,
+    AUDITOR,
+    ENGINEER,
+    MATRIX,
+    OUTSIDER,
+    OWNER,
+    ROLES,
+    person,
+)
+
+SEE = {OWNER, APPROVER, AUDITOR, ADMINISTRATOR}
+PENDING = {RequestState.PENDING}
+BEFORE_THE_END = {GrantState.SCHEDULED, GrantState.PROVISIONING, GrantState.ACTIVE}
+
+#: Name of an address → in which states it changes something → for whom.
+REQUESTS: dict[str, tuple[set[RequestState], set[str]]] = {
+    "request_edit": (PENDING, {OWNER}),
+    "request_cancel": (PENDING, {OWNER}),
+    "request_remind": (PENDING, {OWNER}),
+    "request_comment": (set(RequestState), {OWNER, APPROVER, ADMINISTRATOR}),
+    "request_approve": (PENDING, {APPROVER}),
+    "request_deny": (PENDING, {APPROVER}),
+}
+GRANTS: dict[str, tuple[set[GrantState], set[str]]] = {
+    "grant_reveal": ({GrantState.ACTIVE}, {OWNER}),
+    "grant_extend": ({GrantState.ACTIVE}, {OWNER}),
+    "grant_end": (BEFORE_THE_END, {OWNER, APPROVER, ADMINISTRATOR}),
+    "grant_keep": (BEFORE_THE_END, {APPROVER, ADMINISTRATOR}),
+    "grant_review": (set(GrantState), {APPROVER, ADMINISTRATOR}),
+}
+FORMS: dict[str, dict[str, str]] = {
+    "request_edit": {"duration": "30m", "reason": "Something else"},
+    "request_comment": {"text": "A word"},
+    "request_deny": {"comment": "Not today"},
+    "grant_extend": {"duration": "30m", "reason": "It takes longer"},
+    "grant_keep": {"comment": "Hands over until noon"},
+    "grant_review": {"comment": "It was right"},
+}
+
+pytestmark = pytest.mark.django_db
+
+
+def request_in(world: World, state: RequestState) -> AccessRequest:
+    """Alice's request, as it is in that state."""
+    request = ask(world)
+    if state is RequestState.APPROVED:
+        return approved(world, request).request
+    if state is not RequestState.PENDING:
+        AccessRequest.objects.filter(pk=request.pk).update(state=state, decided_at=timezone.now())
+    request.refresh_from_db()
+    return request
+
+
+def grant_in(world: World, state: GrantState) -> Grant:
+    """Alice's grant, as it is in that state: taken by breaking the glass, and no longer allowed, so that all can be tried."""
+    grant = activated(approved(world, ask(world)))
+    if state is GrantState.REVOKED:
+        grant = ended(grant)
+    elif state is GrantState.FAILED:
+        Grant.objects.filter(pk=ended(grant).pk).update(state=state)
+    elif state is not GrantState.ACTIVE:
+        later = timezone.now() + timedelta(hours=2)
+        Grant.objects.filter(pk=grant.pk).update(state=state, ends_at=later)
+    Grant.objects.filter(pk=grant.pk).update(is_break_glass=True, questioned_at=timezone.now())
+    grant.refresh_from_db()
+    return grant
+
+
+def snapshot() -> dict[str, Any]:
+    """Everything that these addresses could change."""
+    return {
+        model.__name__: list(model._default_manager.order_by("pk").values())
+        for model in (AccessRequest, Grant, Vote, Comment)
+    }
+
+
+def changes(client: Client, name: str, reference: str, data: dict[str, str]) -> bool:
+    before = snapshot()
+    client.post(reverse(name, args=[reference]), data)
+    return snapshot() != before
+
+
+@pytest.mark.parametrize("role", ROLES)
+@pytest.mark.parametrize("state", RequestState)
+@pytest.mark.parametrize("name", REQUESTS)
+def test_what_a_request_lets_each_role_change(world: World, name: str, state: RequestState, role: str) -> None:
+    request = request_in(world, state)
+    states, roles = REQUESTS[name]
+    data = {"content_hash": request.content_hash, **FORMS.get(name, {})}
+    changed = changes(signed_in(person(world, role)), name, request.reference, data)
+    assert changed == (state in states and role in roles)
+
+
+@pytest.mark.parametrize("role", ROLES)
+@pytest.mark.parametrize("state", GrantState)
+@pytest.mark.parametrize("name", GRANTS)
+def test_what_a_grant_lets_each_role_change(world: World, name: str, state: GrantState, role: str) -> None:
+    grant = grant_in(world, state)
+    states, roles = GRANTS[name]
+    changed = changes(signed_in(person(world, role)), name, grant.reference, FORMS.get(name, {}))
+    assert changed == (state in states and role in roles)
+
+
+@pytest.mark.parametrize("role", ROLES)
+@pytest.mark.parametrize("state", [*RequestState, *GrantState])
+def test_who_sees_it_in_each_state(world: World, state: RequestState | GrantState, role: str) -> None:
+    if isinstance(state, RequestState):
+        path = reverse("request", args=[request_in(world, state).reference])
+    else:
+        path = reverse("grant", args=[grant_in(world, state).reference])
+    expected = 302 if role == ANONYMOUS else 200 if role in SEE else 404
+    assert signed_in(person(world, role)).get(path).status_code == expected
+
+
+def test_no_address_is_missing() -> None:
+    about = {name for name in MATRIX if name.startswith(("request_", "grant_")) and "POST" in MATRIX[name]}
+    assert about - {"request_new"} == set(REQUESTS) | set(GRANTS)
+    assert {OUTSIDER, ENGINEER}.isdisjoint(SEE)
