@@ -11,6 +11,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from access.models import AccessRole, Environment, HeldBack, Policy
+from access.services import catalogue
 from audit.models import Entry
 from people.models import Capability, Team, User
 from people.services import add_person, join
@@ -247,6 +248,39 @@ def test_the_preview_asks_the_same_number_of_questions_for_many_people_and_roles
     assert "May ask (2001)" in text
     assert "and 1989 more" in text
     assert len(text) < 40_000
+
+
+def another_policy(world: World, number: int) -> None:
+    policy = catalogue.define_policy(
+        person=world.erin,
+        slug=f"policy-{number}",
+        name=f"Policy {number}",
+        requesters=[world.backend, world.dba],
+        steps=[(world.security, 1)],
+        break_glass_team=world.dba,
+    )
+    world.role(f"role-{number}", policy)
+    HeldBack.objects.create(person=world.bob, role=AccessRole.objects.get(slug=f"role-{number}"))
+    AccessRole.objects.filter(pk=world.read.pk).update(revision=number + 1)
+    send(world.erin, "settings_role", {**ROLE, "name": f"Name {number}", "revision": str(number + 1)}, "orders-read")
+
+
+@pytest.mark.parametrize(
+    "where", [("settings",), ("settings_policies",), ("settings_roles",), ("settings_role", "orders-read")]
+)
+@pytest.mark.parametrize("who", ["erin", "auditor"])
+def test_lists_ask_the_same_number_of_questions_for_one_and_for_thirty(
+    world: World, where: tuple[str, ...], who: str
+) -> None:
+    another_policy(world, 0)
+    see(getattr(world, who), *where)
+    with CaptureQueriesContext(connection) as one:
+        see(getattr(world, who), *where)
+    for number in range(1, 30):
+        another_policy(world, number)
+    with CaptureQueriesContext(connection) as thirty:
+        see(getattr(world, who), *where)
+    assert len(one) == len(thirty)
 
 
 def test_two_administrators_who_edit_one_policy_both_see_what_the_other_did(world: World) -> None:
