@@ -12,8 +12,10 @@ from tests.access.conftest import committed_world
 from tests.access.world import World
 from tests.lifecycle.conftest import shop, shop_world
 from tests.lifecycle.test_workers import Worker, start_worker
+from tests.sso.conftest import configure, provider
+from tests.sso.peer import Peer
 
-__all__ = ["committed_world", "shop", "shop_world", "start_worker"]
+__all__ = ["committed_world", "configure", "provider", "shop", "shop_world", "start_worker"]
 
 # Playwright keeps an event loop in the thread of the tests. Nothing here is asynchronous: Django's guard is mistaken.
 os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
@@ -28,7 +30,6 @@ SWITCHES = [
     "--disable-component-update",
     "--disable-sync",
 ]
-PASSWORD = "correct-horse-battery"
 
 #: Signs somebody in, in a browser profile of their own, and opens a page.
 Visit = Callable[..., Page]
@@ -50,27 +51,46 @@ def complaints() -> list[str]:
 
 
 @pytest.fixture
-def visit(chromium: Browser, live_server: object, complaints: list[str]) -> Iterator[Visit]:
-    """Sign in as somebody, through the form, on the way to a page."""
-    contexts = []
+def open_browser(chromium: Browser, live_server: object, complaints: list[str]) -> Iterator[Callable[..., Page]]:
+    """Opens a browser profile that nobody has signed in with; what it complains about on our pages is noted."""
+    ours, contexts = str(live_server), []
 
-    def go(who: str, path: str = "/", **options: object) -> Page:
-        context = chromium.new_context(base_url=str(live_server), **options)  # type: ignore[arg-type]
+    def go(**options: object) -> Page:
+        context = chromium.new_context(base_url=ours, **options)  # type: ignore[arg-type]
         contexts.append(context)
         page = context.new_page()
         page.set_default_timeout(20_000)
-        page.on("pageerror", lambda error: complaints.append(f"{page.url}: {error}"))
-        page.on("console", lambda line: complaints.append(f"{page.url}: {line.text}") if line.type == "error" else None)
-        page.goto(path)
-        page.fill("#id_login", f"{who}@example.com")
-        page.fill("#id_password", PASSWORD)
-        page.click("#sign-in")
-        page.wait_for_url(lambda url: "/accounts/login/" not in url)
+
+        def note(text: str) -> None:
+            if page.url.startswith(ours):
+                complaints.append(f"{page.url}: {text}")
+
+        page.on("pageerror", lambda error: note(str(error)))
+        page.on("console", lambda line: note(line.text) if line.type == "error" else None)
         return page
 
     yield go
     for context in contexts:
         context.close()
+
+
+@pytest.fixture
+def visit(open_browser: Callable[..., Page], provider: Peer, configure: Callable[..., object]) -> Visit:
+    """Sign in as somebody, through the identity provider, on the way to a page."""
+    # Teams are kept by hand, as the small world has made them.
+    configure(groups_claim="")
+
+    def go(who: str, path: str = "/", **options: object) -> Page:
+        provider.knows(who, email=f"{who}@example.com", email_verified=True, name=who.capitalize())
+        page = open_browser(**options)
+        page.goto(path)
+        page.click("#sso-corp")
+        page.fill("input[name=sub]", who)
+        page.click("button:has-text('Authorize')")
+        page.wait_for_url(lambda url: "/accounts/" not in url and "/oauth2/" not in url)
+        return page
+
+    return go
 
 
 @pytest.fixture

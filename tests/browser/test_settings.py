@@ -8,7 +8,7 @@ from playwright.sync_api import Page, expect
 from access.models import Policy
 from tests.access.test_catalogue import second_administrator
 from tests.access.world import World
-from tests.browser.conftest import PASSWORD, Visit
+from tests.browser.conftest import Visit
 from tests.browser.test_accessibility import RULES
 
 PAGE = "/settings/policies/one-dba/"
@@ -20,9 +20,7 @@ def steps(page: Page) -> list[str]:
 
 def test_two_administrators_edit_one_policy(committed_world: World, visit: Visit, complaints: list[str]) -> None:
     world = committed_world
-    fred = second_administrator(world)
-    fred.set_password(PASSWORD)
-    fred.save()
+    second_administrator(world)
     erins, freds = visit("erin", PAGE), visit("fred", PAGE)
 
     erins.fill("#id_name", "Two pairs of eyes")

@@ -3,38 +3,23 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
 from people.group_sync import map_group
 from people.models import User
 from tests.access.world import SETUP, World
 from tests.browser.test_accessibility import RULES
-from tests.sso.conftest import configure, provider
 from tests.sso.peer import Peer
-
-__all__ = ["configure", "provider"]
 
 
 @pytest.fixture
-def visitor(chromium: Browser, live_server: object, complaints: list[str]) -> Iterator[Page]:
+def visitor(open_browser: Callable[..., Page]) -> Page:
     """A browser that nobody has signed in with."""
-    context = chromium.new_context(base_url=str(live_server))
-    made = context.new_page()
-    made.set_default_timeout(20_000)
-    ours = str(live_server)
-
-    def note(text: str) -> None:
-        if made.url.startswith(ours):
-            complaints.append(f"{made.url}: {text}")
-
-    made.on("pageerror", lambda error: note(str(error)))
-    made.on("console", lambda line: note(line.text) if line.type == "error" else None)
-    yield made
-    context.close()
+    return open_browser()
 
 
 def test_the_whole_way_there_and_back(

@@ -97,6 +97,10 @@ class Peer:
             return _json({**json.loads(answer.get_data()), **self.discovery})
         if request.path == "/oauth2/authorize":
             self._note(request, answer)
+            location = answer.headers.get("Location", "")
+            if "error=" in location and "state=" not in location:
+                # RFC 6749, 4.1.2.1 wants it there, and the provider forgets it.
+                answer.headers["Location"] = f"{location}&state={request.args.get('state', '')}"
         return answer
 
     def _note(self, request: Request, answer: Response) -> None:
