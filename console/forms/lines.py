@@ -115,10 +115,11 @@ class StepsField(forms.Field):
         """The steps that are complete, and what is wrong with the others."""
         teams = {team.slug: team for team in teams_to_choose()}
         steps, problems = [], []
-        for number, (slug, count) in enumerate(value or (), start=1):
+        for number, (slug, text) in enumerate(value or (), start=1):
+            count = str(text).strip()
             if slug not in teams:
                 problems.append(f"Step {number}: choose a team.")
-            elif not re.fullmatch(r"[0-9]{1,3}", count.strip()) or int(count) < 1:
+            elif not re.fullmatch(r"[0-9]{1,3}", count) or int(count) < 1:
                 problems.append(f"Step {number}: write how many people, 1 or more.")
             else:
                 steps.append((teams[slug], int(count)))

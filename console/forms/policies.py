@@ -85,18 +85,21 @@ class PolicyForm(forms.Form):
         return cleaned
 
     def rules_so_far(self) -> Rules:
-        """What can be read of a form that is still being filled in; steps that are not complete are left out."""
-        self.is_valid()
-        cleaned = self.cleaned_data
+        """The rules as the form shows them, sent or not; steps that are not complete are left out."""
         steps, _ = StepsField().read(self["steps"].value())
-        glass = cleaned.get("break_glass_team")
-        environments = cleaned.get("self_approved_environments", [])
         return Rules(
-            requesters=frozenset(team.slug for team in cleaned.get("requesters", [])),
+            requesters=frozenset(str(team) for team in self["requesters"].value() or ()),
             steps=tuple(Step(team.slug, min(count, MOST_PEOPLE)) for team, count in steps[:MOST_STEPS]),
-            self_approved_environments=frozenset(str(environment) for environment in environments),
-            break_glass_team=glass.slug if glass else "",
+            self_approved_environments=frozenset(
+                str(place) for place in self["self_approved_environments"].value() or ()
+            ),
+            break_glass_team=str(self["break_glass_team"].value() or ""),
         )
+
+    def has_unfinished_steps(self) -> bool:
+        """Whether a step is left out of `rules_so_far`."""
+        _, problems = StepsField().read(self["steps"].value())
+        return bool(problems)
 
     def as_recorded(self) -> dict[str, Any]:
         """What was typed, as the audit trail would record it."""

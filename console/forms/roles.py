@@ -6,6 +6,7 @@ from typing import Any
 
 from django import forms
 
+from access.audience import Guarded
 from access.models import AccessRole, Policy, Server
 from connectors.base import Level
 from console.forms.durations import DurationField
@@ -93,6 +94,17 @@ class RoleForm(forms.Form):
         elif level is not None and level is not Level.MEMBER and joined:
             self.add_error("database_roles", "They go with the level member only.")
         return cleaned
+
+    def guarded_so_far(self, role: AccessRole | None) -> Guarded:
+        """What of the role decides who gets it how, as the form shows it, sent or not."""
+        level = str(self["level"].value() or "")
+        server = role.server if role else Server.objects.filter(slug=self["server"].value() or "").first()
+        return Guarded(
+            slug=role.slug if role else "",
+            name=str(self["name"].value() or "This access role"),
+            level=Level(level) if level in list(Level) else Level.WRITE,
+            environment=server.environment if server else "",
+        )
 
     def as_recorded(self) -> dict[str, Any]:
         """What was typed, as the audit trail would record it."""

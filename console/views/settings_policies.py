@@ -98,7 +98,7 @@ def _overtaken(request: PersonRequest, slug: str, form: PolicyForm, error: catal
     )
     again = PolicyForm(initial=merged.initial, policy=policy)
     overtaken = {"sentence": error.sentence, "changes": changes, "merged": merged}
-    return _page(request, again, policy, rules_from=form, overtaken=overtaken, status=409)
+    return _page(request, again, policy, overtaken=overtaken, status=409)
 
 
 def _moved(request: PersonRequest, policy: Policy | None) -> HttpResponse:
@@ -108,13 +108,13 @@ def _moved(request: PersonRequest, policy: Policy | None) -> HttpResponse:
     form = PolicyForm(initial=so_far, policy=policy)
     if request.htmx:
         return trigger_client_event(render(request, "settings/_steps_field.html", {"form": form}), "steps-moved")
-    return _page(request, form, policy, rules_from=PolicyForm(request.POST, policy=policy))
+    return _page(request, form, policy)
 
 
 def _who(request: PersonRequest, form: PolicyForm, policy: Policy | None) -> HttpResponse:
     context = {
         "who": who_could_get_under(policy, form.rules_so_far(), viewer=request.user),
-        "unfinished": "steps" in form.errors,
+        "unfinished": form.has_unfinished_steps(),
     }
     return render(request, "settings/_who.html", context)
 
@@ -124,17 +124,13 @@ def _page(
     form: PolicyForm | None,
     policy: Policy | None,
     *,
-    rules_from: PolicyForm | None = None,
     overtaken: dict[str, Any] | None = None,
     status: int = 200,
 ) -> HttpResponse:
-    """`rules_from` is the form that holds what was sent, where that is not `form` itself."""
-    sent = rules_from or (form if form is not None and form.is_bound else None)
+    rules = form.rules_so_far() if form is not None else policy.rules() if policy is not None else None
     context: dict[str, Any] = {"form": form, "policy": policy, "overtaken": overtaken, "who": None}
-    if sent is not None:
-        context["who"] = who_could_get_under(policy, sent.rules_so_far(), viewer=request.user)
-    elif policy is not None:
-        context["who"] = who_could_get_under(policy, policy.rules(), viewer=request.user)
+    if rules is not None and rules.teams:
+        context["who"] = who_could_get_under(policy, rules, viewer=request.user)
     if policy is not None:
         context["sentences"] = sentences_of(policy)
         context["history"] = history_of(request.user, "policy", policy.slug)

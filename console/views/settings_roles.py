@@ -9,14 +9,13 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 
-from access.audience import Guarded, Rules
+from access.audience import Rules
 from access.errors import AccessError
 from access.models import AccessRole, Policy
 from access.queries.catalogue import changes_since, held_back_for, history_of, living_grants_of, roles_for
 from access.queries.who import Case, WhoCouldGet, who_could_get
 from access.rules import may_manage_servers
 from access.services import catalogue
-from connectors.base import Level
 from console.forms.asking import show
 from console.forms.lines import typed
 from console.forms.merging import merge
@@ -94,31 +93,23 @@ def _overtaken(request: PersonRequest, slug: str, form: RoleForm, error: catalog
     merged = merge(mine=typed(form, request.POST), recorded=form.as_recorded(), saved=initial_of(role), changes=changes)
     again = RoleForm(initial=merged.initial, role=role)
     overtaken = {"sentence": error.sentence, "changes": changes, "merged": merged}
-    return _page(request, again, role, sent=form, overtaken=overtaken, status=409)
+    return _page(request, again, role, overtaken=overtaken, status=409)
 
 
 def _who(request: PersonRequest, form: RoleForm, role: AccessRole | None) -> HttpResponse:
     return render(request, "settings/_who.html", {"who": _worked_out(request.user, role, form)})
 
 
-def _worked_out(viewer: User, role: AccessRole | None, sent: RoleForm | None) -> WhoCouldGet:
-    """Who could get the role as it is saved, or as `sent` would make it, beside what is saved."""
+def _worked_out(viewer: User, role: AccessRole | None, form: RoleForm | None) -> WhoCouldGet:
+    """Who could get the role as it is saved, or as `form` shows it (sent or not), beside what is saved."""
     saved = role.guarded if role else None
     saved_rules = _rules(role.policy, role.is_enabled) if role else None
-    if sent is None and saved is not None:
+    if form is None and saved is not None:
         return who_could_get([Case(saved, saved_rules, saved, saved_rules)], viewer=viewer)
-    sent = sent or RoleForm({}, role=role)
-    sent.is_valid()
-    wished = sent.cleaned_data
-    server = role.server if role else wished.get("server")
-    edited = Guarded(
-        slug=role.slug if role else "",
-        name=wished.get("name") or "This access role",
-        level=wished.get("level") or Level.WRITE,
-        environment=server.environment if server else "",
-    )
-    rules = _rules(wished.get("policy"), role is None or wished.get("is_enabled", False))
-    return who_could_get([Case(edited, rules, saved, saved_rules)], viewer=viewer)
+    form = form or RoleForm(role=role)
+    policy = Policy.objects.filter(slug=form["policy"].value() or "").first()
+    rules = _rules(policy, role is None or bool(form["is_enabled"].value()))
+    return who_could_get([Case(form.guarded_so_far(role), rules, saved, saved_rules)], viewer=viewer)
 
 
 def _rules(policy: Policy | None, is_enabled: bool) -> Rules | None:
@@ -130,15 +121,12 @@ def _page(
     form: RoleForm | None,
     role: AccessRole | None,
     *,
-    sent: RoleForm | None = None,
     overtaken: dict[str, Any] | None = None,
     status: int = 200,
 ) -> HttpResponse:
-    """`sent` is the form that holds what was sent, where that is not `form` itself."""
-    sent = sent or (form if form is not None and form.is_bound else None)
     context: dict[str, Any] = {"form": form, "role": role, "overtaken": overtaken, "who": None}
-    if sent is not None or role is not None:
-        context["who"] = _worked_out(request.user, role, sent)
+    if role is not None or (form is not None and form.is_bound):
+        context["who"] = _worked_out(request.user, role, form)
     if role is not None:
         context["history"] = history_of(request.user, "role", role.slug)
         context["held_back"] = held_back_for(request.user).filter(role=role)

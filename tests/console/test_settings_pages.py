@@ -229,6 +229,7 @@ def test_the_preview_leaves_out_a_step_that_is_not_complete(world: World) -> Non
     text = who(world, steps_team=["dba", ""], steps_count=["1", "1"])
     assert "A step that is not complete yet is left out here." in text
     assert "1 of Dba has to agree (2)" in text
+    assert "is left out here" not in who(world, steps_team=[], steps_count=[])
 
 
 def test_the_preview_asks_the_same_number_of_questions_for_many_people_and_roles(world: World) -> None:
@@ -312,6 +313,7 @@ def test_who_was_overtaken_several_times_is_shown_everything_since(world: World)
     assert text.count("fred@example.com</strong> saved this") == 2
     assert "since you had not touched it: <strong>May ask, Longest access</strong>" in text
     assert ('value="Mine"' in text, 'value="3h"' in text, "Changed by both" in text) == (True, True, False)
+    assert "Differs from what is saved" not in text
 
 
 def test_the_same_for_a_role_and_for_a_server(world: World) -> None:
