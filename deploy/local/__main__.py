@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
 from deploy.local import demo, installed, packages
 from deploy.local.errors import NotAPort, SetupError
+from deploy.local.interruption import Interrupted, interruptible
+from deploy.local.processes import end, end_children
 from deploy.local.progress import say
+from deploy.local.servers import STOP_SECONDS
 from deploy.local.stack import Stack
 
 
@@ -32,7 +36,7 @@ def main() -> int:
     except PermissionError as error:
         say(f"\n{error.filename}: this user may not. Was it made by another one? LOCKGATE_DATA chooses another folder.")
         return 1
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, Interrupted):
         say("")
         return 130
     return 0
@@ -72,13 +76,25 @@ def _run_beside(folder: Path, command: list[str]) -> int:
     stack = Stack(folder)
     environment = {**os.environ, **stack.environment()}
     if all(server.pid for server in stack.servers):
-        return subprocess.run(command, env=environment, check=False).returncode
+        return _run(command, environment)
     with stack.claimed():
         try:
-            stack.start()
-            return subprocess.run(command, env=environment, check=False).returncode
+            with interruptible():
+                stack.start()
+                return _run(command, environment)
         finally:
             stack.stop()
+            end_children()
+
+
+def _run(command: list[str], environment: dict[str, str]) -> int:
+    """The command's status; a signal to end ends it too."""
+    with interruptible(), subprocess.Popen(command, env=environment) as process:
+        try:
+            return process.wait()
+        except Interrupted:
+            end(process.pid, signal.SIGTERM, STOP_SECONDS)
+            raise
 
 
 if __name__ == "__main__":

@@ -12,14 +12,12 @@ import subprocess
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 
 from deploy.local import installed
 from deploy.local.errors import CommandFailed, PortTaken
-from deploy.local.processes import spawn
+from deploy.local.interruption import Interrupted, interruptible
+from deploy.local.processes import end_children, spawn
 from deploy.local.progress import say, step
 from deploy.local.servers import port_is_free
 from deploy.local.stack import Stack
@@ -28,11 +26,6 @@ READY_SECONDS = 60.0
 STOP_SECONDS = 15.0
 #: In the order in which they are started.
 PROCESSES = ("provider", "web", "worker", "beat")
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-
-
-class Interrupted(Exception):
-    """Somebody asked the demo to end."""
 
 
 def run(folder: Path, port: int) -> None:
@@ -43,7 +36,7 @@ def run(folder: Path, port: int) -> None:
             raise PortTaken(f"The console needs port {port}; LOCKGATE_PORT chooses another.")
         processes: list[subprocess.Popen[bytes]] = []
         try:
-            with _interruptible():
+            with interruptible():
                 _start_everything(stack, port, processes)
                 _watch(processes, stack.logs)
         except Interrupted:
@@ -52,6 +45,7 @@ def run(folder: Path, port: int) -> None:
             with step("stopping everything"):
                 stop(processes)
                 stack.stop()
+                end_children()
 
 
 def reset(folder: Path) -> None:
@@ -156,24 +150,6 @@ def _load(stack: Stack, environment: dict[str, str]) -> str:
         who = _manage(environment, "loading the demo world", "load_demo")
         stamp.write_text(f"{fingerprint}\n{who}")
     return who
-
-
-@contextmanager
-def _interruptible() -> Iterator[None]:
-    """The first signal to end raises `Interrupted`; further ones, here and afterwards, are not needed."""
-
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        for each in SIGNALS:
-            signal.signal(each, signal.SIG_IGN)
-        raise Interrupted
-
-    for each in SIGNALS:
-        signal.signal(each, interrupt)
-    try:
-        yield
-    finally:
-        for each in SIGNALS:
-            signal.signal(each, signal.SIG_IGN)
 
 
 def _manage(environment: dict[str, str], words: str, *arguments: str) -> str:

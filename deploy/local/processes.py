@@ -61,10 +61,21 @@ def end(pid: int, number: signal.Signals, patience_seconds: float) -> None:
         return
 
 
+def end_children(patience_seconds: float = 15.0) -> None:
+    """End whatever this program has started and does not know of.
+
+    When a signal comes between the start of a process and the moment that its number is stored, nothing else remembers it.
+    """
+    for pid in _children():
+        end(pid, signal.SIGTERM, patience_seconds)
+
+
 def is_running(pid: int) -> bool:
     """Whether there is such a process, and it has not ended already."""
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+        has_ended = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+        # Its first thread may be through while others still hold what they share: ports, files.
+        return not has_ended or len(os.listdir(f"/proc/{pid}/task")) > 1
     except OSError:
         return False
 
@@ -94,6 +105,20 @@ def program(name: str) -> str:
     found = find(name)
     if found is None:
         raise ServerDidNotStart(f"There is no program {name!r} on this machine.")
+    return found
+
+
+def _children() -> list[int]:
+    us = str(os.getpid())
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            # Behind the name, which may hold anything: the state and the parent.
+            parent = (entry / "stat").read_text().rpartition(")")[2].split()[1]
+        except OSError:  # it has ended since
+            continue
+        if parent == us:
+            found.append(int(entry.name))
     return found
 
 

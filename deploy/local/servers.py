@@ -308,10 +308,9 @@ def free_port() -> int:
     """A TCP port of the loopback address that nobody uses now."""
     # Each try at random, since others look at the same time.
     while True:
-        with socket.socket() as probe:
-            port = random.choice(PORTS)
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                continue
+        port = random.choice(PORTS)
+        if not port_is_free(port):
+            continue
         with socket.socket() as probe:
             try:
                 probe.bind(("127.0.0.1", port))
