@@ -6,11 +6,11 @@ Two queries whatever the number of people and roles: one for the roles, one for 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from access.audience import NOBODY, Audience, Guarded, Members, Rules, audience
-from access.models import AccessRole, Policy
+from access.models import AccessRole, Policy, Server
 from connectors.base import Level
 from people.models import Membership, User
 
@@ -103,6 +103,19 @@ def who_could_get_under(policy: Policy | None, rules: Rules, *, viewer: User) ->
     if not cases:
         cases = [Case(ANY_ROLE, rules, ANY_ROLE if saved else None, saved)]
     return who_could_get(cases, viewer=viewer, guards_nothing=not roles)
+
+
+def who_could_get_on(
+    server: Server, roles: Iterable[AccessRole], *, environment: str, is_enabled: bool, viewer: User
+) -> WhoCouldGet:
+    """What another environment, or switching the server on or off, would mean for the `roles` on it."""
+    cases = []
+    for role in roles:
+        rules = role.policy.rules() if role.policy and role.is_enabled else None
+        edited = replace(role.guarded, environment=environment)
+        now = rules if server.is_enabled else None
+        cases.append(Case(edited, rules if is_enabled else None, role.guarded, now))
+    return who_could_get(cases, viewer=viewer)
 
 
 def who_could_get(cases: Sequence[Case], *, viewer: User, guards_nothing: bool = False) -> WhoCouldGet:

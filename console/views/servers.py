@@ -12,8 +12,9 @@ from django.utils import timezone
 
 from access.errors import AccessError, SecretUnavailable
 from access.models import Server
-from access.queries.catalogue import changes_since, history_of
+from access.queries.catalogue import changes_since, history_of, roles_for
 from access.queries.pages import servers_for, settled_findings, setup_sql_for
+from access.queries.who import WhoCouldGet, who_could_get_on
 from access.rules import may_manage_servers
 from access.services import catalogue
 from access.services import servers as service
@@ -23,7 +24,7 @@ from console.forms.asking import show as show_error
 from console.forms.lines import typed
 from console.forms.merging import merge
 from console.forms.servers import ChangeServerForm, ServerForm, initial_of
-from console.http import PersonRequest, signed_in
+from console.http import PersonRequest, signed_in, wants
 
 _SETTLED_SHOWN = 10
 
@@ -60,6 +61,8 @@ def edit(request: PersonRequest, slug: str) -> HttpResponse:
     server = get_object_or_404(servers_for(request.user), slug=slug)
     if not may_manage_servers(request.user):
         raise PermissionDenied
+    if wants(request, "who"):
+        return render(request, "settings/_who.html", {"who": _who(request, ChangeServerForm(request.GET), server)})
     if request.method != "POST":
         return _edit_page(request, ChangeServerForm(initial=initial_of(server)), server)
     form = ChangeServerForm(request.POST)
@@ -96,7 +99,19 @@ def _overtaken(
 def _edit_page(
     request: PersonRequest, form: ChangeServerForm, server: Server, status: int = 200, **more: Any
 ) -> HttpResponse:
-    return render(request, "servers/edit.html", {"form": form, "server": server, **more}, status=status)
+    context = {"form": form, "server": server, "who": _who(request, form, server), **more}
+    return render(request, "servers/edit.html", context, status=status)
+
+
+def _who(request: PersonRequest, form: ChangeServerForm, server: Server) -> WhoCouldGet:
+    """Who could get what on the server as the form shows it, sent or not."""
+    return who_could_get_on(
+        server,
+        roles_for(request.user).filter(server=server),
+        environment=str(form["environment"].value() or server.environment),
+        is_enabled=bool(form["is_enabled"].value()),
+        viewer=request.user,
+    )
 
 
 @signed_in()

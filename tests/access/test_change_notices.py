@@ -6,7 +6,7 @@ import pytest
 from django.core import mail
 from pytest_django import DjangoCaptureOnCommitCallbacks
 
-from access import change_notices, queueing
+from access import change_notices, queueing, tasks
 from access.models import Environment
 from audit.models import Entry
 from tests.access.test_catalogue import change_policy, change_role, change_server, second_administrator, self_serving
@@ -75,3 +75,11 @@ def test_the_notice_leaves_when_the_change_is_committed_and_carries_a_number(
     for callback in callbacks:
         callback()
     assert sent == [(queueing.TELL_ADMINISTRATORS, (Entry.objects.get(event="policy.changed").seq,))]
+
+
+def test_the_worker_sends_it(world: World) -> None:
+    second_administrator(world)
+    change_policy(world, name="Another name")
+    tasks.tell_administrators(Entry.objects.get(event="policy.changed").seq)
+    assert [message.to for message in mail.outbox] == [["fred@example.com"]]
+    assert tasks.tell_administrators.name == queueing.TELL_ADMINISTRATORS

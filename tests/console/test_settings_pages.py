@@ -392,8 +392,25 @@ def test_the_preview_of_a_role_follows_the_policy_that_is_chosen(world: World) -
     text = client.get(address, {**ROLE, "policy": "two-steps", "part": "who"}, HTTP_HX_REQUEST="true").content.decode()
     assert "Step 2: 1 of Security has to agree" in text
     text = client.get(address, {**ROLE, "policy": "", "part": "who"}, HTTP_HX_REQUEST="true").content.decode()
-    assert "Without a policy nobody can ask for it." in text
+    assert "Nobody can ask for it: it has no policy, or it is switched off." in text
     assert '<span class="unseen">no longer: </span>Alice' in text
+
+
+def test_the_preview_of_a_server_follows_its_environment_and_whether_it_is_on(world: World) -> None:
+    changes = {"self_approved_environments": ["staging"]}
+    assert send(world.erin, "settings_policy", {**POLICY, **changes}, "one-dba").status_code == 302
+    client = signed_in(world.erin)
+    address = reverse("server_edit", args=["orders"])
+    assert "May ask (1)" in client.get(address).content.decode()
+
+    def preview(**sent: str) -> str:
+        return client.get(address, {**sent, "part": "who"}, HTTP_HX_REQUEST="true").content.decode()
+
+    text = preview(environment="staging", is_enabled="on")
+    assert "Get it without an approval (1)" in text
+    assert '<span class="unseen">newly: </span>Alice' in text
+    assert "Nobody can ask for it: it has no policy, or it is switched off." in preview(environment="production")
+    assert "Differs from what is saved" not in preview(environment="production", is_enabled="on")
 
 
 def test_a_server_is_changed_without_its_secret_being_shown_or_lost(world: World) -> None:
