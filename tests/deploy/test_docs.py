@@ -69,7 +69,9 @@ def _modules(text: str) -> Iterator[str]:
         path = ROOT / name.replace(".", "/")
         owner = path.parent if path.parent.is_dir() else path.parent.with_suffix(".py")
         is_module = path.with_suffix(".py").is_file() or path.is_dir()
-        is_inside = owner.is_file() and re.search(rf"\b(class|def) {path.name}\b", owner.read_text())
+        is_inside = owner.is_file() and re.search(
+            rf"\b(class|def) {path.name}\b|^{path.name}\b.* = ", owner.read_text(), re.MULTILINE
+        )
         if not is_module and not is_inside and name not in _events():
             yield f"there is no module {name}"
 
