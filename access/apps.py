@@ -10,8 +10,10 @@ class AccessConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        """Hear of people who leave teams."""
+        """Hear of people who leave teams, or leave for good."""
+        from access.services.departures import on_deactivated
         from access.services.standing import on_left_teams
-        from people.signals import left_teams
+        from people.signals import deactivated, left_teams
 
         left_teams.connect(on_left_teams, dispatch_uid="access.standing")
+        deactivated.connect(on_deactivated, dispatch_uid="access.departures")

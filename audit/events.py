@@ -72,6 +72,12 @@ class Event(models.TextChoices):
     PERSON_LEFT = "person.left", "Left a team"
     PERSON_DEACTIVATED = "person.deactivated", "Person deactivated"
     PERSON_REACTIVATED = "person.reactivated", "Person reactivated"
+    PERSON_REAUTHENTICATED = "person.reauthenticated", "Showed again that it is them"
+    PERSON_SIGN_IN_LIMITED = "person.sign_in_limited", "Too many attempts: made to wait"
+    PERSON_SESSION_ENDED = "person.session_ended", "Session ended"
+    PERSON_FACTOR_ADDED = "person.factor_added", "Sign-in method added"
+    PERSON_FACTOR_REMOVED = "person.factor_removed", "Sign-in method removed"
+    PERSON_FACTOR_FAILED = "person.factor_failed", "Second factor failed"
 
     SWEEP_ORPHAN_FOUND = "sweep.orphan_found", "Orphaned account found"
     SWEEP_ORPHAN_REMOVED = "sweep.orphan_removed", "Orphaned account removed"

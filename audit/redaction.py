@@ -28,17 +28,18 @@ UNDECLARED = "[field not declared]"
 # fmt: off
 SHOWN = frozenset({
     "actor", "address", "admin_user", "approvers", "approves_itself", "at", "attempts", "break_glass",
-    "break_glass_team", "capability", "channel", "checked_at", "comment", "connections", "content", "count", "database",
-    "database_roles", "databases", "description", "detail", "display_name", "drift", "duration_s", "email", "ended_by",
-    "ends_at", "engine", "environment", "error", "errors", "event", "extend_to", "extends", "filters", "findings",
-    "format", "found", "from", "gives_the_actor", "grant", "group", "groups", "handed_over", "heir", "host", "identity",
-    "idle_in_transaction_timeout_s", "is_active", "is_clean", "is_enabled", "kind", "lapses_after_s", "level", "limits",
-    "line", "longest_s", "memberships", "name", "note", "outcome", "person", "policy", "port", "position", "principal",
-    "problem", "provider", "question", "reason", "receipt", "reference", "remedies", "request", "requester",
-    "requesters", "revision", "role", "roles", "schemas", "scope", "self_approved_environments", "server",
-    "server_time", "sessions", "sessions_ended", "slug", "source", "sql", "starts_at", "state", "statement_timeout_s",
-    "steps", "subject", "tables", "team", "teams", "terms", "text", "through", "ticket", "tls", "tls_ca_file", "to",
-    "unreadable", "user", "valid_until", "verdict", "version", "what_to_do", "wished_start",
+    "break_glass_team", "capability", "channel", "checked_at", "comment", "connections", "content", "count",
+    "database", "database_roles", "databases", "description", "detail", "device", "display_name", "drift",
+    "duration_s", "email", "ended_by", "ends_at", "engine", "environment", "error", "errors", "event", "extend_to",
+    "extends", "factor", "filters", "findings", "format", "found", "from", "gives_the_actor", "grant", "group",
+    "groups", "handed_over", "heir", "host", "identity", "idle_in_transaction_timeout_s", "is_active", "is_clean",
+    "is_enabled", "kind", "lapses_after_s", "level", "limits", "line", "longest_s", "memberships", "name", "note",
+    "outcome", "person", "policy", "port", "position", "principal", "problem", "provider", "question", "reason",
+    "receipt", "reference", "remedies", "request", "requester", "requesters", "revision", "role", "roles", "schemas",
+    "scope", "self_approved_environments", "server", "server_time", "sessions", "sessions_ended", "slug", "source",
+    "sql", "starts_at", "state", "statement_timeout_s", "steps", "subject", "tables", "team", "teams", "terms",
+    "text", "through", "ticket", "tls", "tls_ca_file", "to", "unreadable", "user", "valid_until", "verdict",
+    "version", "what_to_do", "wished_start",
 })
 # fmt: on
 

@@ -1,11 +1,13 @@
-"""How allauth treats accounts here: nobody signs up by themselves."""
+"""How allauth treats accounts here: nobody signs up by themselves, and an address is a person's own column."""
 
 from __future__ import annotations
 
 from allauth.account.adapter import DefaultAccountAdapter
+from allauth.core import context
 from django.http import HttpRequest
 
 from console.middleware import client_address
+from people.models import User
 
 
 class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
@@ -18,3 +20,8 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
     def get_client_ip(self, request: HttpRequest) -> str:
         """For the limits on how often one may try to sign in: the same address that the audit trail records."""
         return client_address(request)
+
+    def reauthenticate(self, user: User, password: str) -> bool:
+        """Whether the password is the person's; allauth would look for their address among those they verified."""
+        found = self.authenticate(context.request, email=user.email, password=password)
+        return found is not None and found.pk == user.pk

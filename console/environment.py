@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -87,6 +88,22 @@ class Environment(environ.Env):  # type: ignore[misc]
         if not (text.isascii() and text.isdecimal()):
             raise ImproperlyConfigured(f"LOCKGATE_TRUSTED_PROXIES is {text!r}; it is a number: 0, 1, 2.")
         return int(text)
+
+    def reauthenticate_after(self) -> timedelta:
+        """How old an authentication may be when something that matters is done with it."""
+        text = self.text("LOCKGATE_REAUTHENTICATE_AFTER", "") or "15"
+        if not (text.isascii() and text.isdecimal() and 1 <= int(text) <= 720):
+            raise ImproperlyConfigured(
+                f"LOCKGATE_REAUTHENTICATE_AFTER is {text!r}; it is a number of minutes from 1 to 720."
+            )
+        return timedelta(minutes=int(text))
+
+    def local_sign_in(self) -> str:
+        """Who may sign in with a password: everybody, or only an administrator with a second factor."""
+        who = self.text("LOCKGATE_LOCAL_SIGN_IN", "") or ("everybody" if self.is_development else "break-glass")
+        if who not in ("everybody", "break-glass"):
+            raise ImproperlyConfigured(f"LOCKGATE_LOCAL_SIGN_IN is {who!r}; set it to 'everybody' or 'break-glass'.")
+        return who
 
     def database(self) -> dict[str, Any]:
         """Where Lockgate keeps its own state, as Django wants it: one PostgreSQL database."""

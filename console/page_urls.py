@@ -7,6 +7,7 @@ from django.urls import URLPattern, path
 
 from console.views import (
     access,
+    account,
     approvals,
     asking,
     audit,
@@ -40,6 +41,9 @@ urlpatterns: list[URLPattern] = [
     path("access/<str:reference>/end/", access.end, name="grant_end"),
     path("access/<str:reference>/keep/", access.keep, name="grant_keep"),
     path("access/<str:reference>/review/", access.review, name="grant_review"),
+    path("account/", account.show, name="account"),
+    path("account/sessions/<int:pk>/end/", account.end_session, name="account_session_end"),
+    path("account/sessions/end-others/", account.end_other_sessions, name="account_sessions_end_others"),
     path("audit/", audit.entries, name="audit"),
     path("audit/export/", audit.export, name="audit_export"),
     path("servers/", servers.overview, name="servers"),
@@ -50,6 +54,8 @@ urlpatterns: list[URLPattern] = [
     path("settings/", settings_overview.overview, name="settings"),
     path("settings/rights/<int:pk>/confirm/", settings_overview.confirm_right, name="settings_right_confirm"),
     path("settings/people/", settings_directory.people, name="settings_people"),
+    path("settings/people/<int:pk>/off/", settings_directory.switch_off, name="settings_person_off"),
+    path("settings/people/<int:pk>/on/", settings_directory.switch_on, name="settings_person_on"),
     path("settings/teams/", settings_directory.teams, name="settings_teams"),
     path("settings/teams/<slug:slug>/", settings_directory.team, name="settings_team"),
     path("settings/teams/<slug:slug>/people/add/", settings_directory.add_member, name="settings_team_add_person"),

@@ -59,6 +59,8 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "allauth",
     "allauth.account",
+    "allauth.mfa",
+    "allauth.usersessions",
     "allauth.socialaccount",
     "allauth.socialaccount.providers.openid_connect",
     "csp",
@@ -85,6 +87,7 @@ MIDDLEWARE = [
     "console.middleware.OriginMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "allauth.account.middleware.AccountMiddleware",
+    "console.sessions.LastSeenMiddleware",
 ]
 
 TEMPLATES = [
@@ -196,6 +199,25 @@ SOCIALACCOUNT_ADAPTER = "console.sso.SocialAdapter"
 SOCIALACCOUNT_STORE_TOKENS = False
 SOCIALACCOUNT_EMAIL_AUTHENTICATION = False
 SOCIALACCOUNT_LOGIN_ON_GET = True  # our own view takes POST only, and asks no second time
+
+# -- MFA and sessions -------------------------------------------------------------------------------------------------------
+
+#: Approving on a production server, and changing how one signs in, take an authentication that is younger than this.
+LOCKGATE_REAUTHENTICATE_AFTER = env.reauthenticate_after()
+#: Who may sign in without an identity provider: see `people.local_sign_in`.
+LOCKGATE_LOCAL_SIGN_IN = env.local_sign_in()
+MFA_ADAPTER = "console.second_factor.MFAAdapter"
+MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
+MFA_FORMS = {"add_webauthn": "console.second_factor.AddPasskeyForm"}
+MFA_PASSKEY_LOGIN_ENABLED = True
+MFA_WEBAUTHN_USER_VERIFICATION = "required"
+MFA_TOTP_ISSUER = "Lockgate"
+MFA_TOTP_TOLERANCE = 1  # a phone's clock may be half a minute off
+MFA_RECOVERY_CODES_SHOW_ONCE = True
+# Addresses come from administrators and from SSO, and nobody changes their own.
+MFA_ALLOW_UNVERIFIED_EMAIL = True
+# `console.freshness` asks instead, by one rule for everything, and through SSO as well.
+MFA_REAUTHENTICATION_REQUIRED = False
 
 # -- What goes over the wire ------------------------------------------------------------------------------------------------
 

@@ -14,3 +14,4 @@ class PeopleConfig(AppConfig):
     def ready(self) -> None:
         """Connect the receivers of sign-in signals."""
         import_module("people.sign_in_trail")
+        import_module("people.second_factor_trail")

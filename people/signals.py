@@ -9,3 +9,9 @@ left_teams = Signal()
 
 Sent inside the transaction and before its audit entries, so that receivers may lock what they need.
 """
+
+deactivated = Signal()
+"""Somebody was switched off. Sends `person` and `actor`; what they had asked for and what they hold is over.
+
+Sent inside the transaction and before its audit entries, as `left_teams` is.
+"""

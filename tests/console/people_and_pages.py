@@ -6,6 +6,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from allauth.account.internal.flows.login import (
+    AUTHENTICATION_METHODS_SESSION_KEY,
+    clear_authentication_records,
+    record_authentication,
+)
+from django.http import HttpRequest
 from django.test import Client
 from django.utils import timezone
 
@@ -22,11 +28,22 @@ PASSWORD = "3xTr4-s3cret_pa55word"
 
 
 def signed_in(person: User | None) -> Client:
-    """A browser in which the person is signed in; nobody is, for None."""
+    """A browser in which the person has just signed in; nobody is, for None."""
     client = Client()
     if person is not None:
         client.force_login(person)
+        authenticated(client, person, timezone.now())
     return client
+
+
+def authenticated(client: Client, person: User, at: datetime) -> None:
+    """The person last showed then, in this browser, that it is them: `force_login` asks for no password."""
+    request = HttpRequest()
+    request.session = client.session
+    clear_authentication_records(request)
+    record_authentication(request, person, method="password")
+    request.session[AUTHENTICATION_METHODS_SESSION_KEY][-1]["at"] = at.timestamp()
+    request.session.save()
 
 
 def approved(world: World, request: AccessRequest, now: datetime | None = None) -> Grant:

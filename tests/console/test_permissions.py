@@ -42,6 +42,25 @@ MATRIX: dict[str, dict[str, dict[str, int | str]]] = {
     "account_login": {"GET": {**dict.fromkeys(ROLES, 302), ANONYMOUS: 200}},
     "account_logout": {"GET": {**EVERYBODY, ANONYMOUS: 302}},
     "account_inactive": {"GET": EVERYBODY},
+    # Only for people in the middle of signing in; and a challenge is given to scripts alone.
+    "mfa_authenticate": {method: {**dict.fromkeys(ROLES, 302), ANONYMOUS: SIGN_IN} for method in ("GET", "POST")},
+    "mfa_login_webauthn": {
+        "GET": {**dict.fromkeys(ROLES, 302), ANONYMOUS: SIGN_IN},
+        "POST": {**dict.fromkeys(ROLES, 302), ANONYMOUS: SIGN_IN},
+    },
+    "account_reauthenticate": {"GET": SIGNED_IN, "POST": answers(422)},
+    "mfa_reauthenticate": {"GET": SIGNED_IN, "POST": answers(422)},
+    "mfa_reauthenticate_webauthn": {"GET": SIGNED_IN, "POST": answers(422)},
+    "mfa_index": {"GET": answers(302), "POST": answers(405)},
+    "mfa_activate_totp": {"GET": SIGNED_IN, "POST": answers(422)},
+    "mfa_deactivate_totp": {"GET": answers(404), "POST": answers(404)},
+    "mfa_add_webauthn": {"GET": SIGNED_IN, "POST": answers(422)},
+    "mfa_remove_webauthn": {"GET": answers(404), "POST": answers(404)},
+    "mfa_view_recovery_codes": {"GET": answers(404), "POST": answers(405)},
+    "mfa_generate_recovery_codes": {"GET": SIGNED_IN, "POST": answers(422)},
+    "account": {"GET": SIGNED_IN, "POST": answers(405)},
+    "account_session_end": {"GET": answers(405), "POST": answers(302)},
+    "account_sessions_end_others": {"GET": answers(405), "POST": answers(302)},
     "account_signup": {"GET": {**dict.fromkeys(ROLES, 302), ANONYMOUS: 200}},
     # No provider is configured here; tests/sso has one.
     "openid_connect_login": {"GET": dict.fromkeys(ROLES, 405), "POST": dict.fromkeys(ROLES, 404)},
@@ -72,6 +91,8 @@ MATRIX: dict[str, dict[str, dict[str, int | str]]] = {
     "server_add": {"GET": answers(403, administrator=200), "POST": answers(403, administrator=422)},
     "server": {"GET": WATCHERS, "POST": answers(405)},
     "settings_people": {"GET": WATCHERS, "POST": answers(405)},
+    "settings_person_off": {"GET": answers(405), "POST": answers(403, administrator=302)},
+    "settings_person_on": {"GET": answers(405), "POST": answers(403, administrator=302)},
     "settings_teams": {"GET": WATCHERS, "POST": answers(403, administrator=422)},
     "settings_team": {"GET": WATCHERS, "POST": answers(405)},
     "settings_team_add_person": {"GET": answers(405), "POST": answers(403, administrator=422)},
@@ -120,8 +141,12 @@ def person(world: World, role: str) -> User | None:
 
 def address(name: str, pages: Pages) -> str:
     """The address, for Alice's pending request and her active grant."""
+    if name.startswith("settings_person"):
+        return reverse(name, args=[pages.world.oscar.pk])
     if name.startswith("settings_team") and name != "settings_teams":
         return reverse(name, args=[pages.world.dba.slug, *([999] if name == "settings_team_unmap" else [])])
+    if name in ("account_session_end", "mfa_remove_webauthn"):
+        return reverse(name, args=[999999])
     if name.startswith("openid_connect"):
         return reverse(name, args=["corp"])
     if name.startswith("grant"):
@@ -196,6 +221,7 @@ OF_NOBODY = {
     "account_signup",
     "openid_connect_login",
     "openid_connect_callback",
+    "mfa_login_webauthn",
 }
 
 

@@ -64,9 +64,9 @@ def test_doctor_says_when_an_old_key_can_go(shop_world: World, shop: Estate, set
         with pytest.raises(CommandError):  # there is no worker
             call_command("doctor", stdout=out)
         told[name] = out.getvalue()
-    assert "ok   1 stored passwords can be read; the newest key reads them all." in told["alone"]
-    assert "ok   1 stored passwords can be read; 1 of them need an older key, which has to stay." in told["rotated"]
-    assert "BAD  1 stored passwords cannot be read." in told["lost"]
+    assert "ok   1 stored secrets can be read; the newest key reads them all." in told["alone"]
+    assert "ok   1 stored secrets can be read; 1 of them need an older key, which has to stay." in told["rotated"]
+    assert "BAD  1 stored secrets cannot be read." in told["lost"]
 
 
 def test_doctor_names_what_is_wrong(shop_world: World, shop: Estate) -> None:

@@ -18,6 +18,7 @@ from access.sealing import needs_an_older_key
 from access.services import servers
 from access.ticking import overdue
 from connectors.errors import ConnectorError
+from people.second_factor import sealed_secrets
 
 Finding = tuple[bool, str]
 
@@ -39,16 +40,16 @@ class Command(BaseCommand):
 
 def _keys() -> Iterator[Finding]:
     older = lost = 0
-    sealed = list(Grant.objects.exclude(password="").values_list("password", flat=True))
+    sealed = [*Grant.objects.exclude(password="").values_list("password", flat=True), *sealed_secrets()]
     for password in sealed:
         try:
             older += needs_an_older_key(password)
         except UnsealFailed:
             lost += 1
     if lost:
-        yield False, f"{lost} stored passwords cannot be read. Put their key back into LOCKGATE_ENCRYPTION_KEYS."
+        yield False, f"{lost} stored secrets cannot be read. Put their key back into LOCKGATE_ENCRYPTION_KEYS."
     needed = f"{older} of them need an older key, which has to stay" if older else "the newest key reads them all"
-    yield True, f"{len(sealed) - lost} stored passwords can be read; {needed}."
+    yield True, f"{len(sealed) - lost} stored secrets can be read; {needed}."
 
 
 def _broker() -> Iterator[Finding]:

@@ -1,0 +1,39 @@
+"""When somebody showed last that it is them, and the way to show it once more.
+
+Signing in counts, and so does showing it again: with the password, a code, a passkey, or through SSO. What takes a fresh
+authentication is decided elsewhere: `access.rules` for approvals, `console.views.second_factor` for ways to sign in.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from urllib.parse import urlencode
+
+from allauth.account.authentication import get_authentication_records
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
+from django.utils import timezone
+from django_htmx.http import HttpResponseClientRedirect
+
+from console.http import PersonRequest
+from people.models import User
+
+
+def authenticated_at(request: HttpRequest) -> datetime | None:
+    """The last time, in this session; None when it does not know of any."""
+    person = request.user if isinstance(request.user, User) else None
+    times = [record["at"] for record in get_authentication_records(request, person)]
+    return datetime.fromtimestamp(max(times), UTC) if times else None
+
+
+def is_fresh(request: HttpRequest) -> bool:
+    """Whether that was recently enough for something that matters."""
+    last = authenticated_at(request)
+    return last is not None and timezone.now() - last < settings.LOCKGATE_REAUTHENTICATE_AFTER
+
+
+def led_to_reauthenticate(request: PersonRequest, *, back: str) -> HttpResponse:
+    """Send the browser to show again that it is them; from there it comes `back` with a GET, which changes nothing."""
+    address = f"{reverse('account_reauthenticate')}?{urlencode({'next': back})}"
+    return HttpResponseClientRedirect(address) if request.htmx else HttpResponseRedirect(address)
