@@ -22,6 +22,7 @@ from audit.events import Event
 from audit.log import record
 from audit.models import Entry
 from people import group_sync, services
+from people.deactivation import deactivate, reactivate
 from people.models import Capability, GroupMapping, Membership, Team, User
 
 _SLUG = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
@@ -37,6 +38,10 @@ class OwnTeams(Refused):
     """Nobody decides on their own teams. Ask another administrator."""
 
     field = "group"
+
+
+class OwnAccount(Refused):
+    """Nobody switches themselves off: somebody has to be left who can switch on again. Ask another administrator."""
 
 
 class KeptByGroups(Refused):
@@ -138,6 +143,20 @@ def unmap_group(*, person: User, team: Team, mapping_id: int) -> None:
         raise GoneAlready
     with _told_to_others(person, team):
         group_sync.unmap_group(mapping=mapping, actor=actor_of(person))
+
+
+def switch_off(*, person: User, member: User) -> None:
+    """Nobody signs in as `member` any more: their sessions end, and what they asked for and hold goes with them."""
+    _check(person)
+    if member.pk == person.pk:
+        raise OwnAccount
+    deactivate(person=member, actor=actor_of(person))
+
+
+def switch_on(*, person: User, member: User) -> None:
+    """`member` may sign in again; nothing that ended comes back."""
+    _check(person)
+    reactivate(person=member, actor=actor_of(person))
 
 
 def people_with(provider: str, group: str) -> list[User]:

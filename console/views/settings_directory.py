@@ -37,6 +37,32 @@ def people(request: PersonRequest) -> HttpResponse:
     return render(request, "settings/people.html", context)
 
 
+@signed_in("POST")
+def switch_off(request: PersonRequest, pk: int) -> HttpResponse:
+    """Switch somebody off, with everything that hangs on them."""
+    return _switched(
+        request, pk, directory.switch_off, "{} is switched off: signed out everywhere, and their access ends now."
+    )
+
+
+@signed_in("POST")
+def switch_on(request: PersonRequest, pk: int) -> HttpResponse:
+    """Let somebody in again."""
+    return _switched(request, pk, directory.switch_on, "{} may sign in again.")
+
+
+def _switched(request: PersonRequest, pk: int, switch: Callable[..., None], words: str) -> HttpResponse:
+    _check(request)
+    member = get_object_or_404(people_for(request.user), pk=pk)
+    try:
+        switch(person=request.user, member=member)
+    except AccessError as error:
+        messages.error(request, error.sentence)
+    else:
+        messages.success(request, words.format(member.label))
+    return redirect("settings_people")
+
+
 @signed_in("GET", "POST")
 def teams(request: PersonRequest) -> HttpResponse:
     """Every team; and a form for another one."""

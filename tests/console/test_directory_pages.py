@@ -16,7 +16,7 @@ from people.models import GroupMapping, Team, User
 from people.services import join
 from people.sso.providers import Provider
 from tests.access.world import SETUP, World
-from tests.console.people_and_pages import signed_in
+from tests.console.people_and_pages import activated, approved, ask, signed_in
 
 pytestmark = pytest.mark.django_db
 
@@ -146,3 +146,27 @@ def test_people_are_searched(world: World) -> None:
     text = client.get(reverse("settings_people"), {"q": "bob"}).content.decode()
     assert "bob@example.com" in text
     assert "carol@example.com" not in text
+
+
+def test_somebody_is_switched_off_with_everything_that_hangs_on_them(world: World) -> None:
+    alice, erin = signed_in(world.alice), signed_in(world.erin)
+    grant, waiting = activated(approved(world, ask(world))), ask(world, role=world.two_people())
+    assert alice.get("/").status_code == 200
+    text = erin.post(reverse("settings_person_off", args=[world.alice.pk]), follow=True).content.decode()
+    assert "Alice is switched off" in text
+    assert alice.get("/").status_code == 302
+    grant.refresh_from_db()
+    waiting.refresh_from_db()
+    assert (grant.state, waiting.state) == ("revoking", "cancelled")
+    assert Entry.objects.filter(event="person.deactivated", actor_label=world.erin.email).count() == 1
+    erin.post(reverse("settings_person_on", args=[world.alice.pk]))
+    assert User.objects.get(pk=world.alice.pk).is_active
+    assert alice.get("/").status_code == 302
+
+
+def test_nobody_switches_themselves_off(world: World) -> None:
+    text = (
+        signed_in(world.erin).post(reverse("settings_person_off", args=[world.erin.pk]), follow=True).content.decode()
+    )
+    assert "Ask another administrator" in text
+    assert User.objects.get(pk=world.erin.pk).is_active

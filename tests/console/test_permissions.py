@@ -139,30 +139,39 @@ def person(world: World, role: str) -> User | None:
     return people.get(role)
 
 
+def arguments(pages: Pages) -> dict[str, list[object]]:
+    """Of addresses by how their names begin: Alice's pending request, her active grant, what they rest on."""
+    dba = pages.world.dba.slug
+    return {
+        "account_session_end": [999999],
+        "mfa_remove_webauthn": [999999],
+        "settings_person_": [pages.world.oscar.pk],
+        "settings_team_unmap": [dba, 999999],
+        "settings_teams": [],
+        "settings_team": [dba],
+        "settings_policy_add": [],
+        "settings_policy": [pages.world.policy.slug],
+        "settings_role_add": [],
+        "settings_roles": [],
+        "settings_role": [pages.world.read.slug],
+        "openid_connect": ["corp"],
+        "grant": [pages.active.reference],
+        "request_new": [],
+        "request": [pages.pending.reference],
+        "server_add": [],
+        "servers": [],
+        "server": [pages.world.server.slug],
+    }
+
+
 def address(name: str, pages: Pages) -> str:
-    """The address, for Alice's pending request and her active grant."""
-    if name.startswith("settings_person"):
-        return reverse(name, args=[pages.world.oscar.pk])
-    if name.startswith("settings_team") and name != "settings_teams":
-        return reverse(name, args=[pages.world.dba.slug, *([999] if name == "settings_team_unmap" else [])])
-    if name in ("account_session_end", "mfa_remove_webauthn"):
-        return reverse(name, args=[999999])
-    if name.startswith("openid_connect"):
-        return reverse(name, args=["corp"])
-    if name.startswith("grant"):
-        return reverse(name, args=[pages.active.reference])
-    if name.startswith("request") and name != "request_new":
-        return reverse(name, args=[pages.pending.reference])
-    if name in ("server", "server_test", "server_edit"):
-        return reverse(name, args=[pages.world.server.slug])
-    if name == "settings_policy":
-        return reverse(name, args=[pages.world.policy.slug])
-    if name == "settings_role":
-        return reverse(name, args=[pages.world.read.slug])
+    """The address, with the arguments of the longest beginning that fits."""
     if name == "settings_right_confirm":
         held, _ = HeldBack.objects.get_or_create(person=pages.world.bob, role=pages.world.read)
         return reverse(name, args=[held.pk])
-    return reverse(name)
+    known = arguments(pages)
+    fitting = max((one for one in known if name.startswith(one)), key=len, default="")
+    return reverse(name, args=known.get(fitting, []))
 
 
 def form(name: str, pages: Pages) -> dict[str, str]:
