@@ -9,6 +9,7 @@
     │   ├── RulesJustChanged        an administrator saved in the same instant
     │   ├── NotAnApprover           not this person, not this step
     │   ├── OwnRequest              nobody approves their own access
+    │   ├── AuthenticationTooOld    on a production server one has to have shown just now that it is oneself
     │   ├── NotYours                only the owner may do this
     │   └── NotInCharge             only people in charge may do this
     ├── BadRequest                  something typed is not possible; `field` says which
@@ -91,6 +92,10 @@ class NotAnApprover(Refused):
 
 class OwnRequest(Refused):
     """Nobody decides on their own access. Somebody else has to look at this."""
+
+
+class AuthenticationTooOld(Refused):
+    """You signed in a while ago. Show again that it is you, then approve: the server is a production one."""
 
 
 class NotYours(Refused):

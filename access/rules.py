@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from access.models import AccessRequest, Grant, Policy
+from datetime import datetime
+
+from django.conf import settings
+
+from access.models import AccessRequest, Environment, Grant, Policy
 from access.terms import Terms
 from people.models import User
 
@@ -36,6 +40,13 @@ def approves(person: User, request: AccessRequest) -> bool:
     """A member of a team that some step of the request asks, and not the requester."""
     teams = {step.team for step in Terms.from_json(request.terms).steps}
     return not is_requester(person, request) and is_in_any(person, teams)
+
+
+def is_fresh_enough(request: AccessRequest, *, authenticated_at: datetime | None, now: datetime) -> bool:
+    """On a production server whoever approves has shown within `LOCKGATE_REAUTHENTICATE_AFTER` that it is them."""
+    on_production = request.role.server.environment == Environment.PRODUCTION
+    recently = authenticated_at is not None and now - authenticated_at < settings.LOCKGATE_REAUTHENTICATE_AFTER
+    return recently or not on_production
 
 
 def may_see_request(person: User, request: AccessRequest) -> bool:

@@ -42,6 +42,7 @@ class Storyteller:
             content_hash=request.content_hash,
             duration=duration,
             now=timezone.now(),
+            authenticated_at=timezone.now(),
         )
 
     def deny(self, who: str, request: AccessRequest, comment: str) -> None:

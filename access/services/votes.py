@@ -11,6 +11,7 @@ from access import queueing
 from access.errors import (
     AlreadyDecided,
     AlreadyVoted,
+    AuthenticationTooOld,
     ContentHasChanged,
     HasLapsed,
     NotAnApprover,
@@ -21,7 +22,7 @@ from access.errors import (
 )
 from access.models import AccessRequest, Vote
 from access.quorum import Ballot, Decision, Outcome, Verdict, decide
-from access.rules import is_in, is_requester
+from access.rules import is_fresh_enough, is_in, is_requester
 from access.services.decisions import approve_locked
 from access.services.door import actor_of, lock_grant, lock_request, move_request, related_to, subject_of
 from access.services.refusals import recorded_refusal
@@ -46,11 +47,17 @@ def approve(
     content_hash: str,
     duration: timedelta | None = None,
     comment: str = "",
+    authenticated_at: datetime | None,
     now: datetime,
 ) -> Decision:
-    """Vote yes, for `duration` when that is shorter than asked for; the last vote needed makes the grant."""
+    """Vote yes, for `duration` when that is shorter than asked for; the last vote needed makes the grant.
+
+    `authenticated_at` is when the person last showed that it is them, None when nobody knows.
+    """
     with _refusal_recorded(person, request), transaction.atomic():
         locked, team = _lock_for_vote(person, request, content_hash, now)
+        if not is_fresh_enough(locked, authenticated_at=authenticated_at, now=now):
+            raise AuthenticationTooOld
         if not locked.requester.is_active:
             raise RequesterHasLeft
         if duration is not None and not SHORTEST <= duration <= locked.duration:

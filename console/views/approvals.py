@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import urlencode
 
 from django import forms
 from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
 from django.utils import timezone
 
-from access.errors import AccessError
+from access.errors import AccessError, AuthenticationTooOld
 from access.models import AccessRequest
 from access.queries.grants import questioned_grants_for
 from access.queries.pages import request_with_story, risk_of, similar_to
@@ -23,8 +25,9 @@ from access.risk import Assessment, Risk
 from access.services import votes as service
 from console.forms.asking import show as show_error
 from console.forms.deciding import ApproveForm, DenyForm
+from console.freshness import authenticated_at, led_to_reauthenticate
 from console.http import PersonRequest, signed_in
-from console.views.requests import deciding_forms, render_page
+from console.views.requests import deciding_forms, keep_for_later, render_page
 
 
 @dataclass(slots=True)
@@ -51,9 +54,13 @@ class Ask:
 def waiting(request: PersonRequest) -> HttpResponse:
     """What waits for this person, oldest first."""
     asks = _asks(waiting_for(request.user, now=timezone.now()))
-    low = sum(ask.is_low_risk for ask in asks)
-    questioned = questioned_grants_for(request.user)
-    return render(request, "approvals/list.html", {"asks": asks, "low": low, "questioned": questioned})
+    context = {
+        "asks": asks,
+        "low": sum(ask.is_low_risk for ask in asks),
+        "questioned": questioned_grants_for(request.user),
+        "ticked": request.GET.getlist("tick"),
+    }
+    return render(request, "approvals/list.html", context)
 
 
 @signed_in("POST")
@@ -63,7 +70,9 @@ def approve(request: PersonRequest, reference: str) -> HttpResponse:
     form = ApproveForm(request.POST, asked=asked.duration, auto_id=f"approve_%s_{reference}")
     if form.is_valid():
         try:
-            decision = service.approve(person=request.user, request=asked, now=timezone.now(), **form.cleaned_data)
+            decision = _approve(request, asked, **form.cleaned_data)
+        except AuthenticationTooOld:
+            return _to_reauthenticate(request, asked, form.cleaned_data)
         except AccessError as error:
             show_error(form, error)
         else:
@@ -90,6 +99,7 @@ def deny(request: PersonRequest, reference: str) -> HttpResponse:
 def approve_several(request: PersonRequest) -> HttpResponse:
     """Yes to each low-risk request that was ticked; every one is a vote of its own, and each refusal is told."""
     approved = 0
+    too_early: list[str] = []
     for pick in request.POST.getlist("pick"):
         reference, _, content_hash = pick.partition(":")
         asked = request_with_story(request.user).filter(reference=reference).first()
@@ -98,17 +108,40 @@ def approve_several(request: PersonRequest) -> HttpResponse:
         elif risk_of(asked).risk is not Risk.LOW:
             messages.error(request, f"{reference}: only low-risk requests are approved together. Look at it by itself.")
         else:
-            approved += _approve_one(request, asked, content_hash)
+            try:
+                approved += _approve_one(request, asked, content_hash)
+            except AuthenticationTooOld:
+                too_early.append(reference)
     if approved:
         messages.success(request, f"You approved {approved} request{'' if approved == 1 else 's'}.")
     elif not request.POST.getlist("pick"):
         messages.error(request, "Tick the requests that you want to approve.")
+    if too_early:
+        # Still ticked when they come back.
+        return led_to_reauthenticate(
+            request, back=f"{reverse('approvals')}?{urlencode({'tick': too_early}, doseq=True)}"
+        )
     return redirect("approvals")
+
+
+def _approve(request: PersonRequest, asked: AccessRequest, **wishes: Any) -> Decision:
+    """The one place from which a click becomes a vote."""
+    return service.approve(
+        person=request.user, request=asked, authenticated_at=authenticated_at(request), now=timezone.now(), **wishes
+    )
+
+
+def _to_reauthenticate(request: PersonRequest, asked: AccessRequest, wishes: dict[str, Any]) -> HttpResponse:
+    """Away, and back to the request's page, where one click approves as it was meant: nothing typed is lost."""
+    keep_for_later(request, asked, wishes)
+    return led_to_reauthenticate(request, back=reverse("request", args=[asked.reference]))
 
 
 def _approve_one(request: PersonRequest, asked: AccessRequest, content_hash: str) -> bool:
     try:
-        service.approve(person=request.user, request=asked, content_hash=content_hash, now=timezone.now())
+        _approve(request, asked, content_hash=content_hash)
+    except AuthenticationTooOld:
+        raise
     except AccessError as error:
         messages.error(request, f"{asked.reference}: {error.sentence}")
         return False

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from collections.abc import Mapping
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.contrib import messages
@@ -29,6 +30,9 @@ from console.http import PersonRequest, signed_in, wants
 from console.stepper import grant_of, is_settled, pace_of, steps_of
 from people.models import User
 
+#: In the session: the approval that somebody was about to give.
+_KEPT = "approval_kept"
+
 
 @signed_in()
 def show(request: PersonRequest, reference: str) -> HttpResponse:
@@ -38,7 +42,7 @@ def show(request: PersonRequest, reference: str) -> HttpResponse:
         if request.GET.get("seen") == version_of(asked):
             return HttpResponse(status=204)
         return render(request, "request/_progress.html", {**page_context(request.user, asked), "oob": True})
-    return render_page(request, asked)
+    return render_page(request, asked, **_kept(request, asked))
 
 
 @signed_in("POST")
@@ -134,6 +138,29 @@ def deciding_forms(asked: AccessRequest) -> dict[str, Any]:
         "approve_form": ApproveForm(initial=initial, asked=asked.duration, auto_id=f"approve_{prefix}"),
         "deny_form": DenyForm(initial=initial, auto_id=f"deny_{prefix}"),
     }
+
+
+def keep_for_later(request: PersonRequest, asked: AccessRequest, wishes: Mapping[str, Any]) -> None:
+    """Keep what an approver typed while they are away to show that it is them."""
+    duration = wishes.get("duration")
+    request.session[_KEPT] = {
+        "reference": asked.reference,
+        "duration_s": duration.total_seconds() if duration else None,
+        "comment": wishes.get("comment", ""),
+    }
+
+
+def _kept(request: PersonRequest, asked: AccessRequest) -> dict[str, Any]:
+    """The form as they left it, once."""
+    kept = request.session.get(_KEPT)
+    if not kept or kept["reference"] != asked.reference:
+        return {}
+    del request.session[_KEPT]
+    form = deciding_forms(asked)["approve_form"]
+    form.initial |= {"comment": kept["comment"]}
+    if kept["duration_s"]:
+        form.initial["duration"] = timedelta(seconds=kept["duration_s"])
+    return {"approve_form": form, "approve_as_before": bool(kept["duration_s"] or kept["comment"])}
 
 
 def _progress(asked: AccessRequest, terms: Terms) -> list[tuple[StepProgress, str]]:

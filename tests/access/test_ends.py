@@ -44,7 +44,7 @@ def server(world: World) -> Iterator[FakeServer]:
 
 def granted(world: World, **wishes: object) -> Grant:
     request = world.ask(**wishes)
-    votes.approve(person=world.bob, request=request, content_hash=request.content_hash, now=NOW)
+    votes.approve(person=world.bob, request=request, content_hash=request.content_hash, now=NOW, authenticated_at=NOW)
     return Grant.objects.get(request=request)
 
 
@@ -63,7 +63,7 @@ def longer(world: World, grant: Grant) -> AccessRequest:
 
 def with_extension(world: World, grant: Grant) -> None:
     request = longer(world, grant)
-    votes.approve(person=world.bob, request=request, content_hash=request.content_hash, now=NOW)
+    votes.approve(person=world.bob, request=request, content_hash=request.content_hash, now=NOW, authenticated_at=NOW)
 
 
 def deactivate(person: User) -> None:
@@ -166,7 +166,9 @@ def test_nothing_is_approved_for_somebody_who_has_left(world: World) -> None:
     request = world.ask()
     deactivate(world.alice)
     with pytest.raises(Refused):
-        votes.approve(person=world.bob, request=request, content_hash=request.content_hash, now=NOW)
+        votes.approve(
+            person=world.bob, request=request, content_hash=request.content_hash, now=NOW, authenticated_at=NOW
+        )
     assert not Grant.objects.exists()
 
 

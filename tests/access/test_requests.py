@@ -50,7 +50,7 @@ def test_a_changed_role_does_not_change_what_was_asked(world: World) -> None:
     request = world.ask()
     world.read.databases = ["payroll"]
     world.read.save()
-    votes.approve(person=world.bob, request=request, content_hash=request.content_hash, now=NOW)
+    votes.approve(person=world.bob, request=request, content_hash=request.content_hash, now=NOW, authenticated_at=NOW)
     assert Grant.objects.get(request=request).scope["databases"] == ["orders"]
 
 
@@ -160,14 +160,16 @@ def test_only_the_break_glass_team_breaks_the_glass(world: World) -> None:
 
 def test_an_edit_voids_the_votes(world: World) -> None:
     request = world.ask(role=world.two_people())
-    votes.approve(person=world.bob, request=request, content_hash=request.content_hash, now=NOW)
+    votes.approve(person=world.bob, request=request, content_hash=request.content_hash, now=NOW, authenticated_at=NOW)
     requests.edit(
         person=world.alice, request=request, duration=2 * HOUR, reason="More", ticket="", wished_start=None, now=NOW
     )
     request.refresh_from_db()
-    decision = votes.approve(person=world.carol, request=request, content_hash=request.content_hash, now=NOW)
+    decision = votes.approve(
+        person=world.carol, request=request, content_hash=request.content_hash, now=NOW, authenticated_at=NOW
+    )
     assert decision.outcome == "pending"
-    votes.approve(person=world.bob, request=request, content_hash=request.content_hash, now=NOW)
+    votes.approve(person=world.bob, request=request, content_hash=request.content_hash, now=NOW, authenticated_at=NOW)
     assert Grant.objects.get(request=request).duration == 2 * HOUR
 
 
@@ -230,7 +232,7 @@ def test_who_may_not_see_a_request_cannot_comment_on_it(world: World) -> None:
 
 def test_the_database_itself_refuses_a_window_that_ends_before_it_begins(world: World) -> None:
     request = world.ask()
-    votes.approve(person=world.bob, request=request, content_hash=request.content_hash, now=NOW)
+    votes.approve(person=world.bob, request=request, content_hash=request.content_hash, now=NOW, authenticated_at=NOW)
     grant = Grant.objects.get(request=request)
     with pytest.raises(IntegrityError), transaction.atomic():
         Grant.objects.filter(pk=grant.pk).update(ends_at=grant.starts_at)
@@ -239,14 +241,14 @@ def test_the_database_itself_refuses_a_window_that_ends_before_it_begins(world: 
 @pytest.mark.parametrize("state", ["revoked", "failed"])
 def test_the_database_itself_refuses_an_end_without_a_receipt(world: World, state: str) -> None:
     request = world.ask()
-    votes.approve(person=world.bob, request=request, content_hash=request.content_hash, now=NOW)
+    votes.approve(person=world.bob, request=request, content_hash=request.content_hash, now=NOW, authenticated_at=NOW)
     with pytest.raises(IntegrityError), transaction.atomic():
         Grant.objects.filter(request=request).update(state=state)
 
 
 def test_the_database_itself_refuses_a_second_grant_of_one_request(world: World) -> None:
     request = world.ask()
-    votes.approve(person=world.bob, request=request, content_hash=request.content_hash, now=NOW)
+    votes.approve(person=world.bob, request=request, content_hash=request.content_hash, now=NOW, authenticated_at=NOW)
     grant = Grant.objects.get(request=request)
     grant.pk, grant.reference, grant.principal = None, "G-OTHER", "lg_other"
     with pytest.raises(IntegrityError), transaction.atomic():
@@ -255,7 +257,7 @@ def test_the_database_itself_refuses_a_second_grant_of_one_request(world: World)
 
 def test_the_database_itself_refuses_votes_by_the_requester_and_changed_votes(world: World) -> None:
     request = world.ask(role=world.two_people())
-    votes.approve(person=world.bob, request=request, content_hash=request.content_hash, now=NOW)
+    votes.approve(person=world.bob, request=request, content_hash=request.content_hash, now=NOW, authenticated_at=NOW)
     insert = (
         "INSERT INTO access_vote (request_id, voter_id, verdict, content_hash, team, comment, cast_at)"
         " VALUES (%s, %s, 'approve', %s, 'dba', '', now())"

@@ -27,7 +27,7 @@ def sent(monkeypatch: pytest.MonkeyPatch, django_capture_on_commit_callbacks: ob
 
 def granted(world: World) -> Grant:
     request = world.ask()
-    votes.approve(person=world.bob, request=request, content_hash=request.content_hash, now=NOW)
+    votes.approve(person=world.bob, request=request, content_hash=request.content_hash, now=NOW, authenticated_at=NOW)
     return Grant.objects.get(request=request)
 
 
@@ -69,15 +69,17 @@ def test_an_edit_of_the_policy_takes_nothing_back(world: World) -> None:
 
 def test_a_vote_stays_on_record_and_counts(world: World) -> None:
     request = world.ask(role=world.two_people())
-    votes.approve(person=world.bob, request=request, content_hash=request.content_hash, now=NOW)
+    votes.approve(person=world.bob, request=request, content_hash=request.content_hash, now=NOW, authenticated_at=NOW)
     leave(person=world.bob, team=world.dba, actor=SETUP)
     assert request.votes.count() == 1
-    votes.approve(person=world.carol, request=request, content_hash=request.content_hash, now=NOW)
+    votes.approve(person=world.carol, request=request, content_hash=request.content_hash, now=NOW, authenticated_at=NOW)
     request.refresh_from_db()
     assert request.state == RequestState.APPROVED
     other = world.ask()
     with pytest.raises(votes.NotAnApprover):
-        votes.approve(person=again(world.bob), request=other, content_hash=other.content_hash, now=NOW)
+        votes.approve(
+            person=again(world.bob), request=other, content_hash=other.content_hash, now=NOW, authenticated_at=NOW
+        )
 
 
 def test_a_living_grant_is_put_before_those_who_approve(world: World) -> None:

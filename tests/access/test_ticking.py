@@ -31,7 +31,7 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> list[tuple[object, ...]]:
 
 def granted(world: World, **wishes: object) -> Grant:
     request = world.ask(**wishes)
-    votes.approve(person=world.bob, request=request, content_hash=request.content_hash, now=NOW)
+    votes.approve(person=world.bob, request=request, content_hash=request.content_hash, now=NOW, authenticated_at=NOW)
     return Grant.objects.get(request=request)
 
 
@@ -144,7 +144,7 @@ def mailed(notice: str, request: AccessRequest) -> dict[str, str]:
 def test_notices_reach_the_people_of_the_present_step_and_nobody_else(world: World) -> None:
     request = world.ask(role=world.two_steps())
     assert set(mailed("request_submitted", request)) == {"bob", "carol"}
-    votes.approve(person=world.bob, request=request, content_hash=request.content_hash, now=NOW)
+    votes.approve(person=world.bob, request=request, content_hash=request.content_hash, now=NOW, authenticated_at=NOW)
     assert set(mailed("request_submitted", request)) == {"dora"}
     votes.deny(person=world.dora, request=request, content_hash=request.content_hash, comment="No", now=NOW)
     assert mailed("request_submitted", request) == {}

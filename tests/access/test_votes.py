@@ -35,6 +35,7 @@ def approve(world: World, who: str, request: AccessRequest, **more: object) -> N
         request=request,
         content_hash=request.content_hash,
         now=NOW,
+        authenticated_at=NOW,
         **more,  # type: ignore[arg-type]
     )
 
@@ -111,7 +112,7 @@ def test_a_vote_on_content_that_has_changed_is_not_counted(world: World) -> None
         person=world.alice, request=request, duration=8 * HOUR, reason="More", ticket="", wished_start=None, now=NOW
     )
     with pytest.raises(ContentHasChanged):
-        votes.approve(person=world.bob, request=request, content_hash=seen, now=NOW)
+        votes.approve(person=world.bob, request=request, content_hash=seen, now=NOW, authenticated_at=NOW)
     assert not Vote.objects.exists()
 
 
@@ -125,7 +126,13 @@ def test_a_vote_on_a_cancelled_request_is_refused(world: World) -> None:
 def test_a_vote_after_the_request_lapsed_is_refused_even_before_a_tick_said_so(world: World) -> None:
     request = world.ask()
     with pytest.raises(HasLapsed):
-        votes.approve(person=world.bob, request=request, content_hash=request.content_hash, now=request.lapses_at)
+        votes.approve(
+            person=world.bob,
+            request=request,
+            content_hash=request.content_hash,
+            now=request.lapses_at,
+            authenticated_at=request.lapses_at,
+        )
 
 
 def test_a_double_click_is_told_that_it_was_counted_once(world: World) -> None:

@@ -23,8 +23,10 @@ def test_every_page_is_accessible_and_fits(
     now = timezone.now()
     request = world.ask(now=now)
     approved = world.ask(role=world.two_people(), now=now)
-    votes.approve(person=world.bob, request=approved, content_hash=approved.content_hash, now=now)
-    votes.approve(person=world.carol, request=approved, content_hash=approved.content_hash, now=now)
+    votes.approve(person=world.bob, request=approved, content_hash=approved.content_hash, now=now, authenticated_at=now)
+    votes.approve(
+        person=world.carol, request=approved, content_hash=approved.content_hash, now=now, authenticated_at=now
+    )
     approved.refresh_from_db()
     pages = {
         "alice": [

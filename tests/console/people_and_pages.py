@@ -48,7 +48,13 @@ def authenticated(client: Client, person: User, at: datetime) -> None:
 
 def approved(world: World, request: AccessRequest, now: datetime | None = None) -> Grant:
     """What Bob's yes makes of the request."""
-    votes.approve(person=world.bob, request=request, content_hash=request.content_hash, now=now or timezone.now())
+    votes.approve(
+        person=world.bob,
+        request=request,
+        content_hash=request.content_hash,
+        now=now or timezone.now(),
+        authenticated_at=now or timezone.now(),
+    )
     return Grant.objects.get(request=request)
 
 

@@ -96,9 +96,21 @@ def test_progress_is_a_part_and_not_a_page(pages: Pages) -> None:
 def test_approval_moves_the_steps(pages: Pages, world: World) -> None:
     request = ask(world, role=world.two_steps())
     _, before = progress(world.alice, request.reference)
-    votes.approve(person=world.bob, request=request, content_hash=request.content_hash, now=timezone.now())
+    votes.approve(
+        person=world.bob,
+        request=request,
+        content_hash=request.content_hash,
+        now=timezone.now(),
+        authenticated_at=timezone.now(),
+    )
     _, between = progress(world.alice, request.reference)
-    votes.approve(person=world.dora, request=request, content_hash=request.content_hash, now=timezone.now())
+    votes.approve(
+        person=world.dora,
+        request=request,
+        content_hash=request.content_hash,
+        now=timezone.now(),
+        authenticated_at=timezone.now(),
+    )
     _, after = progress(world.alice, request.reference)
     assert 'data-state="pending"' in before
     assert "Bob agreed" in between
@@ -142,7 +154,13 @@ def test_reminding_again_at_once_is_refused_in_words(pages: Pages) -> None:
 
 def test_votes_on_an_older_content_are_shown_as_void(world: World) -> None:
     request = ask(world, role=world.two_people())
-    votes.approve(person=world.bob, request=request, content_hash=request.content_hash, now=timezone.now())
+    votes.approve(
+        person=world.bob,
+        request=request,
+        content_hash=request.content_hash,
+        now=timezone.now(),
+        authenticated_at=timezone.now(),
+    )
     requests.edit(
         person=world.alice,
         request=request,

@@ -70,7 +70,13 @@ def test_an_extension_ends_with_extended(world: World) -> None:
         person=world.alice, grant=grant, duration=timedelta(minutes=30), reason="Longer", now=timezone.now()
     )
     assert [step.name for step in steps_of(request)] == ["Requested", "Approved", "Extended"]
-    votes.approve(person=world.bob, request=request, content_hash=request.content_hash, now=timezone.now())
+    votes.approve(
+        person=world.bob,
+        request=request,
+        content_hash=request.content_hash,
+        now=timezone.now(),
+        authenticated_at=timezone.now(),
+    )
     request.refresh_from_db()
     request.extends.refresh_from_db()
     assert [step.standing for step in steps_of(request)] == [DONE, DONE, NOW]

@@ -25,7 +25,7 @@ def granted(world: World, role: AccessRole | None = None, **wishes: object) -> G
     """Alice asks, Bob approves; nothing is made yet."""
     now = timezone.now()
     request = world.ask(role=role, now=now, **wishes)
-    votes.approve(person=world.bob, request=request, content_hash=request.content_hash, now=now)
+    votes.approve(person=world.bob, request=request, content_hash=request.content_hash, now=now, authenticated_at=now)
     return Grant.objects.get(request=request)
 
 
@@ -125,7 +125,9 @@ def test_an_extension_moves_the_end_on_the_server_and_keeps_the_session(shop_wor
     session = shop.log_in(grant.principal, password)
     now = timezone.now()
     extension = requests.extend(person=shop_world.alice, grant=grant, duration=HOUR, reason="More", now=now)
-    votes.approve(person=shop_world.bob, request=extension, content_hash=extension.content_hash, now=now)
+    votes.approve(
+        person=shop_world.bob, request=extension, content_hash=extension.content_hash, now=now, authenticated_at=now
+    )
     old_end = grant.ends_at
     provisioning.extend(grant_id=grant.pk, claimant="test")
     grant.refresh_from_db()

@@ -167,5 +167,7 @@ def test_an_approval_reaches_a_worker_without_anybody_waiting_for_a_tick(shop_wo
     request = shop_world.ask(now=now)
     queue = redis.Redis.from_url(settings.REDIS_URL)
     before = queue.llen("grants")
-    votes.approve(person=shop_world.bob, request=request, content_hash=request.content_hash, now=now)
+    votes.approve(
+        person=shop_world.bob, request=request, content_hash=request.content_hash, now=now, authenticated_at=now
+    )
     assert queue.llen("grants") > before
