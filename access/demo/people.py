@@ -80,7 +80,7 @@ def make_people() -> tuple[dict[str, User], dict[str, Team]]:
     for somebody in PEOPLE:
         person = add_person(email=somebody.email, display_name=somebody.name, password=PASSWORD, actor=SETUP)
         for slug in somebody.teams:
-            join(person=person, team=teams[slug], actor=SETUP)
+            join(person=person, team=teams[slug], actor=SETUP, source=PROVIDER)
     return everybody(), teams
 
 

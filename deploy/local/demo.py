@@ -67,7 +67,7 @@ def environment_of(stack: Stack, port: int) -> dict[str, str]:
         **stack.environment(),
         "LOCKGATE_BASE_URL": f"http://127.0.0.1:{port}",
         "LOCKGATE_SSO": "demo",
-        "LOCKGATE_SSO_DEMO_NAME": "the demo's identity provider",
+        "LOCKGATE_SSO_DEMO_NAME": "Demo SSO",
         "LOCKGATE_SSO_DEMO_ISSUER": f"http://127.0.0.1:{stack.provider_port}",
         "LOCKGATE_SSO_DEMO_CLIENT_ID": "lockgate",
         "LOCKGATE_SSO_DEMO_CLIENT_SECRET": "known to everybody",
