@@ -32,6 +32,7 @@ def test_every_page_is_accessible_and_fits(
         "alice": [
             "/",
             "/request/",
+            "/account/",
             f"/requests/{request.reference}/",
             "/access/",
             f"/access/{approved.grant.reference}/",
@@ -44,6 +45,9 @@ def test_every_page_is_accessible_and_fits(
             "/servers/add/",
             f"/servers/{world.server.slug}/edit/",
             "/settings/",
+            "/settings/people/",
+            "/settings/teams/",
+            f"/settings/teams/{world.dba.slug}/",
             "/settings/policies/",
             "/settings/policies/add/",
             f"/settings/policies/{world.policy.slug}/",
