@@ -166,7 +166,7 @@ CELERY_BEAT_SCHEDULER = "celery.beat:Scheduler"
 
 # -- Signing in -----------------------------------------------------------------------------------------------------------
 
-AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
+AUTHENTICATION_BACKENDS = ["people.backends.LocalBackend"]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
@@ -216,6 +216,10 @@ MFA_TOTP_TOLERANCE = 1  # a phone's clock may be half a minute off
 MFA_RECOVERY_CODES_SHOW_ONCE = True
 # Addresses come from administrators and from SSO, and nobody changes their own.
 MFA_ALLOW_UNVERIFIED_EMAIL = True
+# Wrong passwords and codes are counted by the address they come from, and by the account they are tried on. Only this
+# way in is held up by them: signing in through SSO, or with a passkey alone, asks neither of the two.
+ACCOUNT_RATE_LIMITS = {"login": "30/m/ip", "login_failed": "10/m/ip,5/300s/key", "reauthenticate": "10/m/user"}
+MFA_RATE_LIMITS = {"webauthn_login": "10/m/ip"}
 # `console.freshness` asks instead, by one rule for everything, and through SSO as well.
 MFA_REAUTHENTICATION_REQUIRED = False
 

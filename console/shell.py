@@ -10,6 +10,7 @@ from django.utils import timezone
 from django.utils.functional import SimpleLazyObject
 
 from access.queries.pages import Shell, shell_for
+from people.local_sign_in import BREAK_GLASS
 from people.models import User
 
 
@@ -24,4 +25,5 @@ def shell(request: HttpRequest) -> dict[str, Any]:
         "now": timezone.now(),
         "development": settings.DEVELOPMENT,
         "sso_providers": list(settings.LOCKGATE_SSO.values()),
+        "administrators_only": settings.LOCKGATE_LOCAL_SIGN_IN == BREAK_GLASS,
     }

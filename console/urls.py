@@ -8,3 +8,6 @@ urlpatterns = [
     path("accounts/", include("console.sign_in_urls")),
     path("", include("console.page_urls")),
 ]
+
+#: Not Django's but allauth's: what is answered when somebody tries too often.
+handler429 = "console.views.limits.too_many"

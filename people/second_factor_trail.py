@@ -46,14 +46,15 @@ def failed(user: User, authenticator: Authenticator, **kwargs: Any) -> None:
     record_failure(person=user, factor=WORDS[authenticator.type])
 
 
-def record_failure(*, person: User, factor: str) -> None:
-    """Somebody who knows the person's password, or is signed in as them, could not show the second factor."""
+def record_failure(*, person: User, factor: str, reason: str = "") -> None:
+    """Somebody who came as the person could not show the factor, or it was not enough."""
     with transaction.atomic():
         record(
             Event.PERSON_FACTOR_FAILED,
             actor=Actor("anonymous", "", "not signed in"),
             subject=person_subject(person),
             after={"factor": factor},
+            reason=reason,
         )
 
 

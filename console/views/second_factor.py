@@ -29,6 +29,7 @@ from django.urls import reverse, reverse_lazy
 
 from console.freshness import is_fresh, led_to_reauthenticate
 from console.http import PersonRequest, signed_in
+from people.local_sign_in import NOT_HERE, may_sign_in_locally
 from people.second_factor_trail import WORDS, record_failure
 
 View = Callable[..., HttpResponseBase]
@@ -83,6 +84,15 @@ class _RemovePasskey(RemoveWebAuthnView):  # type: ignore[misc]
 
 
 class _SignInWithPasskey(LoginWebAuthnView):  # type: ignore[misc]
+    def form_valid(self, form: BaseForm) -> HttpResponse:
+        person = form.cleaned_data["credential"].user
+        if person.is_active and not may_sign_in_locally(person):
+            record_failure(person=person, factor=WORDS[Authenticator.Type.WEBAUTHN], reason=NOT_HERE)
+            messages.error(self.request, NOT_HERE)
+            return redirect("account_login")
+        answer: HttpResponse = super().form_valid(form)
+        return answer
+
     def form_invalid(self, form: BaseForm) -> HttpResponse:
         messages.error(self.request, "The passkey was not accepted. Sign in another way.")
         return redirect("account_login")

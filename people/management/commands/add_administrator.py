@@ -8,13 +8,16 @@ from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
 
+from django.conf import settings
 from django.contrib.auth.password_validation import password_validators_help_texts, validate_password
 from django.core.exceptions import ValidationError
+from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 
 from audit.log import Actor
 from people.administrators import add_administrator
 from people.errors import PeopleError
+from people.local_sign_in import BREAK_GLASS
 from people.models import User
 
 ACTOR = Actor("command", "add_administrator", "manage.py add_administrator")
@@ -53,6 +56,9 @@ class Command(BaseCommand):
         except PeopleError as error:
             raise CommandError(str(error)) from error
         self.stdout.write(f"{person.email} can sign in, and is an administrator.")
+        if settings.LOCKGATE_LOCAL_SIGN_IN == BREAK_GLASS:
+            # Here a password is of no use without a second factor, and the first cannot be set up in the browser.
+            call_command("enrol_second_factor", person.email, stdout=self.stdout)
 
 
 def _asked() -> str:
