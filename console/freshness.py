@@ -7,6 +7,7 @@ authentication is decided elsewhere: `access.rules` for approvals, `console.view
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Any
 from urllib.parse import urlencode
 
 from allauth.account.authentication import get_authentication_records
@@ -19,12 +20,24 @@ from django_htmx.http import HttpResponseClientRedirect
 from console.http import PersonRequest
 from people.models import User
 
+#: In the session: when the identity provider says that the person signed in there, where it says so.
+SIGNED_IN_THERE_AT = "signed_in_there_at"
+
 
 def authenticated_at(request: HttpRequest) -> datetime | None:
     """The last time, in this session; None when it does not know of any."""
     person = request.user if isinstance(request.user, User) else None
-    times = [record["at"] for record in get_authentication_records(request, person)]
+    times = [_time_of(record, request) for record in get_authentication_records(request, person)]
     return datetime.fromtimestamp(max(times), UTC) if times else None
+
+
+def _time_of(record: dict[str, Any], request: HttpRequest) -> float:
+    """A provider that knows the browser lets people through without a question: then it counts when it asked last."""
+    at = float(record["at"])
+    there = request.session.get(SIGNED_IN_THERE_AT)
+    if record["method"] == "socialaccount" and isinstance(there, (int, float)):
+        return min(at, float(there))
+    return at
 
 
 def is_fresh(request: HttpRequest) -> bool:

@@ -24,6 +24,7 @@ from allauth.socialaccount.providers.openid_connect.views import OpenIDConnectOA
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 
+from console.freshness import SIGNED_IN_THERE_AT
 from people.models import User
 from people.sso import endpoints
 from people.sso.arrival import arrive, remembered
@@ -64,6 +65,7 @@ class OpenIDConnectAdapter(OpenIDConnectOAuth2Adapter):  # type: ignore[misc]
         )
         if self.begun_with.get("again"):
             check_fresh(claims, now=time.time())
+        request.session[SIGNED_IN_THERE_AT] = claims.get("auth_time")
         identity = _identity(claims, provider, token.token)
         return self.get_provider().sociallogin_from_response(request, identity)
 
@@ -81,7 +83,7 @@ class StrictProvider(OpenIDConnectProvider):  # type: ignore[misc]
         nonce = secrets.token_urlsafe(32)
         params = {**self.get_auth_params(), "nonce": nonce}
         kept = {"nonce": nonce}
-        if request.POST.get("again"):
+        if request.POST.get("again") or request.user.is_authenticated:
             # Somebody who is signed in has to show once more that it is them.
             params |= {"prompt": "login", "max_age": "0"}
             kept["again"] = "yes"

@@ -1,0 +1,84 @@
+"""Signing in through a provider and what takes a fresh authentication: a provider that asks nothing proves nothing new."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from django.http import HttpRequest
+from django.test import Client
+from django.urls import reverse
+
+from console.freshness import authenticated_at, is_fresh
+from people.models import User
+from people.services import add_person
+from tests.access.world import SETUP
+from tests.sso.conftest import SignIn
+from tests.sso.peer import Peer
+
+pytestmark = pytest.mark.django_db
+
+ALICE = {"email": "alice@example.com", "email_verified": True, "name": "Alice"}
+
+
+def in_the_browser(client: Client) -> HttpRequest:
+    """What a view sees of the browser's next request."""
+    request = HttpRequest()
+    request.session = client.session
+    request.user = User.objects.get(email="alice@example.com")
+    return request
+
+
+def test_signing_in_through_a_provider_is_fresh(sign_in: SignIn, provider: Peer) -> None:
+    provider.knows("alice-1", **ALICE)
+    client = Client()
+    sign_in(client=client)
+    assert is_fresh(in_the_browser(client))
+
+
+def test_a_provider_that_only_remembered_the_browser_makes_nothing_fresh(sign_in: SignIn, provider: Peer) -> None:
+    earlier = int(time.time()) - 3600
+    provider.knows("alice-1", **ALICE, auth_time=earlier)
+    client = Client()
+    sign_in(client=client)
+    assert not is_fresh(in_the_browser(client))
+    last = authenticated_at(in_the_browser(client))
+    assert last is not None
+    assert last.timestamp() == earlier
+
+
+def test_whoever_is_signed_in_is_always_asked_anew(sign_in: SignIn, begin: Callable[..., str], provider: Peer) -> None:
+    provider.knows("alice-1", **ALICE)
+    client = Client()
+    sign_in(client=client)
+    asked = parse_qs(urlsplit(begin(client)).query)
+    assert (asked["prompt"], asked["max_age"]) == (["login"], ["0"])
+
+
+def test_the_page_that_asks_again_offers_the_provider_and_the_way_back(sign_in: SignIn, provider: Peer) -> None:
+    provider.knows("alice-1", **ALICE)
+    client = Client()
+    sign_in(client=client)
+    page = client.get(reverse("account_reauthenticate"), {"next": "/approvals/"}).content.decode()
+    assert 'id="again-corp"' in page
+    assert 'name="next" value="/approvals/"' in page
+    assert 'name="password"' not in page
+    answer = sign_in(client=client, again="yes", next="/approvals/")
+    assert answer["Location"] == "/approvals/"
+
+
+def test_wrong_passwords_for_an_account_do_not_keep_its_owner_from_signing_in_here(
+    sign_in: SignIn, provider: Peer
+) -> None:
+    add_person(email="alice@example.com", display_name="Alice", password="correct-horse-battery", actor=SETUP)
+    provider.knows("alice-1", **ALICE)
+    door = {"login": "alice@example.com", "password": "wrong"}
+    codes = [
+        Client(REMOTE_ADDR=f"198.51.100.{count}").post(reverse("account_login"), door).status_code for count in range(6)
+    ]
+    assert codes[-1] == 429
+    client = Client()
+    sign_in(client=client)
+    assert client.get(reverse("home")).status_code == 200
