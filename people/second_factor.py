@@ -46,3 +46,16 @@ def sealed_secrets() -> list[str]:
     """Everything of second factors that is encrypted under the installation's keys."""
     rows = Authenticator.objects.exclude(type=Authenticator.Type.WEBAUTHN).values_list("data", flat=True)
     return [data[name] for data in rows for name in _SEALED if data.get(name)]
+
+
+@transaction.atomic
+def reseal() -> int:
+    """Encrypt everything anew under the newest key, so that an older one can go; how many rows that were."""
+    rows = list(Authenticator.objects.select_for_update().exclude(type=Authenticator.Type.WEBAUTHN).order_by("pk"))
+    adapter = get_adapter()
+    for row in rows:
+        for name in _SEALED:
+            if row.data.get(name):
+                row.data[name] = adapter.encrypt(adapter.decrypt(row.data[name]))
+        row.save(update_fields=["data"])
+    return len(rows)

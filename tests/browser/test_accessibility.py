@@ -37,7 +37,13 @@ def test_every_page_is_accessible_and_fits(
             "/access/",
             f"/access/{approved.grant.reference}/",
         ],
-        "bob": ["/approvals/", f"/requests/{request.reference}/"],
+        "bob": [
+            "/approvals/",
+            f"/requests/{request.reference}/",
+            "/accounts/again/",
+            "/accounts/methods/app/add/",
+            "/accounts/methods/passkeys/add/",
+        ],
         "erin": [
             "/audit/",
             "/servers/",

@@ -7,9 +7,11 @@ import time
 
 from allauth.mfa.models import Authenticator
 from allauth.mfa.totp.internal.auth import format_hotp_value, hotp_value
+from cryptography.fernet import Fernet
 from django.core.management import call_command
 from django.test import Client
 from django.urls import reverse
+from pytest_django import Settings
 
 from audit.events import Event
 from audit.models import Entry
@@ -151,6 +153,18 @@ def test_an_operator_gives_an_administrator_an_app_by_hand(world: World) -> None
 def test_what_an_enrolment_holds_is_in_no_repr(world: World) -> None:
     enrolment: Enrolment = enrol(person=world.erin)
     assert enrolment.secret not in repr(enrolment)
+
+
+def test_after_resealing_the_older_key_can_go_and_the_app_still_works(world: World, settings: Settings) -> None:
+    enrolment = enrol(person=world.bob)
+    newest, older = Fernet.generate_key().decode(), settings.LOCKGATE_ENCRYPTION_KEYS[0]
+    settings.LOCKGATE_ENCRYPTION_KEYS = [newest, older]
+    call_command("reseal_second_factors", stdout=(told := _Lines()))
+    assert told.lines == ["2 second factors are sealed with the newest key."]
+    settings.LOCKGATE_ENCRYPTION_KEYS = [newest]
+    client = half_way(world.bob)
+    client.post(reverse("mfa_authenticate"), {"code": code_of(enrolment.secret)})
+    assert is_in(client)
 
 
 class _Lines:
