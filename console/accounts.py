@@ -11,7 +11,7 @@ from allauth.core.ratelimit import respond_429
 from django.conf import settings
 from django.http import HttpRequest
 
-from console.middleware import client_address
+from console.middleware import storable_address
 from people.local_sign_in import BREAK_GLASS, NOT_HERE
 from people.models import User
 
@@ -42,7 +42,7 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
 
     def get_client_ip(self, request: HttpRequest) -> str:
         """For the limits on how often one may try to sign in: the same address that the audit trail records."""
-        return client_address(request)
+        return storable_address(request)
 
     def reauthenticate(self, user: User, password: str) -> bool:
         """Whether the password is the person's; allauth would look for their address among those they verified."""

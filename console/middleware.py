@@ -25,6 +25,11 @@ def client_address(request: HttpRequest) -> str:
     return hops[max(len(hops) - 1 - trusted, 0)]
 
 
+def storable_address(request: HttpRequest) -> str:
+    """The same where there has to be an address: `::` when what came is none, as through a socket that has no number."""
+    return Origin(ip=client_address(request)).ip or "::"
+
+
 class OriginMiddleware:
     """Sets `audit.origin` while a request is answered; stands behind django-structlog, which names the request."""
 

@@ -8,7 +8,7 @@ from allauth.usersessions.models import UserSession
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 
-from console.middleware import GetResponse, client_address
+from console.middleware import GetResponse, storable_address
 
 #: Pages ask for news every few seconds, and nobody needs 'last seen' to the second.
 SELDOM = timedelta(minutes=1)
@@ -31,7 +31,7 @@ def _note(request: HttpRequest, key: str) -> None:
     now = timezone.now()
     known = UserSession.objects.filter(session_key=key)
     last = known.values_list("last_seen_at", "ip").first()
-    address = client_address(request)
+    address = storable_address(request)
     if last is None:
         UserSession.objects.create_from_request(request)
     elif now - last[0] > SELDOM or last[1] != address:

@@ -27,6 +27,8 @@ from django.http.response import HttpResponseBase
 from django.shortcuts import redirect
 from django.urls import reverse, reverse_lazy
 
+from audit.events import Event
+from audit.log import Actor, Subject, record
 from console.freshness import is_fresh, led_to_reauthenticate
 from console.http import PersonRequest, signed_in
 from people.local_sign_in import NOT_HERE, may_sign_in_locally
@@ -94,6 +96,13 @@ class _SignInWithPasskey(LoginWebAuthnView):  # type: ignore[misc]
         return answer
 
     def form_invalid(self, form: BaseForm) -> HttpResponse:
+        with transaction.atomic():
+            record(
+                Event.PERSON_SIGN_IN_FAILED,
+                actor=Actor("anonymous", "", "not signed in"),
+                subject=Subject("person", "", ""),
+                after={"factor": WORDS[Authenticator.Type.WEBAUTHN]},
+            )
         messages.error(self.request, "The passkey was not accepted. Sign in another way.")
         return redirect("account_login")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from allauth.usersessions.models import UserSession
 from django.test import Client
 from django.urls import reverse
@@ -51,6 +52,16 @@ def test_the_page_shows_each_browser_with_its_address(world: World) -> None:
     assert "from 198.51.100.4" in text
     assert "Firefox on Linux" in text
     assert text.count("This one") == 1
+
+
+@pytest.mark.parametrize("address", ["", "unix:", "192.0.2.7:5501"])
+def test_a_browser_without_a_readable_address_is_served_all_the_same(world: World, address: str) -> None:
+    assert [row.ip for row in _sessions(browser(world.alice, address=address), world)] == ["::"]
+
+
+def _sessions(client: Client, world: World) -> list[UserSession]:
+    assert client.get(reverse("account")).status_code == 200
+    return sessions_of(world.alice)
 
 
 def test_sessions_of_others_are_not_shown(world: World) -> None:

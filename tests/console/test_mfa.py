@@ -139,6 +139,7 @@ def test_a_passkey_that_nobody_made_lets_nobody_in(world: World) -> None:
     assert client.get(reverse("mfa_login_webauthn"), headers={"Accept": "application/json"}).status_code == 200
     client.post(reverse("mfa_login_webauthn"), {"credential": '{"id": "AAAA", "rawId": "AAAA", "type": "public-key"}'})
     assert not is_in(client)
+    assert [entry.after for entry in recorded(Event.PERSON_SIGN_IN_FAILED)] == [{"factor": "passkey"}]
 
 
 def test_an_operator_gives_an_administrator_an_app_by_hand(world: World) -> None:
