@@ -186,6 +186,7 @@ _PAGES = {
     "server": "server",
     "policy": "settings_policy",
     "role": "settings_role",
+    "team": "settings_team",
 }
 
 

@@ -53,7 +53,9 @@ def test_initials_of_a_name_and_of_an_address() -> None:
 
 def test_where_an_entry_leads() -> None:
     assert lockgate.leads_to({"kind": "request", "id": "R-1"}) == "/requests/R-1/"
-    assert lockgate.leads_to({"kind": "policy", "id": "one"}) == ""
+    assert lockgate.leads_to({"kind": "policy", "id": "one"}) == "/settings/policies/one/"
+    assert lockgate.leads_to({"kind": "team", "id": "dba"}) == "/settings/teams/dba/"
+    assert lockgate.leads_to({"kind": "session", "id": "one"}) == ""
 
 
 def test_a_kept_time_is_shown_like_any_other() -> None:
