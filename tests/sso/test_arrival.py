@@ -10,6 +10,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from allauth.socialaccount.models import SocialAccount
 from django.test import Client
+from pytest_django import Settings
 
 from audit.models import Entry
 from people.group_sync import MappingExists, map_group, unmap_group
@@ -268,3 +269,11 @@ def test_signing_in_again_has_to_be_real(sign_in: SignIn, begin: Callable[..., s
     provider.forge = lambda claims: provider.sign({**claims, "auth_time": int(time.time()) - 3600})
     assert refusal(sign_in(again="yes")) == "NotSignedInAgain"
     assert sign_in().status_code == 302
+
+
+def test_in_production_the_page_offers_one_button(configure: Callable[..., Any], settings: Settings) -> None:
+    settings.LOCKGATE_LOCAL_SIGN_IN = "break-glass"
+    page = Client().get("/accounts/login/?next=/approvals/").content.decode()
+    assert "Continue with SSO" in page
+    assert '<details class="other-ways">' in page
+    assert page.index("Continue with SSO") < page.index("<details") < page.index('id="id_password"')
