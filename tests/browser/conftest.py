@@ -31,6 +31,9 @@ SWITCHES = [
     "--disable-sync",
 ]
 
+#: Four browsers at once are too many for a small machine: these run one after the other, beside everything else.
+ONE_BY_ONE = pytest.mark.xdist_group("browser")
+
 #: Signs somebody in, in a browser profile of their own, and opens a page.
 Visit = Callable[..., Page]
 

@@ -8,7 +8,9 @@ from django.utils import timezone
 
 from access.services import votes
 from tests.access.world import World
-from tests.browser.conftest import Visit
+from tests.browser.conftest import ONE_BY_ONE, Visit
+
+pytestmark = ONE_BY_ONE
 
 RULES = {"runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]}}
 DESK, PHONE = {"width": 1280, "height": 800}, {"width": 360, "height": 740}

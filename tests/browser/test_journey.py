@@ -10,10 +10,12 @@ from playwright.sync_api import expect
 
 from access.models import Vote
 from tests.access.world import World
-from tests.browser.conftest import Visit
+from tests.browser.conftest import ONE_BY_ONE, Visit
 from tests.lifecycle.estates import REFUSED, Estate
 from tests.lifecycle.test_lifecycle import refused
 from tests.lifecycle.test_workers import Worker
+
+pytestmark = ONE_BY_ONE
 
 #: A worker may have to start first, on a busy machine.
 SLOW_MS = 40_000

@@ -13,9 +13,11 @@ from access.models import Vote
 from audit.events import Event
 from audit.models import Entry
 from tests.access.world import World
-from tests.browser.conftest import Visit
+from tests.browser.conftest import ONE_BY_ONE, Visit
 from tests.console.people_and_pages import ask
 from tests.console.test_mfa import PASSWORD
+
+pytestmark = ONE_BY_ONE
 
 #: A key in the device itself, with a finger sensor that knows its owner.
 HERE = {

@@ -8,8 +8,10 @@ from playwright.sync_api import Page, expect
 from access.models import Policy
 from tests.access.test_catalogue import second_administrator
 from tests.access.world import World
-from tests.browser.conftest import Visit
+from tests.browser.conftest import ONE_BY_ONE, Visit
 from tests.browser.test_accessibility import RULES
+
+pytestmark = ONE_BY_ONE
 
 PAGE = "/settings/policies/one-dba/"
 

@@ -12,8 +12,11 @@ from playwright.sync_api import Page, expect
 from people.group_sync import map_group
 from people.models import User
 from tests.access.world import SETUP, World
+from tests.browser.conftest import ONE_BY_ONE
 from tests.browser.test_accessibility import RULES
 from tests.sso.peer import Peer
+
+pytestmark = ONE_BY_ONE
 
 
 @pytest.fixture
