@@ -109,7 +109,9 @@ def read_providers(names: str, read: Read, *, development: bool) -> dict[str, Pr
             raise ImproperlyConfigured(
                 f"LOCKGATE_SSO has {one!r} in it; give each provider a short name of its own: okta, partner-2."
             )
-    return {one: _read_provider(one, read, development) for one in ids}
+    providers = {one: _read_provider(one, read, development) for one in ids}
+    _check_domains(providers)
+    return providers
 
 
 def _read_provider(provider: str, read: Read, development: bool) -> Provider:
@@ -138,6 +140,19 @@ def _read_provider(provider: str, read: Read, development: bool) -> Provider:
         has_hosted_domain=preset.has_hosted_domain,
         group_source=read(f"{prefix}GROUP_SOURCE", preset.group_source).strip(),
     )
+
+
+def _check_domains(providers: dict[str, Provider]) -> None:
+    """Two providers that vouch for one domain could each speak for the other's people."""
+    owners: dict[str, str] = {}
+    for provider in providers.values():
+        for domain in sorted(provider.domains):
+            if domain in owners:
+                raise ImproperlyConfigured(
+                    f"LOCKGATE_SSO: both {owners[domain]} and {provider.id} have the domain {domain}. Give it to one of them:"
+                    " each could sign in as the other's people."
+                )
+            owners[domain] = provider.id
 
 
 def _issuer(preset: Preset, prefix: str, required: Callable[[str, str], str], development: bool) -> str:

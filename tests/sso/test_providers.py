@@ -47,7 +47,14 @@ def test_any_provider_with_a_discovery_document() -> None:
 
 def test_several_side_by_side() -> None:
     more = {name.replace("CORP", "NIGHT_SHIFT"): value for name, value in CORP.items()}
+    more["LOCKGATE_SSO_NIGHT_SHIFT_DOMAINS"] = "night.example"
     assert list(read({**more, **CORP, "LOCKGATE_SSO": "corp, night-shift"})) == ["corp", "night-shift"]
+
+
+def test_a_domain_belongs_to_one_of_them() -> None:
+    more = {name.replace("CORP", "PARTNER"): value for name, value in CORP.items()}
+    sentence = refusal({**more, **CORP, "LOCKGATE_SSO": "corp,partner"})
+    assert "both corp and partner have the domain example.com" in sentence
 
 
 def test_okta_is_asked_for_groups() -> None:
