@@ -21,11 +21,11 @@ from access.queries.status import Alarm, alarms_for
 from access.risk import Assessment, assess
 from access.rules import may_see_audit, may_see_servers, may_see_settings
 from access.states import LIVING, RequestState
-from access.targets import target_of
+from access.targets import target_without_secret
 from audit import search, verification
 from audit.models import Entry, Verification
 from audit.search import Filters
-from connectors.base import ConnectionHint, Level, Secret
+from connectors.base import ConnectionHint, Level
 from connectors.registry import ENGINE_LABELS, open_connector
 from people.models import User
 
@@ -125,7 +125,7 @@ def hints_for(person: User, grant: Grant) -> Sequence[ConnectionHint]:
         raise PermissionDenied
     databases = grant.scope["databases"]
     # Hints ask the server nothing, so they need no password of ours.
-    with open_connector(target_of(grant.server, Secret(""), grant.address)) as connector:
+    with open_connector(target_without_secret(grant.server, grant.address)) as connector:
         return connector.connection_hints(grant.principal, databases[0] if databases else "")
 
 
@@ -159,7 +159,7 @@ def settled_findings(server: Server, *, limit: int) -> list[SweepFinding]:
 
 def setup_sql_for(server: Server) -> str:
     """The SQL that makes Lockgate's own account on the server. It asks the server nothing."""
-    with open_connector(target_of(server, Secret(""))) as connector:
+    with open_connector(target_without_secret(server)) as connector:
         return connector.setup_sql()
 
 

@@ -77,7 +77,7 @@ def test_the_source_is_asked_at_the_login_and_told_how_it_went(lab: Lab) -> None
     wrong, right = lab.wrong_password().password, lab.target.password
     source = Source(wrong, right)
     with open_connector(unshared(lab, source)) as connector:
-        connector.check()
+        connector.list_principals()
     assert source.refused == [wrong]
     assert source.let_in == [right]
 
