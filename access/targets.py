@@ -80,7 +80,7 @@ def _record_settled(server: Server) -> None:
             actor=Actor("worker", "login", "login"),
             subject=Subject("server", server.slug, server.name),
             after={
-                "how": "An interrupted rotation had reached the server; its password got in and is the only one now."
+                "detail": "An interrupted rotation had reached the server; its password got in and is the only one now."
             },
         )
 

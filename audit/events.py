@@ -48,7 +48,10 @@ class Event(models.TextChoices):
     SERVER_CHECKED = "server.checked", "Connection tested"
     SERVER_SECRET_ROTATING = "server.secret_rotating", "Password of Lockgate's account being changed"
     SERVER_SECRET_ROTATED = "server.secret_rotated", "Password of Lockgate's account changed"
-    SERVER_SECRET_ROTATION_FAILED = "server.secret_rotation_failed", "Password of Lockgate's account could not be changed"
+    SERVER_SECRET_ROTATION_FAILED = (
+        "server.secret_rotation_failed",
+        "Password of Lockgate's account could not be changed",
+    )
 
     ROLE_ADDED = "role.added", "Access role added"
     ROLE_CHANGED = "role.changed", "Access role changed"

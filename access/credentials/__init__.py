@@ -11,8 +11,17 @@ provider that gives out short-lived tokens. `docs/credentials.md` shows each.
 from __future__ import annotations
 
 from access.credentials.base import Account, Credential
-from access.credentials.registry import gives_tokens, open_store, writable_store
+from access.credentials.registry import can_be_written, gives_tokens, open_store, writable_store
 from access.credentials.resolving import resolve
 from access.credentials.source import ServerSource
 
-__all__ = ["Account", "Credential", "ServerSource", "gives_tokens", "open_store", "resolve", "writable_store"]
+__all__ = [
+    "Account",
+    "Credential",
+    "ServerSource",
+    "can_be_written",
+    "gives_tokens",
+    "open_store",
+    "resolve",
+    "writable_store",
+]

@@ -54,3 +54,11 @@ def parse(text: str) -> Reference:
             raise ReferenceNotUnderstood(f"Options are written name=value, each once: {name!r}.")
         options[name] = unquote(value)
     return Reference(scheme, place, options, key)
+
+
+def same_place(one: str, other: str) -> bool:
+    """Whether two references name the same secret, as far as can be seen from how they are written."""
+    try:
+        return parse(one) == parse(other)
+    except ReferenceNotUnderstood:
+        return one == other

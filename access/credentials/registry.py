@@ -48,6 +48,12 @@ def gives_tokens(reference: str) -> bool:
     return reference.strip().partition(":")[0] in _IDENTITIES
 
 
+def can_be_written(reference: str) -> bool:
+    """Whether a rotation is possible with a reference of this scheme. Asks nobody."""
+    scheme = reference.strip().partition(":")[0]
+    return scheme in _STORES and hasattr(_loaded(*_STORES[scheme]), "keep_next")
+
+
 def writable_store(reference: str, account: Account) -> WritableStore:
     """The store, for a rotation. Raises `StoreNotWritable` for what can only be read."""
     store = open_store(reference, account)

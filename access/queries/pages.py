@@ -12,6 +12,7 @@ from django.core.exceptions import PermissionDenied
 from django.db.models import Count, OuterRef, Prefetch, Q, QuerySet, Subquery
 
 from access.content import scope_from_json
+from access.credentials import can_be_written
 from access.models import AccessRequest, AccessRole, Grant, Server, SweepFinding
 from access.models.policies import Policy
 from access.queries.grants import grants_visible_to, questioned_grants_for
@@ -155,6 +156,11 @@ def engine_choices() -> list[tuple[str, str]]:
 def settled_findings(server: Server, *, limit: int) -> list[SweepFinding]:
     """Differences that a sweep found and that are gone, newest first."""
     return list(server.findings.exclude(settled_at=None).order_by("-settled_at")[:limit])
+
+
+def can_rotate(server: Server) -> bool:
+    """Whether the secret of Lockgate's account lies where it can be written. Asks nobody."""
+    return can_be_written(server.admin_secret)
 
 
 def setup_sql_for(server: Server) -> str:
