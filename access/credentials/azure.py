@@ -26,6 +26,7 @@ from access.credentials.errors import (
 )
 from access.credentials.references import Reference
 from access.credentials.registry import open_password_store
+from access.errors import SecretUnavailable
 
 MANAGED, WORKLOAD, CLIENT_SECRET = KINDS = ("managed-identity", "workload-identity", "client-secret")
 #: What a reference may say about the identity.
@@ -82,8 +83,16 @@ def told_of_azure(place: str = "") -> Iterator[None]:
         raise StoreNotConfigured(_words(error)) from error
 
 
-def _told_of_identity(error: ClientAuthenticationError) -> IdentityRefused:
-    return IdentityRefused(_words(error))
+def _told_of_identity(error: ClientAuthenticationError) -> SecretUnavailable:
+    """azure-identity calls it a failed authentication, too, when nobody answered."""
+    behind: BaseException | None = error
+    while behind is not None:
+        if isinstance(behind, (ServiceRequestError, ServiceResponseError)):
+            return StoreUnreachable(_words(error))
+        behind = behind.__cause__ or behind.__context__
+    status = error.status_code or 0
+    is_passing = status >= _SERVER_ERROR or status == _TOO_MANY_REQUESTS
+    return (StoreUnreachable if is_passing else IdentityRefused)(_words(error))
 
 
 def _words(error: BaseException) -> str:

@@ -29,7 +29,7 @@ class StoreNotConfigured(SecretUnavailable):
 
 
 class StoreUnreachable(SecretUnavailable):
-    """The secret store does not answer. Check its address and the network between, then try again."""
+    """The secret store or identity provider does not answer. Check its address and the network between, then try again."""
 
 
 class StoreRefused(SecretUnavailable):

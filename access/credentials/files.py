@@ -35,9 +35,12 @@ class FileSecret:
 
     def fetch_next(self) -> Secret | None:
         """What the file beside it holds."""
-        if not self._beside.exists():
-            return None
-        value = self._read(self._beside)
+        try:
+            value = self._read(self._beside)
+        except SecretNotThere as error:
+            if isinstance(error.__cause__, FileNotFoundError):
+                return None
+            raise
         return Secret(value) if value else None
 
     def keep_next(self, secret: Secret) -> Secret:

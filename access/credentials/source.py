@@ -74,4 +74,8 @@ class ServerSource:
         if self._next is not None or not isinstance(store, WritableStore):
             return None
         self._next = store.fetch_next()
+        if self._next is None:
+            # Another process may have finished its rotation since the store was read.
+            fresh = store.fetch().secret
+            return fresh if fresh != refused else None
         return self._next if self._next != refused else None
