@@ -17,7 +17,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.mysql.base import DatabaseWrapper
 from django.db.utils import Error
 
-from connectors.base import Authentication, Journal, JournalEntry, Secret, Target, Tls
+from connectors.base import Journal, JournalEntry, Secret, Target, Tls
 from connectors.errors import AdminLoginRefused, ConnectorError, PrincipalCannotLogIn, ServerRefused, ServerUnreachable
 from connectors.login import require_tls_for_tokens
 from connectors.mariadb.failures import code_of, likely_cause, refused_login, translate
@@ -77,6 +77,8 @@ def _options(target: Target) -> dict[str, Any]:
 
 
 def _open(target: Target, database: str) -> BaseDatabaseWrapper:
+    # A server that wants a token asks for it as it is, by the plugin mysql_clear_password, and the client library answers:
+    # inside TLS, since `ssl_mode` lets it give up before it answers a server that has none.
     require_tls_for_tokens(target)
     seconds = target.statement_timeout.total_seconds()
     options = _options(target) | {
@@ -86,10 +88,6 @@ def _open(target: Target, database: str) -> BaseDatabaseWrapper:
             f" lock_wait_timeout = {max(1, round(seconds))}, max_statement_time = {seconds:.3f}"
         ),
     }
-    if target.authentication is Authentication.ACCESS_TOKEN:
-        # The server asks for a token as it is. Inside TLS alone: `ssl_mode` lets the library give up before it answers
-        # a server that has none.
-        options["auth_plugin"] = "mysql_clear_password"
     try:
         return open_backend(_Backend, backend_settings(replace(target, host=_address(target)), database, options))
     except (Error, MySQLdb.Error) as error:
