@@ -55,8 +55,8 @@ def take_due(due: Q, *, limit: int, now: datetime) -> list[int]:
     unqueued = Q(queued_until__isnull=True) | Q(queued_until__lte=now) | queued_before_the_end
     ready = Q(next_attempt_at__isnull=True) | Q(next_attempt_at__lte=now) | over
     with transaction.atomic():
-        rows = Grant.objects.select_for_update(skip_locked=True, of=("self",)).filter(due, idle, unqueued, ready)
-        rows = rows.order_by("ends_at")
+        rows = Grant.objects.select_for_update(skip_locked=True, of=("self",), no_key=True)
+        rows = rows.filter(due, idle, unqueued, ready).order_by("ends_at")
         ids = list(rows.values_list("pk", flat=True)[:limit])
         Grant.objects.filter(pk__in=ids).update(queued_until=now + QUEUED_FOR)
     return ids

@@ -18,10 +18,10 @@ from django.utils import timezone
 
 from access import claims, queueing
 from access.content import limits_from_json, scope_from_json
-from access.errors import SecretUnavailable
+from access.errors import SecretUnavailable, UnsealFailed
 from access.models import Grant, JournalLine
 from access.models.grants import Direction, EndReason
-from access.sealing import seal
+from access.sealing import seal, unseal
 from access.services.door import begin_end, lock_grant, move_grant, record_about
 from access.states import GrantMove, GrantState
 from access.targets import connect, make_password
@@ -36,6 +36,7 @@ from connectors.base import (
     ProvisionRequest,
     Receipt,
     RevokeRequest,
+    Secret,
 )
 from connectors.errors import ConnectorError, PrincipalCannotLogIn
 
@@ -62,9 +63,9 @@ def provision(*, grant_id: int, claimant: str, clock: Clock = timezone.now) -> N
     with _claimed(grant_id, claimant, states, clock) as grant:
         if grant is None or grant.starts_at > clock():
             return
-        if not _start(grant_id, claimant, clock):
+        password = _start(grant_id, claimant, clock)
+        if password is None:
             return
-        password = make_password()
         begun_at = clock()
         request = ProvisionRequest(
             principal=grant.principal,
@@ -85,7 +86,7 @@ def provision(*, grant_id: int, claimant: str, clock: Clock = timezone.now) -> N
             if not isinstance(error, _FAILURES):
                 raise
             return
-        if not _activate(grant_id, claimant, seal(password), request.valid_until, clock):
+        if not _activate(grant_id, claimant, request.valid_until, clock):
             _undo_if_closed(grant)
 
 
@@ -100,23 +101,15 @@ def extend(*, grant_id: int, claimant: str, clock: Clock = timezone.now) -> None
                 journal = _journal(grant, Direction.EXTEND, claimant, clock)
                 connector.extend(ExtendRequest(grant.principal, wanted), journal)
         except ClaimLost:
+            _undo_if_closed(grant)
             raise
         except Exception as error:
             _extension_failed(grant_id, error, clock)
             if not isinstance(error, _FAILURES):
                 raise
             return
-        with transaction.atomic():
-            locked = lock_grant(grant_id)
-            if locked.state != GrantState.ACTIVE:
-                return  # It was ended meanwhile: the revocation takes the account away whatever end it holds.
-            locked.ends_at = wanted
-            if locked.extend_to is not None and locked.extend_to <= wanted:
-                locked.extend_to = None
-            locked.attempts = 0
-            locked.next_attempt_at = None
-            locked.last_error = ""
-            locked.save()
+        if not _extended(grant_id, wanted):
+            _undo_if_closed(grant)
 
 
 def revoke(*, grant_id: int, claimant: str, clock: Clock = timezone.now) -> None:
@@ -210,26 +203,43 @@ def _undo_if_closed(grant: Grant) -> None:
         connector.revoke(revoke_request(grant), lambda entry: None)
 
 
-def _start(grant_id: int, claimant: str, clock: Clock) -> bool:
-    """Into `provisioning`, unless it is there already; False when it was ended meanwhile."""
+def _start(grant_id: int, claimant: str, clock: Clock) -> Secret | None:
+    """Into `provisioning`, unless it is there already; the password of the account, None when it was ended meanwhile.
+
+    All who ever work on the account give it the same password: when one was only slow and another has taken its place,
+    the person is not shown the password of the one while the server has that of the other.
+    """
     with transaction.atomic():
         locked = lock_grant(grant_id)
         if locked.state not in (GrantState.SCHEDULED, GrantState.PROVISIONING):
-            return False
+            return None
         if not locked.person.is_active:
             why = EndReason.CANCELLED if locked.state == GrantState.SCHEDULED else EndReason.ENDED
             begin_end(locked, why=why, actor=worker_actor(claimant), now=clock())
             queueing.revoke_on_commit(grant_id)
-            return False
+            return None
         if locked.state == GrantState.PROVISIONING:
-            return True
+            return _password_of(locked)
+        password = make_password()
+        locked.password = seal(password)
         locked.starts_at = clock()
         locked.ends_at = locked.starts_at + locked.duration
         move_grant(locked, GrantMove.START, event=Event.GRANT_PROVISIONING, actor=worker_actor(claimant))
-    return True
+    return password
 
 
-def _activate(grant_id: int, claimant: str, sealed: str, ends_at: datetime, clock: Clock) -> bool:
+def _password_of(locked: Grant) -> Secret:
+    """The one that the account is being made with; another where that cannot be read any more."""
+    try:
+        return unseal(locked.password)
+    except UnsealFailed:
+        password = make_password()
+        locked.password = seal(password)
+        locked.save(update_fields=["password"])
+        return password
+
+
+def _activate(grant_id: int, claimant: str, ends_at: datetime, clock: Clock) -> bool:
     """Into `active`; False when it was ended while the account was being made."""
     with transaction.atomic():
         locked = lock_grant(grant_id)
@@ -239,7 +249,6 @@ def _activate(grant_id: int, claimant: str, sealed: str, ends_at: datetime, cloc
         locked.starts_at = min(now, ends_at - timedelta(microseconds=1))
         locked.ends_at = ends_at
         locked.activated_at = now
-        locked.password = sealed
         locked.attempts = 0
         locked.next_attempt_at = None
         locked.last_error = ""
@@ -251,6 +260,22 @@ def _activate(grant_id: int, claimant: str, sealed: str, ends_at: datetime, cloc
             after={"starts_at": locked.starts_at.isoformat(), "ends_at": ends_at.isoformat()},
         )
         queueing.notify_on_commit("access_ready", locked.request_id)
+    return True
+
+
+def _extended(grant_id: int, wanted: datetime) -> bool:
+    """The grant's own end moved to the one that the server holds now; False when it was ended meanwhile."""
+    with transaction.atomic():
+        locked = lock_grant(grant_id)
+        if locked.state != GrantState.ACTIVE:
+            return False  # The revocation takes the account away whatever end it holds.
+        locked.ends_at = wanted
+        if locked.extend_to is not None and locked.extend_to <= wanted:
+            locked.extend_to = None
+        locked.attempts = 0
+        locked.next_attempt_at = None
+        locked.last_error = ""
+        locked.save()
     return True
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import DateTimeField, ExpressionWrapper, F, Q, Value
 
 from access import claims, queueing
 from access.models import AccessRequest, Grant, Heartbeat
@@ -86,13 +86,13 @@ def _lapse(now: datetime) -> int:
 
 
 def _remind(now: datetime) -> int:
+    # Asked of the database, so that however many are not due yet keep none that is from being among the first.
+    half_over = Q(lapses_at__lte=ExpressionWrapper(Value(now) + (Value(now) - F("submitted_at")), DateTimeField()))
     waiting = AccessRequest.objects.filter(
-        state=RequestState.PENDING, reminded_at__isnull=True, submitted_at__lte=now - REMIND_AFTER
+        half_over, state=RequestState.PENDING, reminded_at__isnull=True, submitted_at__lte=now - REMIND_AFTER
     )
     reminded = 0
     for request in waiting[:BATCH]:
-        if now < request.submitted_at + (request.lapses_at - request.submitted_at) / 2:
-            continue
         fresh = AccessRequest.objects.filter(pk=request.pk, reminded_at__isnull=True, state=RequestState.PENDING)
         if fresh.update(reminded_at=now) == 1:
             queueing.send(queueing.NOTIFY, "request_reminded", request.pk)

@@ -41,6 +41,7 @@ class Event(models.TextChoices):
     GRANT_REVIEWED = "grant.reviewed", "Access reviewed"
     GRANT_QUESTIONED = "grant.questioned", "Access no longer allowed: to be looked at"
     GRANT_KEPT = "grant.kept", "Access kept although no longer allowed"
+    GRANT_REFUSED = "grant.refused", "Refused: somebody else's access"
 
     SERVER_ADDED = "server.added", "Server added"
     SERVER_CHANGED = "server.changed", "Server changed"

@@ -202,7 +202,10 @@ def _moment(text: str, *, end: bool) -> datetime | None:
         day = date.fromisoformat(text)
     except ValueError:
         return _time(text)
-    return datetime.combine(day + timedelta(days=1 if end else 0), time(), UTC)
+    try:
+        return datetime.combine(day + timedelta(days=1 if end else 0), time(), UTC)
+    except OverflowError:
+        raise BadFilter(f"{text!r} is too far away.") from None
 
 
 def _time(text: str) -> datetime:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from datetime import timedelta
 
+LONGEST = timedelta(days=3660)
+
 _UNITS = {"d": "days", "h": "hours", "m": "minutes"}
 _PIECE = re.compile(r"(\d{1,5})\s*(days?|d|hours?|hrs?|h|minutes?|mins?|m)", re.IGNORECASE)
 
@@ -12,7 +14,7 @@ _PIECE = re.compile(r"(\d{1,5})\s*(days?|d|hours?|hrs?|h|minutes?|mins?|m)", re.
 def parse(text: str) -> timedelta:
     """The duration that `text` names, e.g. `45m`, `1h 30m`, `2 hours`, `1d`; a bare number is minutes.
 
-    Raises `ValueError`.
+    Raises `ValueError`, also for more than ten years: no date that is counted on from it may leave the calendar.
     """
     text = text.strip()
     if re.fullmatch(r"[0-9]{1,5}", text):
@@ -20,7 +22,10 @@ def parse(text: str) -> timedelta:
     pieces = _PIECE.findall(text)
     if not pieces or _PIECE.sub("", text).strip(" ,+"):
         raise ValueError(text)
-    return sum((timedelta(**{_UNITS[unit[0].lower()]: int(number)}) for number, unit in pieces), timedelta())
+    total = sum((timedelta(**{_UNITS[unit[0].lower()]: int(number)}) for number, unit in pieces), timedelta())
+    if total > LONGEST:
+        raise ValueError(text)
+    return total
 
 
 def spoken(duration: timedelta) -> str:

@@ -7,6 +7,7 @@ from functools import wraps
 from typing import Concatenate, ParamSpec, cast
 
 from django.contrib.auth.views import redirect_to_login
+from django.core.exceptions import BadRequest
 from django.http import HttpRequest, HttpResponseNotAllowed
 from django.http.response import HttpResponseBase
 from django.shortcuts import resolve_url
@@ -43,6 +44,7 @@ def signed_in(*methods: str) -> Callable[[PersonView[P]], Callable[Concatenate[H
                 return _to_sign_in(cast(PersonRequest, request))
             if request.method not in allowed and not (request.method == "HEAD" and "GET" in allowed):
                 return HttpResponseNotAllowed(allowed)
+            _refuse_unstorable(request)
             response = view(cast(PersonRequest, request), *args, **kwargs)
             response.headers.setdefault("Cache-Control", "no-store, private")
             patch_vary_headers(response, ["HX-Request"])
@@ -51,6 +53,13 @@ def signed_in(*methods: str) -> Callable[[PersonView[P]], Callable[Concatenate[H
         return guarded
 
     return decorate
+
+
+def _refuse_unstorable(request: HttpRequest) -> None:
+    """No browser sends the character zero, and PostgreSQL has no text with it: looking for one would be our error."""
+    typed = [*request.GET.lists(), *request.POST.lists()]
+    if "\x00" in request.path or any("\x00" in value for _, values in typed for value in values):
+        raise BadRequest("A character that no text has.")
 
 
 def _to_sign_in(request: PersonRequest) -> HttpResponseBase:

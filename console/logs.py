@@ -22,9 +22,10 @@ _SECRET_NAME = re.compile(
 _SECRETS_IN_TEXT = [
     # postgresql://user:PASSWORD@host
     re.compile(r"(?P<kept>://[^\s:/@]*:)[^\s/@]+(?=@)"),
-    # 'password': '…', PASSWORD '…': exceptions quote parameters and statements
+    # 'password': '…', PASSWORD '…': exceptions quote parameters and statements. What surrounds the word is bounded, since
+    # whoever may write into a log, and an address is enough, must not keep us looking for the end of a word for minutes.
     re.compile(
-        r"""(?P<kept>\w*(?:password|passwd|secret|token)\w*['"]?\s*[=:]?\s*)(?P<quote>['"])(?:(?!(?P=quote)).)+""",
+        r"""(?P<kept>(?:password|passwd|secret|token)\w{0,40}['"]?\s{0,9}[=:]?\s{0,9})(?P<quote>['"])(?:(?!(?P=quote)).)+""",
         re.IGNORECASE,
     ),
     # password=…, as in a connection string

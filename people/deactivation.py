@@ -19,7 +19,9 @@ from people.signals import deactivated
 @transaction.atomic
 def deactivate(*, person: User, actor: Actor) -> None:
     """Nobody signs in as the person any more, and nobody still is; nothing happens when they are switched off already."""
-    locked = User.objects.select_for_update().get(pk=person.pk)
+    # Not FOR UPDATE, which would wait for, and hold up, whoever writes a row that points at the person: an approval that
+    # holds the person's request makes their grant, and would wait for us while we wait for the request.
+    locked = User.objects.select_for_update(no_key=True).get(pk=person.pk)
     if not locked.is_active:
         return
     locked.is_active = False
@@ -41,7 +43,7 @@ def deactivate(*, person: User, actor: Actor) -> None:
 @transaction.atomic
 def reactivate(*, person: User, actor: Actor) -> None:
     """The person may sign in again; what ended does not come back."""
-    locked = User.objects.select_for_update().get(pk=person.pk)
+    locked = User.objects.select_for_update(no_key=True).get(pk=person.pk)
     if locked.is_active:
         return
     locked.is_active = True

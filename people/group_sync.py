@@ -14,7 +14,7 @@ from django.db.models import Q
 from audit.events import Event
 from audit.log import Actor, record
 from people.models import GroupMapping, Membership, Team, User
-from people.services import join, leave, leave_all, team_subject
+from people.services import end_memberships, join, leave_all, team_subject
 
 
 class MappingExists(Exception):
@@ -51,7 +51,6 @@ def unmap_group(*, mapping: GroupMapping, actor: Actor) -> None:
     team, provider = mapping.team, mapping.provider
     mapping.delete()
     if not team.mappings.filter(provider=provider).exists():
-        for membership in Membership.objects.filter(team=team, source=provider).select_related("user"):
-            leave(person=membership.user, team=team, actor=actor)
+        end_memberships(memberships=Membership.objects.filter(team=team, source=provider), actor=actor)
     before = {"provider": provider, "group": mapping.group, "team": team.slug}
     record(Event.TEAM_UNMAPPED, actor=actor, subject=team_subject(team), before=before)

@@ -32,7 +32,7 @@ class Enrolment:
 @transaction.atomic
 def enrol(*, person: User) -> Enrolment:
     """A new authenticator app and new recovery codes, in place of those the person had. Passkeys stay."""
-    User.objects.select_for_update().get(pk=person.pk)
+    User.objects.select_for_update(no_key=True).get(pk=person.pk)
     codes_and_app = (Authenticator.Type.TOTP, Authenticator.Type.RECOVERY_CODES)
     Authenticator.objects.filter(user_id=person.pk, type__in=codes_and_app).delete()
     secret = generate_totp_secret()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from django.db import transaction
+from django.db.models import QuerySet
 
 from audit.events import Event
 from audit.log import Actor, Subject, record
@@ -61,23 +62,33 @@ def leave(*, person: User, team: Team, actor: Actor) -> None:
     leave_all(person=person, teams=[team], actor=actor)
 
 
-@transaction.atomic
 def leave_all(*, person: User, teams: Iterable[Team], actor: Actor) -> None:
     """Take the person out of those of the teams that they are in."""
-    left = [membership.team for membership in person.memberships.filter(team__in=teams).select_related("team")]
-    person.memberships.filter(team__in=left).delete()
-    if not left:
-        return
+    end_memberships(memberships=person.memberships.filter(team__in=teams), actor=actor)
     _forget_teams(person)
-    # Before the first audit entry: whoever hears of it locks rows, and those locks come before that of the chain.
-    left_teams.send(sender=Team, person=person, teams=left, actor=actor)
-    for team in left:
+
+
+@transaction.atomic
+def end_memberships(*, memberships: QuerySet[Membership], actor: Actor) -> None:
+    """Take people out of teams, as many as these are, all in one step."""
+    # Nobody asks for anything as a member while they cease to be one. Their rows in one order, and before all others.
+    list(User.objects.select_for_update(no_key=True).filter(pk__in=memberships.values("user")).order_by("pk"))
+    ending = list(memberships.select_related("user", "team").order_by("user__email", "team__slug"))
+    if not ending:
+        return
+    Membership.objects.filter(pk__in=[membership.pk for membership in ending]).delete()
+    left: dict[User, list[Team]] = {}
+    for membership in ending:
+        left.setdefault(membership.user, []).append(membership.team)
+    # Once, and before the first audit entry: whoever hears of it locks rows, and those locks come before the chain's.
+    left_teams.send(sender=Team, left=left, actor=actor)
+    for membership in ending:
         record(
             Event.PERSON_LEFT,
             actor=actor,
-            subject=person_subject(person),
-            before={"team": team.slug},
-            related=[team_subject(team)],
+            subject=person_subject(membership.user),
+            before={"team": membership.team.slug},
+            related=[team_subject(membership.team)],
         )
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from django.dispatch import Signal
 
 left_teams = Signal()
-"""Somebody is no longer in some teams. Sends `person`, `teams` and `actor`; what the teams allowed is over.
+"""People are no longer in some teams. Sends `left`, the teams by person, and `actor`; what the teams allowed is over.
 
-Sent inside the transaction and before its audit entries, so that receivers may lock what they need.
+Sent once, inside the transaction and before its audit entries, so that receivers may lock all that they need.
 """
 
 deactivated = Signal()

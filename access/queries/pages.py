@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.core.exceptions import PermissionDenied
-from django.db.models import Count, OuterRef, Prefetch, Q, QuerySet, Subquery
+from django.db.models import Count, F, OuterRef, Prefetch, Q, QuerySet, Subquery
 
 from access.content import scope_from_json
 from access.credentials import can_be_written
 from access.models import AccessRequest, AccessRole, Grant, Server, SweepFinding
+from access.models.grants import Direction, JournalLine
 from access.models.policies import Policy
 from access.queries.grants import grants_visible_to, questioned_grants_for
 from access.queries.requests import requests_of, requests_visible_to, waiting_for
@@ -35,6 +36,7 @@ MOST_ROLES = 50
 #: The story of a request that is longer than this continues in the audit log.
 MOST_ENTRIES = 100
 _RECENT_REQUESTS = 50
+_ATTEMPTS_SHOWN = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,11 +98,16 @@ def risk_of(request: AccessRequest) -> Assessment:
     return assess(level=Level(scope.level), environment=environment, duration=request.duration)
 
 
-def similar_to(requests: Iterable[AccessRequest]) -> dict[int, AccessRequest]:
-    """For each request, by its id: the last decided one before it of the same person for the same role."""
-    earlier = AccessRequest.objects.filter(
-        requester=OuterRef("requester"), role=OuterRef("role"), pk__lt=OuterRef("pk")
-    ).exclude(state__in=[RequestState.PENDING, RequestState.CANCELLED])
+def similar_to(requests: Iterable[AccessRequest], *, viewer: User) -> dict[int, AccessRequest]:
+    """For each request, by its id: the last decided one before it of the same person for the same role.
+
+    Only such as the viewer may see: the policy, and who approves, may have been another then.
+    """
+    earlier = (
+        requests_visible_to(viewer)
+        .filter(requester=OuterRef("requester"), role=OuterRef("role"), pk__lt=OuterRef("pk"))
+        .exclude(state__in=[RequestState.PENDING, RequestState.CANCELLED])
+    )
     wanted = AccessRequest.objects.filter(pk__in=[request.pk for request in requests])
     last = Subquery(earlier.order_by("-id").values("pk")[:1])
     pairs = dict(wanted.annotate(similar=last).values_list("pk", "similar"))
@@ -111,7 +118,10 @@ def similar_to(requests: Iterable[AccessRequest]) -> dict[int, AccessRequest]:
 
 def request_with_story(person: User) -> QuerySet[AccessRequest]:
     """Requests that the person may see, with everything that their page shows."""
-    return requests_visible_to(person).prefetch_related("votes__voter", "comments__author", "grant__journal")
+    # A revocation is tried for ever, and leaves its lines each time: the page shows the latest attempts.
+    shown = ~Q(direction=Direction.REVOKE) | Q(attempt__gt=F("grant__attempts") - _ATTEMPTS_SHOWN)
+    journal = Prefetch("grant__journal", queryset=JournalLine.objects.filter(shown))
+    return requests_visible_to(person).prefetch_related("votes__voter", "comments__author", journal)
 
 
 def story_of(request: AccessRequest) -> Sequence[Entry]:

@@ -35,7 +35,8 @@ def end_everything(*, person: User, actor: Actor, now: datetime) -> None:
     """Take back the person's open requests, and send their grants on their way out."""
     requests = AccessRequest.objects.filter(requester=person, state=RequestState.PENDING).order_by("pk")
     grants = Grant.objects.filter(person=person, state__in=_IN_USE).order_by("pk")
-    # All rows before the first audit entry: the order of locks is requests, grants, audit chain.
+    # All rows before the first audit entry: the order of locks is requests, grants, audit chain. The grants are read behind
+    # the locks of the requests: one that was approved while we waited for it is a grant now.
     locked_requests = [lock_request(pk) for pk in requests.values_list("pk", flat=True)]
     locked_grants = [lock_grant(pk) for pk in grants.values_list("pk", flat=True)]
     for request in locked_requests:

@@ -3,8 +3,8 @@
 Each function here expects a locked row (`lock_request`, `lock_grant`) inside a transaction, asks the transition table,
 saves, and writes the audit entry. What has to happen afterwards is queued on commit.
 
-The order of locks is: request, then grant, then the end of the audit chain, which every entry takes. So whoever needs
-several rows locks them all before the first entry is written.
+The order of locks is: person, request, grant, and then the end of the audit chain, which every entry takes. So whoever
+needs several rows locks them all before the first entry is written. `tests/lock_order.py` holds every test to it.
 """
 
 from __future__ import annotations
@@ -52,6 +52,11 @@ def related_to(request: AccessRequest, *, grant: Grant | None = None) -> list[Su
     if grant is not None:
         related.append(subject_of(request))
     return related
+
+
+def lock_person(pk: int) -> User:
+    """The person as they are now, locked until the end of the transaction: no team is taken from them meanwhile."""
+    return User.objects.select_for_update(no_key=True).get(pk=pk)
 
 
 def lock_request(pk: int) -> AccessRequest:

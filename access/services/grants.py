@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from datetime import datetime
 
 from django.db import transaction
@@ -12,7 +13,8 @@ from access.models import Grant
 from access.models.grants import EndReason
 from access.rules import may_end, may_review
 from access.sealing import unseal
-from access.services.door import actor_of, begin_end, lock_grant, record_about
+from access.services.door import actor_of, begin_end, lock_grant, record_about, subject_of
+from access.services.refusals import recorded_refusal
 from access.states import GrantState
 from audit.events import Event
 from people.models import User
@@ -26,7 +28,7 @@ class ReviewNeedsWords(ReasonMissing):
 
 def end(*, person: User, grant: Grant, reason: str, now: datetime) -> None:
     """End the access now, sessions included. A second call while it is ending changes nothing."""
-    with transaction.atomic():
+    with _refusal_recorded(person, grant), transaction.atomic():
         locked = lock_grant(grant.pk)
         if not may_end(person, locked):
             raise NotInCharge
@@ -44,7 +46,7 @@ def end(*, person: User, grant: Grant, reason: str, now: datetime) -> None:
 
 def reveal_password(*, person: User, grant: Grant, now: datetime) -> str:
     """The password, once, to its owner: reading it destroys the stored copy in the same transaction."""
-    with transaction.atomic():
+    with _refusal_recorded(person, grant), transaction.atomic():
         locked = lock_grant(grant.pk)
         if locked.person_id != person.pk:
             raise NotYours
@@ -66,7 +68,7 @@ def review(*, person: User, grant: Grant, comment: str, now: datetime) -> None:
     """Write down what came of a broken glass."""
     if not comment.strip():
         raise ReviewNeedsWords
-    with transaction.atomic():
+    with _refusal_recorded(person, grant), transaction.atomic():
         locked = lock_grant(grant.pk)
         if not may_review(person, locked):
             raise NotInCharge
@@ -77,3 +79,7 @@ def review(*, person: User, grant: Grant, comment: str, now: datetime) -> None:
         locked.review = comment.strip()
         locked.save(update_fields=["reviewed_at", "reviewed_by", "review"])
         record_about(locked, Event.GRANT_REVIEWED, actor=actor_of(person), reason=comment.strip())
+
+
+def _refusal_recorded(person: User, grant: Grant) -> AbstractContextManager[None]:
+    return recorded_refusal(Event.GRANT_REFUSED, person=person, subject=subject_of(grant))

@@ -23,7 +23,15 @@ from access.models import AccessRequest, AccessRole, Comment, Grant
 from access.models.references import request_reference
 from access.rules import is_requester, may_see_request
 from access.services.decisions import grant_at_once
-from access.services.door import actor_of, lock_grant, lock_request, move_request, related_to, subject_of
+from access.services.door import (
+    actor_of,
+    lock_grant,
+    lock_person,
+    lock_request,
+    move_request,
+    related_to,
+    subject_of,
+)
 from access.services.policies import terms_for
 from access.services.refusals import recorded_refusal
 from access.states import GrantState, RequestMove
@@ -64,26 +72,28 @@ def submit(
     Raises `Refused` (default is no) or `BadRequest` (something typed is not possible).
     """
     asked_for = Subject("role", role.slug, role.name)
-    with recorded_refusal(Event.REQUEST_REFUSED, person=person, subject=asked_for):
+    with recorded_refusal(Event.REQUEST_REFUSED, person=person, subject=asked_for), transaction.atomic():
+        person = lock_person(person.pk)  # Who leaves a team at this moment does so before, and is refused, or after.
         terms = terms_for(person=person, role=role, level=role.scope.level, break_glass=break_glass)
-    _check_wishes(role, duration, reason, wished_start, now)
-    content = Content(
-        reference=request_reference(),
-        requester=person.pk,
-        principal=make_principal(person),
-        server=role.server.slug,
-        address=role.server.address,
-        heir=role.server.heir,
-        role=role.slug,
-        scope=role.scope,
-        limits=role.limits,
-        duration=duration,
-        reason=reason.strip(),
-        ticket=ticket.strip(),
-        wished_start=wished_start,
-        terms_hash=terms.hash,
-    )
-    with transaction.atomic():
+        _check_wishes(terms.longest, duration, reason, wished_start, now)
+        if break_glass and wished_start is not None:
+            raise StartNotPossible("Whoever breaks the glass needs the access now.")
+        content = Content(
+            reference=request_reference(),
+            requester=person.pk,
+            principal=make_principal(person),
+            server=role.server.slug,
+            address=role.server.address,
+            heir=role.server.heir,
+            role=role.slug,
+            scope=role.scope,
+            limits=role.limits,
+            duration=duration,
+            reason=reason.strip(),
+            ticket=ticket.strip(),
+            wished_start=wished_start,
+            terms_hash=terms.hash,
+        )
         request = _create(person, role, content, terms, now)
         if terms.is_immediate:
             grant_at_once(request=request, terms=terms, now=now)
@@ -103,19 +113,22 @@ def extend(*, person: User, grant: Grant, duration: timedelta, reason: str, now:
         raise GrantIsOver("Request it again.")
     original = grant.request
     role = original.role
-    terms = terms_for(person=person, role=role, level=original.frozen.scope.level, break_glass=False)
-    _check_wishes(role, duration, reason, None, now)
-    content = original.frozen.changed(
-        reference=request_reference(),
-        duration=duration,
-        reason=reason.strip(),
-        wished_start=None,
-        terms_hash=terms.hash,
-        extends=grant.reference,
-    )
-    with transaction.atomic():
-        # Before the first audit entry: the order of locks is request, grant, audit chain.
-        request = _create(person, role, content, terms, now, extends=lock_grant(grant.pk))
+    with recorded_refusal(Event.REQUEST_REFUSED, person=person, subject=subject_of(grant)), transaction.atomic():
+        person = lock_person(person.pk)
+        terms = terms_for(person=person, role=role, level=original.frozen.scope.level, break_glass=False)
+        _check_wishes(terms.longest, duration, reason, None, now)
+        content = original.frozen.changed(
+            reference=request_reference(),
+            duration=duration,
+            reason=reason.strip(),
+            wished_start=None,
+            terms_hash=terms.hash,
+            extends=grant.reference,
+        )
+        locked = lock_grant(grant.pk)
+        if terms.is_immediate:
+            _check_all_that_lies_ahead(locked, duration, terms, now)
+        request = _create(person, role, content, terms, now, extends=locked)
         if terms.is_immediate:
             grant_at_once(request=request, terms=terms, now=now)
         else:
@@ -137,7 +150,8 @@ def edit(
     with transaction.atomic():
         locked = lock_request(request.pk)
         _check_open(person, locked, now)
-        _check_wishes(locked.role, duration, reason, wished_start, now)
+        # What was allowed when it was asked for: a change of the rules never touches an open request.
+        _check_wishes(Terms.from_json(locked.terms).longest, duration, reason, wished_start, now)
         old = locked.frozen
         new = old.changed(duration=duration, reason=reason.strip(), ticket=ticket.strip(), wished_start=wished_start)
         if new.hash == old.hash:
@@ -204,14 +218,20 @@ def _check_open(person: User, request: AccessRequest, now: datetime) -> None:
 
 
 def _check_wishes(
-    role: AccessRole, duration: timedelta, reason: str, wished_start: datetime | None, now: datetime
+    longest: timedelta, duration: timedelta, reason: str, wished_start: datetime | None, now: datetime
 ) -> None:
-    if not SHORTEST <= duration <= role.longest_allowed:
-        raise TooLong(f"Choose between one minute and {_spoken(role.longest_allowed)}.")
+    if not SHORTEST <= duration <= longest:
+        raise TooLong(f"Choose between one minute and {_spoken(longest)}.")
     if not reason.strip():
         raise ReasonMissing
     if wished_start is not None and not now < wished_start <= now + FURTHEST_START:
         raise StartNotPossible
+
+
+def _check_all_that_lies_ahead(grant: Grant, duration: timedelta, terms: Terms, now: datetime) -> None:
+    """Where nobody looks at an extension, many of them must not add up to more than the longest that may be asked for."""
+    if (grant.extend_to or grant.ends_at) - now + duration > terms.longest:
+        raise TooLong(f"With what is left of it, it may last {_spoken(terms.longest)} from now.")
 
 
 def _spoken(duration: timedelta) -> str:

@@ -7,7 +7,7 @@ given by somebody who was in charge.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -18,12 +18,13 @@ from access import queueing
 from access.errors import AlreadyDecided, NotInCharge, ReasonMissing
 from access.models import AccessRequest, Grant
 from access.rules import may_keep
-from access.services.door import actor_of, lock_grant, lock_request, move_request, record_about
+from access.services.door import actor_of, lock_grant, lock_request, move_request, record_about, subject_of
+from access.services.refusals import recorded_refusal
 from access.states import GrantState, RequestMove, RequestState
 from access.terms import Terms
 from audit.events import Event
 from audit.log import Actor
-from people.models import User
+from people.models import Membership, Team, User
 
 NO_LONGER_ALLOWED = "No longer in a team that may have this."
 
@@ -37,23 +38,28 @@ class KeepingNeedsReason(ReasonMissing):
     field = "comment"
 
 
-def on_left_teams(person: User, actor: Actor, **kwargs: Any) -> None:
+def on_left_teams(left: Mapping[User, Sequence[Team]], actor: Actor, **kwargs: Any) -> None:
     """Receives `people.signals.left_teams`."""
-    review_standing(person=person, actor=actor, now=timezone.now())
+    review_standing(people=left.keys(), actor=actor, now=timezone.now())
 
 
 @transaction.atomic
-def review_standing(*, person: User, actor: Actor, now: datetime) -> None:
-    """Take back the person's open requests, and question the grants, that no team of theirs allows any more."""
-    teams = set(person.teams.values_list("slug", flat=True))
-    open_requests = AccessRequest.objects.filter(requester=person, state=RequestState.PENDING).order_by("pk")
-    living = Grant.objects.filter(person=person, state__in=_IN_USE, questioned_at__isnull=True).order_by("pk")
-    fallen = [request.pk for request in open_requests if not _still_allowed(request.terms, teams)]
-    doubtful = [
-        grant.pk for grant in living.select_related("request") if not _still_allowed(grant.request.terms, teams)
-    ]
+def review_standing(*, people: Collection[User], actor: Actor, now: datetime) -> None:
+    """Take back the open requests of these people, and question their grants, that no team of theirs allows any more."""
+    teams: dict[int, set[str]] = {person.pk: set() for person in people}
+    for person_id, slug in Membership.objects.filter(user__in=people).values_list("user_id", "team__slug"):
+        teams[person_id].add(slug)
+    open_requests = AccessRequest.objects.filter(requester__in=people, state=RequestState.PENDING).order_by("pk")
+    fallen = [one.pk for one in open_requests if not _still_allowed(one.terms, teams[one.requester_id])]
     # All rows before the first audit entry: the order of locks is requests, grants, audit chain.
     locked_requests = [lock_request(pk) for pk in fallen]
+    # Read behind those locks: a request that was approved while we waited for it is a grant now.
+    living = Grant.objects.filter(person__in=people, state__in=_IN_USE, questioned_at__isnull=True).order_by("pk")
+    doubtful = [
+        grant.pk
+        for grant in living.select_related("request")
+        if not _still_allowed(grant.request.terms, teams[grant.person_id])
+    ]
     locked_grants = [lock_grant(pk) for pk in doubtful]
     for request in locked_requests:
         _take_back(request, actor, now)
@@ -65,7 +71,8 @@ def keep(*, person: User, grant: Grant, comment: str, now: datetime) -> None:
     """Let a questioned grant go on to its end, with a reason."""
     if not comment.strip():
         raise KeepingNeedsReason
-    with transaction.atomic():
+    refusal_recorded = recorded_refusal(Event.GRANT_REFUSED, person=person, subject=subject_of(grant))
+    with refusal_recorded, transaction.atomic():
         locked = lock_grant(grant.pk)
         if not may_keep(person, locked):
             raise NotInCharge

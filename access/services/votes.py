@@ -129,7 +129,8 @@ def _lock_for_vote(person: User, request: AccessRequest, content_hash: str, now:
     if content_hash != locked.content_hash:
         raise ContentHasChanged
     step = decision_on(locked).current
-    if step is None or not is_in(person, step.team):
+    # As they are now: while the page was answered, or the lock waited for, the team may have been taken from them.
+    if step is None or not is_in(User.objects.get(pk=person.pk), step.team):
         raise NotAnApprover
     if locked.extends_id is not None:
         lock_grant(locked.extends_id)  # Before the vote's audit entry: the order of locks is request, grant, chain.

@@ -11,7 +11,7 @@ from django.contrib import messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from access.errors import AccessError
+from access.errors import AccessError, StartNotPossible
 from access.models import AccessRole
 from console.forms.durations import DurationField
 
@@ -73,7 +73,10 @@ class WishesForm(forms.Form):
         start = cleaned.get("wished_start")
         if start is not None:
             zone = timezone(timedelta(minutes=cleaned.get("utc_offset") or 0))
-            cleaned["wished_start"] = start.replace(tzinfo=zone).astimezone(UTC)
+            try:
+                cleaned["wished_start"] = start.replace(tzinfo=zone).astimezone(UTC)
+            except OverflowError:
+                self.add_error("wished_start", StartNotPossible().sentence)
         return cleaned
 
 

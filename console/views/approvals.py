@@ -28,6 +28,7 @@ from console.forms.deciding import ApproveForm, DenyForm
 from console.freshness import authenticated_at, led_to_reauthenticate
 from console.http import PersonRequest, signed_in
 from console.views.requests import deciding_forms, keep_for_later, render_page
+from people.models import User
 
 
 @dataclass(slots=True)
@@ -53,7 +54,7 @@ class Ask:
 @signed_in()
 def waiting(request: PersonRequest) -> HttpResponse:
     """What waits for this person, oldest first."""
-    asks = _asks(waiting_for(request.user, now=timezone.now()))
+    asks = _asks(waiting_for(request.user, now=timezone.now()), request.user)
     context = {
         "asks": asks,
         "low": sum(ask.is_low_risk for ask in asks),
@@ -148,9 +149,9 @@ def _approve_one(request: PersonRequest, asked: AccessRequest, content_hash: str
     return True
 
 
-def _asks(requests: Iterable[AccessRequest]) -> list[Ask]:
+def _asks(requests: Iterable[AccessRequest], viewer: User) -> list[Ask]:
     rows = list(requests)
-    similar = similar_to(rows)
+    similar = similar_to(rows, viewer=viewer)
     return [Ask(row, risk_of(row), similar.get(row.pk), deciding_forms(row)) for row in rows]
 
 
@@ -182,11 +183,11 @@ def _again(request: PersonRequest, asked: AccessRequest, name: str, form: forms.
     fresh = request_with_story(request.user).get(pk=asked.pk)
     if not _from_list(request):
         return render_page(request, fresh, status=422, **{name: form})
-    ask = _asks([fresh])[0]
+    ask = _asks([fresh], request.user)[0]
     ask.forms[name] = form
     if request.htmx:
         return render(request, "approvals/_ask.html", {"ask": ask}, status=422)
-    asks = _asks(waiting_for(request.user, now=timezone.now()))
+    asks = _asks(waiting_for(request.user, now=timezone.now()), request.user)
     rows = [ask if row.request.pk == fresh.pk else row for row in asks]
     if ask not in rows:
         rows.insert(0, ask)

@@ -33,6 +33,9 @@ _FAMILIES = (
     ("audit.*", "The log itself"),
 )
 
+#: Digits of the highest number that an entry can have.
+_LONGEST_NUMBER = 18
+
 
 @signed_in()
 def entries(request: PersonRequest) -> HttpResponse:
@@ -43,7 +46,8 @@ def entries(request: PersonRequest) -> HttpResponse:
     except BadFilter as refused:
         filters, error, status = Filters(), str(refused), 422
     older_than = request.GET.get("before", "")
-    page = audit_page_for(request.user, filters, older_than=int(older_than) if older_than.isdecimal() else None)
+    known = older_than.isdecimal() and len(older_than) <= _LONGEST_NUMBER
+    page = audit_page_for(request.user, filters, older_than=int(older_than) if known else None)
     context: dict[str, Any] = {"page": page, "error": error, "typed": request.GET, "filtered": bool(filters)}
     if page.older_than is not None:
         context["older"] = "?" + urlencode({**_typed(request), "before": page.older_than})

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
+
 from django.core.cache import cache
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
@@ -22,7 +24,9 @@ def too_many(request: HttpRequest) -> HttpResponse:
     """The page; `ACCOUNT_RATE_LIMITS` and `MFA_RATE_LIMITS` say when."""
     person = request.user if isinstance(request.user, User) else None
     tried = person.email if person else str(request.POST.get("login", ""))[:200]
-    if cache.add(f"limited:{client_address(request)}:{tried}", "told", timeout=60):
+    # Hashed: whatever was typed as a name need not be fit for a key.
+    who = sha256(f"{client_address(request)} {tried}".encode("utf-8", "replace")).hexdigest()
+    if cache.add(f"limited:{who}", "told", timeout=60):
         with transaction.atomic():
             record(
                 Event.PERSON_SIGN_IN_LIMITED,

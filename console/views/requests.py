@@ -102,7 +102,8 @@ def version_of(asked: AccessRequest) -> str:
         parts += [asked.extends.state, asked.extends.extend_to]
     if grant is not None:
         parts += [grant.state, grant.attempts, grant.ends_at, grant.extend_to, grant.password_shown_at]
-        parts += [grant.reviewed_at, len(grant.journal.all())]
+        journal = list(grant.journal.all())
+        parts += [grant.reviewed_at, journal[-1].pk if journal else 0]
     return "-".join(_plain(part) for part in parts)
 
 
@@ -119,7 +120,7 @@ def page_context(person: User, asked: AccessRequest) -> dict[str, Any]:
         "pace": pace_of(asked),
         "version": version_of(asked),
         "risk": risk_of(asked),
-        "similar": similar_to([asked]).get(asked.pk),
+        "similar": similar_to([asked], viewer=person).get(asked.pk),
         "progress": _progress(asked, terms),
         "approvers": approvers_of(terms, requester=asked.requester) if asked.is_open else (),
         "comments": asked.comments.all(),

@@ -66,7 +66,7 @@ def _known(identity: Identity, provider: Provider) -> SocialAccount | None:
 
 
 def _first_arrival(identity: Identity, provider: Provider) -> User:
-    person = User.objects.select_for_update().filter(email__iexact=identity.email).first()
+    person = User.objects.select_for_update(no_key=True).filter(email__iexact=identity.email).first()
     if person is None:
         person = add_person(email=identity.email, display_name=identity.name, actor=provider_actor(provider))
     elif SocialAccount.objects.filter(user=person, provider=provider.id).exists():

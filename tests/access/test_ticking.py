@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 from django.core import mail
 
-from access import claims, notices, queueing
+from access import claims, notices, queueing, ticking
 from access.models import AccessRequest, Grant, Heartbeat
 from access.queries.status import alarms_for
 from access.services import votes
@@ -111,6 +111,17 @@ def test_approvers_are_reminded_once_when_half_the_time_is_over(world: World, se
     half = NOW + (request.lapses_at - NOW) / 2
     assert tick(worker="w", now=half)["remind"] == 1
     assert tick(worker="w", now=half + HOUR)["remind"] == 0
+
+
+def test_many_that_are_not_due_yet_keep_no_reminder_back(
+    world: World, sent: list[object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ticking, "BATCH", 1)
+    young = world.ask()
+    old = world.ask(role=world.two_people(), now=NOW - (young.lapses_at - NOW))
+    AccessRequest.objects.filter(pk=old.pk).update(lapses_at=young.lapses_at)
+    assert tick(worker="w", now=NOW + REMIND_AFTER)["remind"] == 1
+    assert ("request_reminded", old.pk) in [message[1:] for message in sent]  # type: ignore[index]
 
 
 def test_access_past_its_end_alarms_once_and_on_every_page(world: World, sent: list[object]) -> None:

@@ -47,6 +47,11 @@ def chromium() -> Iterator[Browser]:
         browser.close()
 
 
+#: htmx says so of a request that was under way when its page was left. One that fails for another reason is complained
+#: about by the browser itself as well.
+_CUT_SHORT = ("htmx:afterRequest", "htmx:sendError", "htmx:sendAbort")
+
+
 @pytest.fixture
 def complaints() -> list[str]:
     """What the browser complained about: errors of scripts, and whatever the content security policy refused."""
@@ -65,7 +70,7 @@ def open_browser(chromium: Browser, live_server: object, complaints: list[str]) 
         page.set_default_timeout(20_000)
 
         def note(text: str) -> None:
-            if page.url.startswith(ours):
+            if page.url.startswith(ours) and not text.startswith(_CUT_SHORT):
                 complaints.append(f"{page.url}: {text}")
 
         page.on("pageerror", lambda error: note(str(error)))

@@ -10,10 +10,11 @@ from django.urls import reverse
 from django.utils import timezone
 
 from access.models import AccessRequest, Grant, Vote
+from access.queries.pages import similar_to
 from access.services import requests, votes
 from connectors.base import Level
 from people.models import User
-from people.services import leave
+from people.services import join, leave
 from tests.access.world import SETUP, World
 from tests.console.people_and_pages import activated, approved, ask, ended, signed_in
 
@@ -45,6 +46,16 @@ def test_a_row_tells_of_the_last_similar_request(world: World) -> None:
     text = list_of(world.bob)
     assert "Last similar" in text
     assert reverse("request", args=[earlier.reference]) in text
+
+
+def test_a_similar_request_that_the_approver_may_not_see_is_not_told_of(world: World) -> None:
+    earlier = ended(approved(world, ask(world))).request
+    join(person=world.dora, team=world.dba, actor=SETUP)
+    asked = ask(world)
+    leave(person=world.dora, team=world.dba, actor=SETUP)
+    dora = User.objects.get(pk=world.dora.pk)
+    assert similar_to([asked], viewer=world.bob) == {asked.pk: earlier}
+    assert similar_to([asked], viewer=dora) == {}
 
 
 def test_one_click_approves(world: World) -> None:

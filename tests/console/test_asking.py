@@ -36,6 +36,8 @@ def test_four_fields_make_a_request_and_lead_to_its_page(world: World) -> None:
         ({"duration": "custom", "duration_custom": "99h"}, "Choose between one minute and 8 h."),
         ({"reason": "  "}, "Say why you need the access"),
         ({"wished_start": "2020-01-01T10:00"}, "The wished start has to lie in the future"),
+        ({"wished_start": "9999-12-31T23:59", "utc_offset": "-720"}, "The wished start has to lie in the future"),
+        ({"wished_start": "0001-01-01T00:00", "utc_offset": "720"}, "The wished start has to lie in the future"),
         ({"break_glass": "on"}, "Breaking the glass is for another team."),
     ],
 )

@@ -69,6 +69,11 @@ def test_a_filter_that_makes_no_sense_is_refused_in_words_and_kept(pages: Pages)
     assert 'value="nonsense"' in text
 
 
+@pytest.mark.parametrize("query", [{"from": "9999-12-31"}, {"to": "9999-12-31"}, {"before": "9" * 40}])
+def test_a_number_or_day_that_nothing_can_have_is_no_error_of_ours(pages: Pages, query: dict[str, str]) -> None:
+    assert signed_in(pages.world.auditor).get(reverse("audit"), query).status_code in (200, 422)
+
+
 def test_older_entries_follow_by_key_and_none_is_shown_twice(pages: Pages) -> None:
     for number in range(PAGE_SIZE):
         requests.comment(person=pages.world.bob, request=pages.pending, text=f"{number}", now=timezone.now())

@@ -45,6 +45,12 @@ def test_a_line_is_an_object_with_time_level_and_logger(written: io.StringIO) ->
     assert line["timestamp"].endswith("Z")
 
 
+@pytest.mark.parametrize("piece", ["x", "password", "password ", "secret='", "://a:", "token_", "IDENTIFIED BY "])
+def test_a_long_address_does_not_keep_the_log_busy(piece: str) -> None:
+    """Whoever is not even signed in may write one: looking through it has to take a time that grows with its length."""
+    assert len(redact_text(piece * (300_000 // len(piece)))) > 0
+
+
 def test_values_named_like_secrets_are_masked_at_any_depth(written: io.StringIO) -> None:
     log = structlog.get_logger("test.logs")
     log.info("made", password=SECRET, server={"admin_secret": SECRET, "tokens": [SECRET]}, path="/servers/")

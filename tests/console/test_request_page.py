@@ -9,7 +9,9 @@ import pytest
 from django.urls import reverse
 from django.utils import timezone
 
+from access.models.grants import Direction, JournalLine
 from access.services import requests, votes
+from access.states import GrantState
 from people.models import User
 from tests.access.world import World
 from tests.console.people_and_pages import Pages, activated, approved, ask, ended, signed_in
@@ -83,6 +85,20 @@ def test_progress_that_is_known_already_is_not_sent_again(pages: Pages) -> None:
     status, text = progress(pages.world.alice, reference, seen[1])
     assert status == 200
     assert "Why?" in text
+
+
+def test_a_revocation_that_was_tried_for_days_shows_its_latest_attempts(pages: Pages) -> None:
+    grant = pages.active
+    grant.state, grant.attempts, grant.ending_since = GrantState.REVOKING, 500, timezone.now()
+    grant.save()
+    lines = [
+        JournalLine(grant=grant, direction=Direction.REVOKE, attempt=attempt, at=timezone.now(), sql=f"DROP {attempt}!")
+        for attempt in range(1, 501)
+    ]
+    JournalLine.objects.bulk_create(lines)
+    text = re.sub(r"<[^>]+>", "", page(pages.world.alice, grant.request.reference))
+    assert [number for number in range(1, 501) if f"DROP {number}!" in text] == [498, 499, 500]
+    assert "CREATE ROLE" in text
 
 
 def test_progress_is_a_part_and_not_a_page(pages: Pages) -> None:

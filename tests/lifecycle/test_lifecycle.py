@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from datetime import timedelta
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from datetime import datetime, timedelta
 
 import pytest
 from django.utils import timezone
 
-from access import provisioning
+from access import claims, provisioning
 from access.errors import AlreadyShown, GrantIsOver, NotYours
 from access.models import AccessRole, Grant, JournalLine
 from access.services import grants, requests, votes
 from access.sweeping import sweep_server
 from access.targets import connect
 from audit.models import Entry
-from connectors.base import Level, Limits, ProvisionRequest, Secret
+from connectors.base import Connector, Level, Limits, ProvisionRequest, Secret
 from tests.access.world import HOUR, World
 from tests.lifecycle.conftest import role_on
 from tests.lifecycle.estates import REFUSED, Estate
@@ -156,6 +157,82 @@ def test_a_grant_that_is_ended_while_its_account_is_being_made_leaves_nothing(sh
     grant.refresh_from_db()
     assert grant.state == "revoked"
     assert shop.accounts(grant.principal) == 0
+
+
+@contextmanager
+def standing_still(verb: str, meanwhile: Callable[[], None]) -> Iterator[None]:
+    """The first worker stops just before its first statement, for longer than its lease, and then goes on."""
+    opened, waits = provisioning.connect, [True]
+
+    class Slow:
+        def __init__(self, connector: Connector) -> None:
+            self._connector = connector
+
+        def __getattr__(self, name: str) -> object:
+            if name == verb and waits:
+                waits.clear()
+                meanwhile()
+            return getattr(self._connector, name)
+
+        def __enter__(self) -> Slow:
+            return self
+
+        def __exit__(self, *exc: object) -> None:
+            self._connector.__exit__(*exc)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(provisioning, "connect", lambda *args: Slow(opened(*args)))
+        yield
+
+
+def much_later() -> datetime:
+    return timezone.now() + 2 * claims.LEASE
+
+
+def test_a_worker_that_was_replaced_leaves_the_password_that_is_shown(shop_world: World, shop: Estate) -> None:
+    grant = granted(shop_world)
+
+    def replaced() -> None:
+        provisioning.provision(grant_id=grant.pk, claimant="quick", clock=much_later)
+
+    with standing_still("provision", replaced), pytest.raises(provisioning.ClaimLost):
+        provisioning.provision(grant_id=grant.pk, claimant="slow")
+    grant.refresh_from_db()
+    Grant.objects.filter(pk=grant.pk).update(starts_at=timezone.now() - timedelta(seconds=1))
+    password = grants.reveal_password(person=shop_world.alice, grant=grant, now=timezone.now())
+    shop.log_in(grant.principal, password).close()
+
+
+def test_a_worker_that_goes_on_after_all_is_over_leaves_nothing(shop_world: World, shop: Estate) -> None:
+    grant = granted(shop_world)
+
+    def over() -> None:
+        grants.end(person=shop_world.alice, grant=grant, reason="", now=timezone.now())
+        provisioning.revoke(grant_id=grant.pk, claimant="quick", clock=much_later)
+
+    with standing_still("provision", over), pytest.raises(provisioning.ClaimLost):
+        provisioning.provision(grant_id=grant.pk, claimant="slow")
+    grant.refresh_from_db()
+    assert grant.state == "revoked"
+    assert shop.accounts(grant.principal) == 0
+
+
+def test_an_extension_that_goes_on_after_all_is_over_leaves_nothing(shop_world: World, shop: Estate) -> None:
+    grant, _ = provisioned(shop_world)
+    Grant.objects.filter(pk=grant.pk).update(extend_to=grant.ends_at + timedelta(hours=1))
+
+    def over() -> None:
+        grants.end(person=shop_world.alice, grant=grant, reason="", now=timezone.now())
+        provisioning.revoke(grant_id=grant.pk, claimant="quick", clock=much_later)
+
+    with standing_still("extend", over), suppress(provisioning.ClaimLost):
+        provisioning.extend(grant_id=grant.pk, claimant="slow")
+    grant.refresh_from_db()
+    assert grant.state == "revoked"
+    assert shop.accounts(grant.principal) == 0
+    with connect(shop_world.server) as connector:
+        receipt = connector.revoke(provisioning.revoke_request(grant), lambda entry: None)
+    assert receipt.is_clean
 
 
 def test_what_was_half_made_is_cleaned_away_when_it_cannot_be_made(shop_world: World, shop: Estate) -> None:

@@ -145,7 +145,8 @@ def confirm_right(*, person: User, held: HeldBack) -> None:
     if held.person_id == person.pk:
         raise NotYourOwnRight
     with one_at_a_time():
-        found = HeldBack.objects.select_for_update().filter(pk=held.pk).select_related("role", "person").first()
+        rows = HeldBack.objects.select_for_update(of=("self",)).select_related("role", "person")
+        found = rows.filter(pk=held.pk).first()
         if found is None:
             raise Stale("It was confirmed already.")
         found.delete()
