@@ -18,6 +18,9 @@ _SECRET_NAME = re.compile(
     r"passw|secret|token|credential|authorization|cookie|verifier|private|encryption_key", re.IGNORECASE
 )
 
+#: Clients of clouds, which write each request at INFO, and at DEBUG what came back: secrets as they are.
+_TALKATIVE = ("azure", "msal", "boto3", "botocore", "s3transfer")
+
 #: Secrets inside texts, with what precedes them, which is kept.
 _SECRETS_IN_TEXT = [
     # postgresql://user:PASSWORD@host
@@ -73,7 +76,10 @@ def logging_settings(level: str) -> dict[str, Any]:
         },
         "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json"}},
         "root": {"handlers": ["stderr"], "level": level},
-        "loggers": {"django.server": {"handlers": ["stderr"], "level": "WARNING", "propagate": False}},
+        "loggers": {
+            "django.server": {"handlers": ["stderr"], "level": "WARNING", "propagate": False},
+            **{name: {"level": "WARNING"} for name in _TALKATIVE},
+        },
     }
 
 

@@ -39,9 +39,11 @@ class ServerForm(forms.Form):
         label="Lockgate's own account", max_length=128, initial="lockgate", widget=forms.TextInput(attrs=_TEXT)
     )
     admin_secret = forms.CharField(
-        label="Where its password lies",
+        label="Where its password lies, or as whom it logs in",
         max_length=500,
-        widget=forms.TextInput(attrs=_TEXT | {"placeholder": "env:ORDERS_PASSWORD or file:/run/secrets/orders"}),
+        widget=forms.TextInput(
+            attrs=_TEXT | {"placeholder": "file:/run/secrets/orders, vault:…, azure:managed-identity, …"}
+        ),
     )
 
     def clean_slug(self) -> str:

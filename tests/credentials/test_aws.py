@@ -129,8 +129,7 @@ def test_a_machine_without_identity_or_region(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_nothing_of_it_is_in_any_log(manager: object, caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.DEBUG, logger="access")
-    caplog.set_level(logging.INFO)
+    caplog.set_level(logging.DEBUG)
     manager.create_secret(Name="orders", SecretString="password-of-orders")  # type: ignore[attr-defined]
     resolve("aws-secret:orders", ACCOUNT)
     token = resolve("aws-iam:eu-central-1", ACCOUNT)
