@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -26,7 +27,8 @@ def aws_client(session: Any, service: str, region: str) -> Any:
         connect_timeout=_CONNECT_SECONDS, read_timeout=_READ_SECONDS, retries={"total_max_attempts": 2}
     )
     with told_of_aws():
-        return session.client(service, region_name=region or None, config=config)
+        # boto3 knows AWS_DEFAULT_REGION alone; AWS's platforms, and its other clients, say AWS_REGION.
+        return session.client(service, region_name=region or os.environ.get("AWS_REGION") or None, config=config)
 
 
 def code_of(error: Any) -> str:

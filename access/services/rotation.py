@@ -52,20 +52,20 @@ def rotate_as(*, actor: Actor, server: Server) -> None:
 
     Raises an `AccessError` or a `ConnectorError`; either way Lockgate still gets in.
     """
-    with _alone(server):
-        attempt = _Attempt(actor, server)
-        attempt.record(Event.SERVER_SECRET_ROTATING)
-        try:
+    attempt = _Attempt(actor, server)
+    attempt.record(Event.SERVER_SECRET_ROTATING)
+    try:
+        with _alone(server):
             _refuse_if_others_would_suffer(server)
             account = account_of(server)
             store = writable_store(server.admin_secret, account)
             with connect(server) as connector:
                 rotate(connector=connector, store=store, make=make_password, journal=attempt.note)
             CACHE.forget((server.admin_secret, account))
-        except (AccessError, ConnectorError) as error:
-            attempt.record(Event.SERVER_SECRET_ROTATION_FAILED, reason=str(error))
-            raise
-        attempt.record(Event.SERVER_SECRET_ROTATED)
+    except (AccessError, ConnectorError) as error:
+        attempt.record(Event.SERVER_SECRET_ROTATION_FAILED, reason=str(error))
+        raise
+    attempt.record(Event.SERVER_SECRET_ROTATED)
 
 
 class _Attempt:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from connectors.base import RevokeRequest, Target, Tls
+from connectors.base import Authentication, RevokeRequest, Target, Tls
 from connectors.mariadb import names
 from connectors.mariadb.privileges import OURS_ON_DATABASE
 from connectors.quoting import MARIADB_NAME_CHARACTERS, mariadb_name, mariadb_text
@@ -18,11 +18,14 @@ GLOBAL_PRIVILEGES = {
 #: The name of the heir, where a request does not say another.
 HEIR = str(RevokeRequest.__dataclass_fields__["heir"].default)
 
+#: Tokens of AWS IAM, on Amazon RDS.
+_BY_IDENTITY = "IDENTIFIED WITH AWSAuthenticationPlugin AS 'RDS'"
+
 _SETUP = """\
--- Lockgate's own account on MariaDB {oldest} and later. Choose a password, put it where the asterisks are, and run this
+-- Lockgate's own account on MariaDB {oldest} and later. {choose}un this
 -- once, with an account that may do everything. Run it again after making a database that access roles should reach.
 SET SESSION sql_mode = 'STRICT_TRANS_TABLES';
-CREATE USER IF NOT EXISTS {account} IDENTIFIED BY {password}{tls};
+CREATE USER IF NOT EXISTS {account} {identified}{tls};
 
 -- Accounts, sessions, and the account tables to read back what is left after a revocation.
 GRANT {everywhere} ON *.* TO {account};
@@ -60,10 +63,12 @@ DELIMITER ;
 
 def setup_sql(target: Target) -> str:
     """See `Connector.setup_sql`. For the `mariadb` client and others that know `DELIMITER`."""
+    is_token = target.authentication is Authentication.ACCESS_TOKEN
     return _SETUP.format(
         oldest="10.6",
         account=names.account(target.user),
-        password=mariadb_text(MASK),
+        choose="R" if is_token else "Choose a password, put it where the asterisks are, and r",
+        identified=_BY_IDENTITY if is_token else f"IDENTIFIED BY {mariadb_text(MASK)}",
         tls="" if target.tls is Tls.DISABLE else " REQUIRE SSL",
         everywhere=", ".join(GLOBAL_PRIVILEGES),
         schema=mariadb_name(names.OWN_SCHEMA),

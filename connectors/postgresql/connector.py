@@ -82,7 +82,7 @@ class PostgreSQLConnector:
         """Another password for our own account."""
         home = self._sessions.home
         verifier = home.encrypt_password(self.target.user, password)
-        home.run(set_own_password(verifier, home.database), journal)
+        home.insist(lambda: home.run(set_own_password(verifier, home.database), journal))
 
     def prove_own_login(self, password: Secret) -> None:
         """Log in as our own account."""

@@ -8,7 +8,7 @@ the owner is one, since nobody should join a superuser.
 
 from __future__ import annotations
 
-from connectors.base import Target
+from connectors.base import Authentication, Target
 from connectors.quoting import postgresql_block, postgresql_name, postgresql_text
 from connectors.redaction import MASK
 
@@ -19,7 +19,7 @@ _ONCE = """\
 -- Lockgate's own account on this server, with the least it needs. Run this with psql as a superuser.
 
 -- 1. Once for the server.
-CREATE ROLE {admin} LOGIN CREATEROLE PASSWORD {password};
+{account}
 -- To end the sessions of the accounts it takes away:
 GRANT pg_signal_backend TO {admin};
 -- What ended accounts leave behind goes to this role, which may do nothing:
@@ -31,6 +31,14 @@ GRANT {heir} TO {admin};
 -- 2. In each database that access roles may name: connect to it (\\connect orders) and run the following. Run it again
 --    when a new role begins to own tables there.
 """
+
+_ORDINARY_ACCOUNT = "CREATE ROLE {admin} LOGIN CREATEROLE PASSWORD {password};"
+_IDENTITY_ACCOUNT = """\
+-- On Azure, in the database postgres, where the account has the name of Lockgate's identity:
+--   SELECT * FROM pgaadauth_create_principal({name}, false, false); ALTER ROLE {admin} CREATEROLE;
+-- On Amazon RDS:
+CREATE ROLE {admin} LOGIN CREATEROLE;
+GRANT rds_iam TO {admin};"""
 
 _EACH_DATABASE = """
 DECLARE command text;
@@ -81,8 +89,12 @@ def setup_sql(target: Target) -> str:
 
 def server_part(target: Target) -> str:
     """What is run once for the server."""
+    admin = postgresql_name(target.user)
+    account = _IDENTITY_ACCOUNT if target.authentication is Authentication.ACCESS_TOKEN else _ORDINARY_ACCOUNT
     return _ONCE.format(
-        admin=postgresql_name(target.user), heir=postgresql_name(DEFAULT_HEIR), password=postgresql_text(MASK)
+        admin=admin,
+        heir=postgresql_name(DEFAULT_HEIR),
+        account=account.format(admin=admin, name=postgresql_text(target.user), password=postgresql_text(MASK)),
     )
 
 

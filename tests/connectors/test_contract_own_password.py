@@ -107,6 +107,14 @@ def test_a_token_is_not_sent_without_tls(lab: Lab) -> None:
         connector.prove_own_login(target.password)
 
 
+def test_the_setup_of_an_account_with_tokens_has_no_password(lab: Lab) -> None:
+    target = replace(lab.target, tls=Tls.REQUIRE, authentication=Authentication.ACCESS_TOKEN)
+    with open_connector(target) as connector, lab.connector() as ordinary:
+        expected = lab.engine == "fake"  # whose server knows no tokens
+        assert (MASK in connector.setup_sql()) is expected
+        assert MASK in ordinary.setup_sql()
+
+
 def unshared(lab: Lab, source: Source) -> Target:
     """A target that finds none of the connections which wait."""
     return replace(lab.target, password=new_password(), source=source)

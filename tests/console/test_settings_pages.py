@@ -423,7 +423,7 @@ def test_a_server_is_changed_without_its_secret_being_shown_or_lost(world: World
     assert "elsewhere.test</ins>" in text
     response = send(world.erin, "server_edit", {**SERVER, "admin_secret": "hunter2", "revision": "2"}, "orders")
     assert response.status_code == 422
-    assert "Write it as env:NAME or file:PATH." in response.content.decode()
+    assert "It begins with a scheme, such as env:NAME or file:PATH." in response.content.decode()
 
 
 def test_a_right_of_ones_own_making_is_confirmed_by_another_administrator(world: World) -> None:

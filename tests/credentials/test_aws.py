@@ -35,7 +35,6 @@ def keys(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", KEY_ID)
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", KEY)
     monkeypatch.setenv("AWS_REGION", "eu-central-1")
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
     monkeypatch.setenv("NO_PROXY", "*")
 
 
@@ -52,7 +51,7 @@ def moto() -> Iterator[str]:
 def manager(keys: None, moto: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[object]:
     """Secrets Manager, empty."""
     monkeypatch.setenv("AWS_ENDPOINT_URL_SECRETS_MANAGER", moto)
-    client = boto3.client("secretsmanager")
+    client = boto3.client("secretsmanager", region_name="eu-central-1")
     yield client
     for secret in client.list_secrets()["SecretList"]:
         client.delete_secret(SecretId=secret["Name"], ForceDeleteWithoutRecovery=True)
