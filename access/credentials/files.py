@@ -6,16 +6,21 @@ at all, and are on the disk before the rotation goes on.
 
 from __future__ import annotations
 
+import glob
 import os
 import secrets
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from access.credentials.base import Credential
 from access.credentials.errors import SecretNotThere, StoreNotWritable
 from access.credentials.references import Reference
 from connectors.base import Secret
+
+#: Nobody writes for so long on one.
+_DRAFT_SECONDS = 60
 
 
 class FileSecret:
@@ -109,7 +114,11 @@ class FileSecret:
             draft.unlink(missing_ok=True)
 
     def _settle_folder(self) -> None:
-        """A name is on the disk when its folder is."""
+        """A name is on the disk when its folder is. Drafts that a crash has left go, but not what somebody writes now."""
+        for draft in self._path.parent.glob(f".{glob.escape(self._path.name)}.*"):
+            with suppress(FileNotFoundError):
+                if time.time() - draft.stat().st_mtime > _DRAFT_SECONDS:
+                    draft.unlink()
         folder = os.open(self._path.parent, os.O_RDONLY)
         try:
             os.fsync(folder)

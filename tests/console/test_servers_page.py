@@ -82,6 +82,30 @@ def test_a_missing_secret_is_told_with_a_remedy(world: World, monkeypatch: pytes
     assert "The environment variable TEST_SERVER_PASSWORD is empty or not set." in response.content.decode()
 
 
+def test_a_refused_login_is_told_with_its_likely_cause(world: World) -> None:
+    url = urlsplit(os.environ["LOCKGATE_TEST_POSTGRESQL_URL"])
+    server = world.server
+    server.host, server.port, server.admin_user = url.hostname or "", url.port or 5432, url.username or ""
+    server.engine, server.database, server.tls = "postgresql", "postgres", Tls.DISABLE
+    server.save()
+    text = signed_in(world.erin).post(reverse("server_test", args=["orders"])).content.decode()
+    assert "Most likely the password that the reference gives is not the account" in text
+    assert "[28P01]" in text
+    assert "not-used-by-the-fake" not in text
+
+
+def test_a_store_that_does_not_answer_is_told_with_a_remedy(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VAULT_ADDR", "https://127.0.0.1:9")
+    monkeypatch.setenv("VAULT_TOKEN", "hvs.any")
+    world.server.admin_secret = "vault:secret/orders"
+    world.server.save()
+    text = signed_in(world.erin).post(reverse("server_test", args=["orders"])).content.decode()
+    assert "The secret store or identity provider does not answer. Check its address" in text
+    world.server.refresh_from_db()
+    assert world.server.check_ok is False
+    assert "does not answer" in world.server.check_message
+
+
 def test_a_server_that_answers_is_healthy(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     url = urlsplit(os.environ["LOCKGATE_TEST_POSTGRESQL_URL"])
     monkeypatch.setenv("TEST_SERVER_PASSWORD", url.password or "none")
@@ -131,6 +155,9 @@ def test_adding_a_server_leads_to_the_sql_to_run_on_it(world: World) -> None:
         ({"slug": "orders"}, "Another server has this short name."),
         ({"admin_secret": "hunter2"}, "It begins with a scheme, such as env:NAME or file:PATH."),
         ({"admin_secret": "env:NOT_SET_ANYWHERE"}, "The environment variable NOT_SET_ANYWHERE is empty or not set."),
+        ({"admin_secret": "vault:secret/orders"}, "VAULT_ADDR is not set."),
+        ({"admin_secret": "azure:my-identity"}, "are managed-identity, workload-identity, client-secret, not"),
+        ({"admin_secret": "aws-iam:eu-central-1", "tls": "disable"}, "goes to the server as it is, so it needs TLS."),
         ({"slug": "Big_Name"}, "The short name takes lower-case letters"),
         ({"port": "70000"}, "less than or equal to 65535"),
         ({"engine": "fake"}, "fake is not one of the available choices"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import stat
 import sys
 from pathlib import Path
@@ -139,6 +140,18 @@ def test_a_rotation_in_a_file(path: Path) -> None:
     assert (store.fetch().secret, store.fetch_next()) == (Secret("second"), None)
     assert stat.S_IMODE(path.stat().st_mode) == 0o640
     assert [each.name for each in path.parent.iterdir()] == ["orders"], "no draft is left"
+
+
+def test_what_a_crash_has_left_is_cleared_away(path: Path) -> None:
+    left, fresh, foreign = (
+        path.with_name(name) for name in (".orders.0a1b2c3d", ".orders.ffffffff", ".billing.0a1b2c3d")
+    )
+    for each in (left, fresh, foreign):
+        each.write_text("a password")
+    os.utime(left, (1, 1))
+    os.utime(foreign, (1, 1))
+    writable_store(f"file:{path}", ACCOUNT).keep_next(Secret("second"))
+    assert [each.exists() for each in (left, fresh, foreign)] == [False, True, True]
 
 
 def test_a_link_stays_a_link(path: Path, tmp_path: Path) -> None:
