@@ -7,14 +7,12 @@ import secrets
 import unicodedata
 from collections.abc import Mapping
 from datetime import timedelta
+from functools import partial
 from typing import Any
-
-from django.db import transaction
 
 from access.credentials import Account, Credential, ServerSource, gives_tokens, resolve
 from access.models import Server
-from audit.events import Event
-from audit.log import Actor, Subject, record
+from access.settling import settle
 from connectors.base import PRINCIPAL_PREFIX, Authentication, Connector, Secret, SecretSource, Target, Tls
 from connectors.registry import open_connector
 from people.models import User
@@ -31,7 +29,7 @@ def connect(server: Server, address: Mapping[str, Any] | None = None) -> Connect
     """A connector for the server; with `address`, for where a grant was made. Raises `SecretUnavailable`."""
     account = account_of(server, address)
     credential = resolve(server.admin_secret, account)
-    source = ServerSource(server.admin_secret, account, on_settled=lambda: _record_settled(server))
+    source = ServerSource(server.admin_secret, account, settle=partial(settle, server))
     return open_connector(target_of(server, credential, address, source))
 
 
@@ -70,19 +68,6 @@ def target_of(
         # Shorter than the lease of a claim: no single statement outlasts the right to run it.
         statement_timeout=LONGEST_STATEMENT,
     )
-
-
-def _record_settled(server: Server) -> None:
-    """A rotation that was interrupted before its end has been finished by a login."""
-    with transaction.atomic():
-        record(
-            Event.SERVER_SECRET_ROTATED,
-            actor=Actor("worker", "login", "login"),
-            subject=Subject("server", server.slug, server.name),
-            after={
-                "detail": "An interrupted rotation had reached the server; its password got in and is the only one now."
-            },
-        )
 
 
 def make_principal(person: User) -> str:

@@ -24,11 +24,14 @@ class ServerSource:
     had reached the server, and is finished here.
     """
 
-    def __init__(self, reference: str, account: Account, *, on_settled: Callable[[], None]) -> None:
-        """`on_settled` is called after an interrupted rotation was finished."""
+    def __init__(self, reference: str, account: Account, *, settle: Callable[[Callable[[], bool]], None]) -> None:
+        """`settle` is handed what finishes an interrupted rotation, and calls it if nobody else is at it.
+
+        What it is handed says whether there was still something to finish.
+        """
         self._reference = reference
         self._account = account
-        self._on_settled = on_settled
+        self._settle = settle
         self._was_read_again = False
         self._next: Secret | None = None
 
@@ -52,13 +55,19 @@ class ServerSource:
         if self._next is None or secret != self._next:
             return
         try:
-            writable_store(self._reference, self._account).promote(secret)
+            self._settle(lambda: self._promote(secret))
         except SecretUnavailable as error:
             # We are in, and shall be the same way next time.
             log.warning("credential.not_promoted", error=str(error))
-            return
+
+    def _promote(self, secret: Secret) -> bool:
+        store = writable_store(self._reference, self._account)
+        if store.fetch_next() != secret:
+            # Others were quicker, and may have rotated again since: then this one is history.
+            return False
+        store.promote(secret)
         CACHE.forget((self._reference, self._account))
-        self._on_settled()
+        return True
 
     def _read_again(self, refused: Secret) -> Secret | None:
         if self._was_read_again:

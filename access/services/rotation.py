@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
-from django.db import connection, transaction
+from django.db import transaction
 
 from access.credentials import writable_store
 from access.credentials.cache import CACHE
@@ -16,6 +14,7 @@ from access.errors import AccessError, Refused, Stale
 from access.models import Grant, Server
 from access.rules import may_manage_servers
 from access.services.door import actor_of
+from access.settling import alone_with_secret_of
 from access.states import LIVING
 from access.targets import account_of, connect, make_password
 from audit.events import Event
@@ -23,9 +22,6 @@ from audit.log import Actor, Subject, record
 from connectors.base import JournalEntry
 from connectors.errors import ConnectorError
 from people.models import User
-
-#: The first of the two numbers of this kind of advisory lock; the other is the server's.
-_ROTATION_LOCK = 0x20747
 
 
 class SecretShared(Refused):
@@ -55,7 +51,9 @@ def rotate_as(*, actor: Actor, server: Server) -> None:
     attempt = _Attempt(actor, server)
     attempt.record(Event.SERVER_SECRET_ROTATING)
     try:
-        with _alone(server):
+        with alone_with_secret_of(server) as is_ours:
+            if not is_ours:
+                raise RotationUnderWay
             _refuse_if_others_would_suffer(server)
             account = account_of(server)
             store = writable_store(server.admin_secret, account)
@@ -101,16 +99,3 @@ def _refuse_if_others_would_suffer(server: Server) -> None:
 
 def _place(address: dict[str, Any]) -> tuple[Any, Any]:
     return address["host"], address["port"]
-
-
-@contextmanager
-def _alone(server: Server) -> Iterator[None]:
-    """While nobody else rotates this server's secret; the lock ends with the connection, so a crash leaves none."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_try_advisory_lock(%s, %s)", [_ROTATION_LOCK, server.pk])
-        if not cursor.fetchone()[0]:
-            raise RotationUnderWay
-        try:
-            yield
-        finally:
-            cursor.execute("SELECT pg_advisory_unlock(%s, %s)", [_ROTATION_LOCK, server.pk])

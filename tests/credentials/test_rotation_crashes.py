@@ -46,7 +46,7 @@ class Rotating:
 
     def connector(self) -> Connector:
         """A login through the source, past every connection that waits."""
-        source = ServerSource(self._reference, self._account, on_settled=self._count)
+        source = ServerSource(self._reference, self._account, settle=self._settle)
         return open_connector(replace(self.lab.target, password=make_password(), source=source))
 
     def rotate(self) -> None:
@@ -61,8 +61,8 @@ class Rotating:
             connector.list_principals()
             connector.prove_own_login(self.store.fetch().secret)
 
-    def _count(self) -> None:
-        self.settled += 1
+    def _settle(self, promote: Callable[[], bool]) -> None:
+        self.settled += promote()
 
 
 @pytest.fixture

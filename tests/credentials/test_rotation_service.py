@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from io import StringIO
 from pathlib import Path
@@ -15,20 +16,22 @@ from django.db import connection
 from django.urls import reverse
 from django.utils import timezone
 
+from access import targets
 from access.credentials import Account
 from access.credentials.errors import StoreNotWritable
 from access.credentials.registry import writable_store
 from access.models import Grant, Server
 from access.services import rotation
 from access.services.door import actor_of
+from access.settling import ROTATION_LOCK
 from access.targets import connect, make_password
 from audit.events import Event
 from audit.models import Entry
-from connectors.base import Tls
+from connectors.base import Secret, Tls
 from connectors.errors import ConnectorError
 from tests.access.world import World, build
 from tests.connectors.conftest import Notebook
-from tests.connectors.labs.base import Lab
+from tests.connectors.labs.base import Lab, random_token
 from tests.console.people_and_pages import signed_in
 
 
@@ -172,14 +175,23 @@ def test_access_at_an_earlier_address_keeps_the_password_it_needs(world: World) 
         rotation.rotate_admin_secret(person=world.erin, server=world.server)
 
 
-def test_two_at_once_are_one_after_the_other(world: World) -> None:
+@contextmanager
+def rotating_elsewhere(server: Server) -> Iterator[None]:
+    """Another process is at it."""
     settings = connection.get_connection_params()
     wanted = {name: settings[name] for name in ("host", "port", "user", "password", "dbname") if settings.get(name)}
     with psycopg.connect(**wanted, autocommit=True) as other:
-        other.execute("SELECT pg_advisory_lock(%s, %s)", [rotation._ROTATION_LOCK, world.server.pk])
-        with pytest.raises(rotation.RotationUnderWay):
-            rotation.rotate_admin_secret(person=world.erin, server=world.server)
-        other.execute("SELECT pg_advisory_unlock(%s, %s)", [rotation._ROTATION_LOCK, world.server.pk])
+        other.execute("SELECT pg_advisory_lock(%s, %s)", [ROTATION_LOCK, server.pk])
+        yield
+
+
+def test_two_at_once_are_one_after_the_other(world: World) -> None:
+    with rotating_elsewhere(world.server), pytest.raises(rotation.RotationUnderWay):
+        rotation.rotate_admin_secret(person=world.erin, server=world.server)
+    assert [entry.event for entry in entries(*ALL)] == [
+        Event.SERVER_SECRET_ROTATING,
+        Event.SERVER_SECRET_ROTATION_FAILED,
+    ]
     rotation.rotate_admin_secret(person=world.erin, server=world.server)
 
 
@@ -195,19 +207,55 @@ def test_the_command_rotates_or_says_why_not(world: World) -> None:
         call_command("rotate_admin_secret", "orders")
 
 
-def test_a_login_that_finishes_an_interrupted_rotation_is_audited(world: World) -> None:
-    """As after a worker that was killed; the connections of this process which wait are of the time before."""
-    following = make_password()
-    store: Any = writable_store(world.server.admin_secret, Account("", "", 0, ""))
+@contextmanager
+def killed_before_the_store_knew(world: World) -> Iterator[tuple[str, Secret]]:
+    """A rotation that reached the server and no further; gives the password before, and the one that gets in."""
+    before, following = secret_of(world.server), make_password()
     with connect(world.server) as connector:
-        store.keep_next(following)
+        store_of(world.server).keep_next(following)
         connector.change_own_password(following, Notebook())
-    world.server.tls_ca_file = "/nowhere"  # another connection than those that wait
+    world.server.tls_ca_file = f"/{random_token()}"  # another connection than those that wait here
+    yield before, following
+    world.server.tls_ca_file = ""
 
-    with connect(world.server) as connector:
+
+def store_of(server: Server) -> Any:
+    return writable_store(server.admin_secret, Account("", "", 0, ""))
+
+
+def test_a_login_that_finishes_an_interrupted_rotation_is_audited(world: World) -> None:
+    with killed_before_the_store_knew(world) as (_, following), connect(world.server) as connector:
         connector.list_principals()
-
     (settled,) = entries(*ALL)
     assert settled.event == Event.SERVER_SECRET_ROTATED
     assert secret_of(world.server) == following.reveal()
-    world.server.tls_ca_file = ""
+
+
+def test_a_login_beside_a_rotation_leaves_the_end_of_it_to_the_rotation(world: World) -> None:
+    """It may yet take the password back."""
+    with killed_before_the_store_knew(world) as (before, following):
+        with rotating_elsewhere(world.server), connect(world.server) as connector:
+            connector.list_principals()
+        assert (secret_of(world.server), store_of(world.server).fetch_next()) == (before, following)
+        assert entries(*ALL) == []
+
+
+def test_a_login_that_comes_late_does_not_bring_an_old_password_back(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between its login and its finishing the rotation, others finished it and rotated again."""
+    with killed_before_the_store_knew(world) as (_, following):
+        honest = targets.settle
+
+        def late(server: Server, promote: Callable[[], bool]) -> None:
+            monkeypatch.setattr(targets, "settle", honest)
+            rotation.rotate_admin_secret(person=world.erin, server=server)
+            honest(server, promote)
+
+        monkeypatch.setattr(targets, "settle", late)
+        with connect(world.server) as connector:
+            connector.list_principals()
+        assert targets.settle is honest, "it came late"
+        assert secret_of(world.server) != following.reveal()
+        with connect(world.server) as connector:
+            connector.prove_own_login(Secret(secret_of(world.server)))

@@ -114,6 +114,10 @@ def reference(
             yield chosen
 
 
+def assert_done(finished: bool) -> None:
+    assert finished
+
+
 class Rotating:
     """Lockgate's account on the fake server."""
 
@@ -129,7 +133,7 @@ class Rotating:
 
     def connector(self) -> Connector:
         CACHE.clear()  # another process
-        source = ServerSource(self._reference, self._account, on_settled=lambda: None)
+        source = ServerSource(self._reference, self._account, settle=lambda promote: assert_done(promote()))
         return open_connector(Target("fake", "rotating.test", 1, "lockgate", Secret(""), source=source))
 
     def rotate(self) -> None:

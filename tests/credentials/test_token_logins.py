@@ -153,7 +153,7 @@ def test_a_token_that_ran_out_while_a_connector_was_open_is_not_used(
     """A revocation goes through hundreds of databases, and connects to each."""
     peer.lasts = 3
     where = Account("postgresql", "localhost", server.port, account)
-    source = ServerSource(AZURE, where, on_settled=lambda: None)
+    source = ServerSource(AZURE, where, settle=lambda promote: None)
     target = token_target(server, account, resolve(AZURE, where).secret, source)
     time.sleep(3.1)
     first = peer.given[0]
