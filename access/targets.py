@@ -9,9 +9,13 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
-from access.credentials import resolve
+from django.db import transaction
+
+from access.credentials import Account, Credential, ServerSource, gives_tokens, resolve
 from access.models import Server
-from connectors.base import PRINCIPAL_PREFIX, Connector, Secret, Target, Tls
+from audit.events import Event
+from audit.log import Actor, Subject, record
+from connectors.base import PRINCIPAL_PREFIX, Authentication, Connector, Secret, SecretSource, Target, Tls
 from connectors.registry import open_connector
 from people.models import User
 
@@ -25,10 +29,31 @@ LONGEST_STATEMENT = timedelta(seconds=10)
 
 def connect(server: Server, address: Mapping[str, Any] | None = None) -> Connector:
     """A connector for the server; with `address`, for where a grant was made. Raises `SecretUnavailable`."""
-    return open_connector(target_of(server, resolve(server.admin_secret), address))
+    account = account_of(server, address)
+    credential = resolve(server.admin_secret, account)
+    source = ServerSource(server.admin_secret, account, on_settled=lambda: _record_settled(server))
+    return open_connector(target_of(server, credential, address, source))
 
 
-def target_of(server: Server, password: Secret, address: Mapping[str, Any] | None = None) -> Target:
+def target_without_secret(server: Server, address: Mapping[str, Any] | None = None) -> Target:
+    """For plans, hints and the like, which connect nowhere: nobody is asked for a secret."""
+    is_token = gives_tokens(server.admin_secret)
+    kind = Authentication.ACCESS_TOKEN if is_token else Authentication.PASSWORD
+    return target_of(server, Credential(Secret(""), kind), address)
+
+
+def account_of(server: Server, address: Mapping[str, Any] | None = None) -> Account:
+    """Lockgate's own account on the server, as those see it who give out secrets."""
+    where = address or server.address
+    return Account(where["engine"], where["host"], where["port"], server.admin_user)
+
+
+def target_of(
+    server: Server,
+    credential: Credential,
+    address: Mapping[str, Any] | None = None,
+    source: SecretSource | None = None,
+) -> Target:
     """The server as a connector sees it."""
     where = address or server.address
     return Target(
@@ -37,12 +62,27 @@ def target_of(server: Server, password: Secret, address: Mapping[str, Any] | Non
         port=where["port"],
         database=where["database"],
         user=server.admin_user,
-        password=password,
+        password=credential.secret,
+        authentication=credential.authentication,
+        source=source,
         tls=Tls(server.tls),
         tls_ca_file=server.tls_ca_file,
         # Shorter than the lease of a claim: no single statement outlasts the right to run it.
         statement_timeout=LONGEST_STATEMENT,
     )
+
+
+def _record_settled(server: Server) -> None:
+    """A rotation that was interrupted before its end has been finished by a login."""
+    with transaction.atomic():
+        record(
+            Event.SERVER_SECRET_ROTATED,
+            actor=Actor("worker", "login", "login"),
+            subject=Subject("server", server.slug, server.name),
+            after={
+                "detail": "An interrupted rotation had reached the server; its password got in and is the only one now."
+            },
+        )
 
 
 def make_principal(person: User) -> str:

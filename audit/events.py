@@ -47,6 +47,12 @@ class Event(models.TextChoices):
     SERVER_CHANGED = "server.changed", "Server changed"
     SERVER_REMOVED = "server.removed", "Server removed"
     SERVER_CHECKED = "server.checked", "Connection tested"
+    SERVER_SECRET_ROTATING = "server.secret_rotating", "Password of Lockgate's account being changed"
+    SERVER_SECRET_ROTATED = "server.secret_rotated", "Password of Lockgate's account changed"
+    SERVER_SECRET_ROTATION_FAILED = (
+        "server.secret_rotation_failed",
+        "Password of Lockgate's account could not be changed",
+    )
 
     ROLE_ADDED = "role.added", "Access role added"
     ROLE_CHANGED = "role.changed", "Access role changed"

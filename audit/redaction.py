@@ -36,8 +36,8 @@ SHOWN = frozenset({
     "is_enabled", "kind", "lapses_after_s", "level", "limits", "line", "longest_s", "memberships", "name", "note",
     "outcome", "person", "policy", "port", "position", "principal", "problem", "provider", "question", "reason",
     "receipt", "reference", "remedies", "request", "requester", "requesters", "revision", "role", "roles", "schemas",
-    "scope", "self_approved_environments", "server", "server_time", "sessions", "sessions_ended", "slug", "source",
-    "sql", "starts_at", "state", "statement_timeout_s", "steps", "subject", "tables", "team", "teams", "terms",
+    "scope", "self_approved_environments", "server", "server_time", "sessions", "sessions_ended", "sha256", "slug",
+    "source", "sql", "starts_at", "state", "statement_timeout_s", "statements", "steps", "subject", "tables", "team", "teams", "terms",
     "text", "through", "ticket", "tls", "tls_ca_file", "to", "unreadable", "user", "valid_until", "verdict",
     "version", "what_to_do", "wished_start",
 })

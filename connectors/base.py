@@ -59,6 +59,30 @@ class Tls(StrEnum):
     DISABLE = "disable"
 
 
+class Authentication(StrEnum):
+    """What kind of secret Lockgate's own account logs in with."""
+
+    PASSWORD = "password"  # noqa: S105 - a kind of secret, not one
+    ACCESS_TOKEN = "access_token"  # noqa: S105
+    """The secret is a short-lived token of an identity provider; needs TLS."""
+
+
+class SecretSource(Protocol):
+    """Where a target's secret comes from, for connections that are opened later than the target was made."""
+
+    def current(self) -> Secret:
+        """The secret to log in with at this moment: never a token that has run out."""
+        ...
+
+    def instead_of(self, refused: Secret) -> Secret | None:
+        """The next secret to try when the server refused this one; `None` when there is no other."""
+        ...
+
+    def accepted(self, secret: Secret) -> None:
+        """The server has let us in with this one."""
+        ...
+
+
 class Level(StrEnum):
     """What an access role lets its holder do inside its databases."""
 
@@ -84,6 +108,9 @@ class Target:
     tls_ca_file: str = ""
     connect_timeout: timedelta = timedelta(seconds=5)
     statement_timeout: timedelta = timedelta(seconds=30)
+    authentication: Authentication = Authentication.PASSWORD
+    source: SecretSource | None = field(default=None, compare=False, repr=False)
+    """Asked when a connection is opened and when a login is refused; without one `password` is all there is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +202,8 @@ class JournalEntry:
     at: datetime
     error: str = ""
     """Empty when it succeeded; otherwise the server's words with secrets out."""
+    digest: str = ""
+    """SHA-256 of the statement as the server got it, in hex: for where the statement itself must not be kept."""
 
 
 #: Called after each statement that changes the server, before the next one.
@@ -330,6 +359,20 @@ class Connector(Protocol):
 
     def list_principals(self) -> Sequence[FoundPrincipal]:
         """Every account on the server that begins with `PRINCIPAL_PREFIX`, for the sweep."""
+        ...
+
+    def change_own_password(self, password: Secret, journal: Journal) -> None:
+        """Give Lockgate's own account another password, which the server is sent as a verifier or a hash.
+
+        The session that does it stays. Raises `OwnPasswordFixed` when the account has no password to change.
+        """
+        ...
+
+    def prove_own_login(self, password: Secret) -> None:
+        """Log in as Lockgate's own account with this password, on a connection of its own, closed at once.
+
+        Raises `AdminLoginRefused`, and `ServerUnreachable` when nothing is known.
+        """
         ...
 
     def connection_hints(self, principal: str, database: str) -> Sequence[ConnectionHint]:

@@ -4,6 +4,8 @@
     ├── UnknownEngine            nobody speaks this engine
     ├── ServerUnreachable        no connection: try again later
     ├── AdminLoginRefused        our own account is not let in
+    ├── TokenNeedsTls            a token would be sent in the clear
+    ├── OwnPasswordFixed         our own account has no password that could be changed
     ├── AdminLacksPrivilege      our own account is in, but may not do this
     ├── ScopeNotOnServer         a database, schema, table or role of the scope is not there
     ├── PrincipalCannotLogIn     the account was made, yet a real login as it failed
@@ -22,11 +24,15 @@ class ConnectorError(Exception):
     #: True when the same call may succeed later without anybody changing anything.
     transient = False
 
-    def __init__(self, detail: str = "", *, code: str = "") -> None:
-        """`detail` is shown to people: no secrets. `code` is the engine's own error code (SQLSTATE or number)."""
+    def __init__(self, detail: str = "", *, code: str = "", likely: str = "") -> None:
+        """`detail` is shown to people: no secrets. `code` is the engine's own error code (SQLSTATE or number).
+
+        `likely` says in a sentence what is most probably behind that code.
+        """
         super().__init__(detail)
         self.detail = detail
         self.code = code
+        self.likely = likely
 
     @property
     def sentence(self) -> str:
@@ -35,7 +41,7 @@ class ConnectorError(Exception):
 
     def __str__(self) -> str:
         code = f" [{self.code}]" if self.code else ""
-        return f"{self.sentence} {self.detail}{code}".strip()
+        return " ".join(part for part in (self.sentence, self.likely, f"{self.detail}{code}".strip()) if part)
 
 
 class UnknownEngine(ConnectorError):
@@ -50,6 +56,14 @@ class ServerUnreachable(ConnectorError):
 
 class AdminLoginRefused(ConnectorError):
     """The server refused Lockgate's own account. Check its name, its password reference and the TLS setting."""
+
+
+class TokenNeedsTls(ConnectorError):
+    """A token goes to the server as it is, so the connection needs TLS. Choose 'require' or better; nothing was sent."""
+
+
+class OwnPasswordFixed(ConnectorError):
+    """Lockgate's own account does not log in with a password that it could change. Change it on the server by hand."""
 
 
 class AdminLacksPrivilege(ConnectorError):

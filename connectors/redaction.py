@@ -6,6 +6,7 @@ and cut out of it. `scrub` is for the words of others: a server's error message 
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterable
 
@@ -28,6 +29,11 @@ def scrub(text: str, secrets: Iterable[Secret] = ()) -> str:
         for form in _forms(secret.reveal()):
             text = text.replace(form, MASK)
     return _VERIFIERS.sub(MASK, text)
+
+
+def digest_of(statement: str) -> str:
+    """What an audit trail keeps of a statement that carries a verifier: enough to find it in the server's own log."""
+    return hashlib.sha256(statement.encode()).hexdigest()
 
 
 def _forms(secret: str) -> list[str]:

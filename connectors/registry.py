@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from importlib import import_module
 
 from connectors.base import Connector, Target
@@ -17,6 +18,31 @@ _CONNECTORS = {
 
 #: Engine name → what people call it. The fake is for tests and is never offered.
 ENGINE_LABELS = {"postgresql": "PostgreSQL", "mariadb": "MariaDB"}
+
+
+@dataclass(frozen=True, slots=True)
+class Identities:
+    """With whose tokens Lockgate's own account may log in instead of a password; nothing means that it may not."""
+
+    azure_scope: str = ""
+    """What an Entra token has to be made for."""
+    aws_iam: bool = False
+    """Whether Amazon RDS takes tokens signed by IAM for this engine."""
+
+
+_OPEN_SOURCE_ON_CLOUDS = Identities("https://ossrdbms-aad.database.windows.net/.default", aws_iam=True)
+_SQL_ON_AZURE = Identities("https://database.windows.net/.default")
+_IDENTITIES = {
+    "postgresql": _OPEN_SOURCE_ON_CLOUDS,
+    "mariadb": _OPEN_SOURCE_ON_CLOUDS,
+    "sqlserver": _SQL_ON_AZURE,
+    "azuresql": _SQL_ON_AZURE,
+}
+
+
+def identities_of(engine: str) -> Identities:
+    """The cloud identities that the engine knows; none for an engine that is not known."""
+    return _IDENTITIES.get(engine, Identities())
 
 
 def open_connector(target: Target) -> Connector:

@@ -20,6 +20,7 @@ from django.db.backends.base.base import NO_DB_ALIAS, BaseDatabaseWrapper
 from django.db.utils import Error, InterfaceError
 
 from connectors.base import Target
+from connectors.login import log_in
 
 #: How long a connection waits for its next use. Short, since it keeps its database from being dropped or renamed.
 IDLE_SECONDS = 10.0
@@ -110,12 +111,16 @@ class SessionCache:
         atexit.register(self.close_all)
 
     def lease(self, target: Target, database: str) -> BaseDatabaseWrapper:
-        """A connection that answers; a new one where none waits. Raises `django.db.utils.Error`."""
+        """A connection that answers; a new one where none waits. Raises what the opener raises.
+
+        What waits is found by the target, its secret included: after a token was renewed, connections of the one before
+        are not taken any more and idle out.
+        """
         while waiting := self._take(target, database):
             if is_alive(waiting):
                 return waiting
             close_quietly(waiting)
-        return self._opener(target, database)
+        return log_in(target, lambda ready: self._opener(ready, database))
 
     def give_back(self, target: Target, database: str, backend: BaseDatabaseWrapper) -> None:
         """Keep a connection for the next one. Give back only one with no transaction and no changed setting."""

@@ -51,6 +51,7 @@ urlpatterns: list[URLPattern] = [
     path("servers/<slug:slug>/", servers.show, name="server"),
     path("servers/<slug:slug>/edit/", servers.edit, name="server_edit"),
     path("servers/<slug:slug>/test/", servers.test, name="server_test"),
+    path("servers/<slug:slug>/rotate/", servers.rotate, name="server_rotate"),
     path("settings/", settings_overview.overview, name="settings"),
     path("settings/rights/<int:pk>/confirm/", settings_overview.confirm_right, name="settings_right_confirm"),
     path("settings/people/", settings_directory.people, name="settings_people"),

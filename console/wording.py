@@ -72,6 +72,8 @@ EVENT_LOOKS: Mapping[str, Look] = {
     "role.confirmed": Look("", icon="check", tone="good"),
     "server.added": Look("", icon="plus", tone="note"),
     "server.changed": Look("", icon="edit", tone="over"),
+    "server.secret_rotated": Look("", icon="refresh", tone="good"),
+    "server.secret_rotation_failed": Look("", icon="alert-triangle", tone="bad"),
     "grant.password_revealed": Look("", icon="eye", tone="over"),
 }
 

@@ -13,7 +13,12 @@ from deploy.local.installed import ROOT, npm
 
 #: An address, an option that has one, or a path from the root.
 _ADDRESS = re.compile(r"https?://|file:|--index-url|--find-links|(?:^|[\s=@])/\w")
-_LOCKS = {"requirements.lock": [], "requirements-dev.lock": ["--extra=dev", "--extra=sqlserver"]}
+_LOCKS = {
+    "requirements.lock": [],
+    # With the clients of the secret stores, for an image of one's own.
+    "requirements-stores.lock": ["--extra=vault", "--extra=aws", "--extra=azure"],
+    "requirements-dev.lock": ["--extra=dev"],
+}
 
 
 class AddressInLock(Exception):
@@ -21,7 +26,7 @@ class AddressInLock(Exception):
 
 
 def main() -> None:
-    """Write the three lock files."""
+    """Write the lock files."""
     # Whatever mirrors and local wheels this machine is set up with must not decide what is pinned.
     clean = {name: value for name, value in os.environ.items() if name not in ("UV_FIND_LINKS", "PIP_FIND_LINKS")}
     for lock, extras in _LOCKS.items():

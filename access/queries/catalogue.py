@@ -77,7 +77,10 @@ def changes_since(person: User, kind: str, slug: str, revision: int) -> Sequence
 
 def _entries(kind: str, slug: str) -> QuerySet[Entry]:
     """By event first: changes of the catalogue are few, entries that mention a role are not."""
-    events = [f"{kind}.{what}" for what in ("added", "changed", "confirmed", "removed")]
+    events = [
+        f"{kind}.{what}"
+        for what in ("added", "changed", "confirmed", "removed", "secret_rotated", "secret_rotation_failed")
+    ]
     return Entry.objects.filter(event__in=events, subject_kind=kind, subject_id=slug).order_by("-seq")
 
 

@@ -12,6 +12,7 @@ from django.core.exceptions import PermissionDenied
 from django.db.models import Count, F, OuterRef, Prefetch, Q, QuerySet, Subquery
 
 from access.content import scope_from_json
+from access.credentials import can_be_written
 from access.models import AccessRequest, AccessRole, Grant, Server, SweepFinding
 from access.models.grants import Direction, JournalLine
 from access.models.policies import Policy
@@ -22,11 +23,11 @@ from access.queries.status import Alarm, alarms_for
 from access.risk import Assessment, assess
 from access.rules import may_see_audit, may_see_servers, may_see_settings
 from access.states import LIVING, RequestState
-from access.targets import target_of
+from access.targets import target_without_secret
 from audit import search, verification
 from audit.models import Entry, Verification
 from audit.search import Filters
-from connectors.base import ConnectionHint, Level, Secret
+from connectors.base import ConnectionHint, Level
 from connectors.registry import ENGINE_LABELS, open_connector
 from people.models import User
 
@@ -135,7 +136,7 @@ def hints_for(person: User, grant: Grant) -> Sequence[ConnectionHint]:
         raise PermissionDenied
     databases = grant.scope["databases"]
     # Hints ask the server nothing, so they need no password of ours.
-    with open_connector(target_of(grant.server, Secret(""), grant.address)) as connector:
+    with open_connector(target_without_secret(grant.server, grant.address)) as connector:
         return connector.connection_hints(grant.principal, databases[0] if databases else "")
 
 
@@ -167,9 +168,14 @@ def settled_findings(server: Server, *, limit: int) -> list[SweepFinding]:
     return list(server.findings.exclude(settled_at=None).order_by("-settled_at")[:limit])
 
 
+def can_rotate(server: Server) -> bool:
+    """Whether the secret of Lockgate's account lies where it can be written. Asks nobody."""
+    return can_be_written(server.admin_secret)
+
+
 def setup_sql_for(server: Server) -> str:
     """The SQL that makes Lockgate's own account on the server. It asks the server nothing."""
-    with open_connector(target_of(server, Secret(""))) as connector:
+    with open_connector(target_without_secret(server)) as connector:
         return connector.setup_sql()
 
 

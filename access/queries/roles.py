@@ -14,7 +14,7 @@ from access.models import AccessRequest, AccessRole
 from access.quorum import Step
 from access.services.policies import terms_for
 from access.states import RequestState
-from access.targets import make_principal, target_of
+from access.targets import make_principal, target_without_secret
 from access.terms import Terms
 from connectors.base import Plan, ProvisionRequest, RevokeRequest, Secret
 from connectors.registry import open_connector
@@ -130,7 +130,7 @@ def _plan_for_role(person: User, role: AccessRole, valid_until: datetime) -> Pla
 def _plan(content: Content, role: AccessRole, valid_until: datetime) -> Plan:
     # A plan asks the server nothing, so it needs no password of ours, and gives none away.
     nothing = Secret("")
-    with open_connector(target_of(role.server, nothing, content.address)) as connector:
+    with open_connector(target_without_secret(role.server, content.address)) as connector:
         return connector.plan(
             ProvisionRequest(content.principal, nothing, content.scope, valid_until, content.limits),
             RevokeRequest(content.principal, content.scope, content.heir),

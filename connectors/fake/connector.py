@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Self
@@ -39,7 +40,8 @@ from connectors.errors import (
 )
 from connectors.fake import statements
 from connectors.fake.server import FakeAccount, FakeError, FakeLoginRefused, FakeServer, digest
-from connectors.redaction import MASK
+from connectors.login import log_in, require_tls_for_tokens
+from connectors.redaction import MASK, digest_of
 
 _LONGEST_NAME = 63
 
@@ -50,12 +52,14 @@ class FakeConnector:
     def __init__(self, target: Target) -> None:
         self.target = target
         self._server = FakeServer.named(target.host)
+        self._is_in = False
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exc: object) -> None:
-        """Nothing is open."""
+        """The session is over."""
+        self._is_in = False
 
     def check(self) -> CheckReport:
         """Connect, and say whether our own account can do everything."""
@@ -166,6 +170,16 @@ class FakeConnector:
             for name, account in self._server.accounts.items()
         )
 
+    def change_own_password(self, password: Secret, journal: Journal) -> None:
+        """Another password for our own account."""
+        self._connect()
+        statement = statements.set_own_password(self.target.user)
+        self._run(statement, lambda: setattr(self._server, "admin_password", password), journal, secret=password)
+
+    def prove_own_login(self, password: Secret) -> None:
+        """Log in as our own account."""
+        self._log_in(replace(self.target, password=password))
+
     def connection_hints(self, principal: str, database: str) -> Sequence[ConnectionHint]:
         """How to use an account."""
         address = f"{self.target.host}:{self.target.port}/{database}"
@@ -182,11 +196,23 @@ class FakeConnector:
     # --- What the statements do
 
     def _connect(self) -> None:
+        """Log in once; a session that is in stays in, whatever becomes of the password."""
+        if self._server.is_down:
+            self._is_in = False
+            raise ServerUnreachable("The fake server is down.") from FakeError("down")
+        if not self._is_in:
+            log_in(self.target, self._log_in)
+            self._is_in = True
+
+    def _log_in(self, target: Target) -> None:
+        require_tls_for_tokens(target)
         if self._server.is_down:
             raise ServerUnreachable("The fake server is down.") from FakeError("down")
         expected = self._server.admin_password
-        if expected is not None and expected != self.target.password:
-            raise AdminLoginRefused("The fake server expects another password.") from FakeLoginRefused("password")
+        if expected is not None and expected != target.password:
+            likely = "Most likely the password that the reference gives is not the account's."
+            refusal = FakeLoginRefused("password")
+            raise AdminLoginRefused("The fake server expects another password.", likely=likely) from refusal
 
     def _run(
         self, statement: Statement, effect: Callable[[], None], journal: Journal, secret: Secret | None = None
@@ -198,12 +224,12 @@ class FakeConnector:
                 raise AdminLacksPrivilege("The fake server was told to refuse.") from FakeError("lacks rights")
             self._server.run(sent, effect)
         except FakeError as error:
-            journal(JournalEntry(statement, datetime.now(UTC), str(error)))
+            journal(JournalEntry(statement, datetime.now(UTC), str(error), digest_of(sent)))
             raise ServerRefused(str(error)) from error
         except ConnectorError as error:
-            journal(JournalEntry(statement, datetime.now(UTC), str(error)))
+            journal(JournalEntry(statement, datetime.now(UTC), str(error), digest_of(sent)))
             raise
-        journal(JournalEntry(statement, datetime.now(UTC)))
+        journal(JournalEntry(statement, datetime.now(UTC), digest=digest_of(sent)))
 
     def _make(self, request: ProvisionRequest) -> None:
         self._server.accounts[request.principal] = FakeAccount(

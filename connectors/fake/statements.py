@@ -54,6 +54,11 @@ def drop_account(principal: str) -> Statement:
     return Statement(f"DROP ACCOUNT {name(principal)}")
 
 
+def set_own_password(account: str) -> Statement:
+    """Another password for Lockgate's own account."""
+    return Statement(f"ALTER ADMINISTRATOR {name(account)} PASSWORD '{MASK}'")
+
+
 def roles_to_join(scope: Scope) -> tuple[str, ...]:
     """The roles whose member an account of this scope is."""
     return scope.database_roles if scope.level is Level.MEMBER else (scope.group,)

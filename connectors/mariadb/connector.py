@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Self
 
 from connectors.base import (
@@ -19,8 +20,18 @@ from connectors.base import (
     ServerDescription,
     Target,
 )
-from connectors.mariadb import catalogue, checking, hints, names, provisioning, revocation, setup, statements
-from connectors.mariadb.session import Session
+from connectors.mariadb import (
+    catalogue,
+    checking,
+    hints,
+    names,
+    own_password,
+    provisioning,
+    revocation,
+    setup,
+    statements,
+)
+from connectors.mariadb.session import Session, prove_own_login
 
 
 class MariaDBConnector:
@@ -74,6 +85,14 @@ class MariaDBConnector:
     def list_principals(self) -> Sequence[FoundPrincipal]:
         """See `Connector.list_principals`."""
         return catalogue.list_principals(self._session)
+
+    def change_own_password(self, password: Secret, journal: Journal) -> None:
+        """See `Connector.change_own_password`."""
+        own_password.change(self._session, password, journal)
+
+    def prove_own_login(self, password: Secret) -> None:
+        """See `Connector.prove_own_login`."""
+        prove_own_login(replace(self.target, password=password))
 
     def connection_hints(self, principal: str, database: str) -> Sequence[ConnectionHint]:
         """See `Connector.connection_hints`."""

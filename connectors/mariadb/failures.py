@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import MySQLdb
 
-from connectors.base import Secret
+from connectors.base import Authentication, Secret
 from connectors.errors import (
     AdminLacksPrivilege,
     AdminLoginRefused,
@@ -41,6 +41,25 @@ _LOGIN_REFUSED = frozenset({
     1044, 1045, 1698, 1129, 1130, 1251, 1275, 1820, 1862, 2026, 2058, 2059, 3118, 3159,
     ACCOUNT_LOCKED, TOO_MANY_OF_ONE_ACCOUNT,
 })  # fmt: skip
+_WRONG_PASSWORD = 1045
+#: What is most likely behind the refusal of a login of ours.
+_LIKELY = {
+    _WRONG_PASSWORD: (
+        "Most likely the password that the reference gives is not the account's, or the account was made for another host"
+        " than the one that Lockgate connects from."
+    ),
+    1130: "Most likely no account is there for the address that Lockgate connects from: make it for '%' or that network.",
+    1698: "Most likely the account logs in through the server's operating system alone (unix_socket): give it a password.",
+    ACCOUNT_LOCKED: "The account is locked: ALTER USER … ACCOUNT UNLOCK, after asking who locked it and why.",
+    TOO_MANY_OF_ONE_ACCOUNT: "Most likely MAX_USER_CONNECTIONS of the account is too small for all workers together.",
+    1862: "The password of the account has expired: set another one, and PASSWORD EXPIRE NEVER.",
+    2026: "Most likely the certificate is not one that the TLS setting and its certificate authority accept.",
+    3159: "The server takes connections with TLS alone: choose 'require' or better.",
+}
+_LIKELY_OF_IDENTITY = (
+    "Most likely the server does not take the identity for this account: on Amazon RDS the account is made with"
+    " AWSAuthenticationPlugin and the identity has the right rds-db:connect for it; on Azure it is made with AADUSER."
+)
 _NOT_ON_SERVER = frozenset({UNKNOWN_DATABASE, 1051, 1146, 1959, 1109})
 #: The same statement may succeed later: lock waits, deadlocks, a timeout of ours, a server short of something, and
 #: a server that is read-only while it changes places with its replica.
@@ -65,6 +84,14 @@ def refused_login(error: BaseException, secrets: Iterable[Secret] = ()) -> Conne
     if code in _LOGIN_REFUSED:
         return _named(AdminLoginRefused, code, words, cause, secrets)
     return _named(ServerRefused if code == UNKNOWN_DATABASE else ServerUnreachable, code, words, cause, secrets)
+
+
+def likely_cause(code: str, authentication: Authentication) -> str:
+    """What is most likely behind a refused login of our own, in a sentence; empty when nothing can be said."""
+    number = int(code)
+    if number == _WRONG_PASSWORD and authentication is Authentication.ACCESS_TOKEN:
+        return _LIKELY_OF_IDENTITY
+    return _LIKELY.get(number, "")
 
 
 def code_of(error: BaseException) -> int:

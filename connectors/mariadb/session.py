@@ -19,9 +19,10 @@ from django.db.utils import Error
 
 from connectors.base import Journal, JournalEntry, Secret, Target, Tls
 from connectors.errors import AdminLoginRefused, ConnectorError, PrincipalCannotLogIn, ServerRefused, ServerUnreachable
-from connectors.mariadb.failures import code_of, refused_login, translate
+from connectors.login import require_tls_for_tokens
+from connectors.mariadb.failures import code_of, likely_cause, refused_login, translate
 from connectors.mariadb.statements import Command
-from connectors.redaction import scrub
+from connectors.redaction import digest_of, scrub
 from connectors.session import OutsideDatabases, SessionCache, backend_settings, close_quietly, open_backend
 
 #: Oldest MariaDB that Lockgate works with.
@@ -76,6 +77,9 @@ def _options(target: Target) -> dict[str, Any]:
 
 
 def _open(target: Target, database: str) -> BaseDatabaseWrapper:
+    # A server that wants a token asks for it as it is, by the plugin mysql_clear_password, and the client library answers:
+    # inside TLS, since `ssl_mode` lets it give up before it answers a server that has none.
+    require_tls_for_tokens(target)
     seconds = target.statement_timeout.total_seconds()
     options = _options(target) | {
         "isolation_level": None,
@@ -88,10 +92,16 @@ def _open(target: Target, database: str) -> BaseDatabaseWrapper:
         return open_backend(_Backend, backend_settings(replace(target, host=_address(target)), database, options))
     except (Error, MySQLdb.Error) as error:
         ours = refused_login(error, [target.password])
+        ours.likely = likely_cause(ours.code, target.authentication)
         raise ours from ours.__cause__
 
 
 _CACHE = SessionCache(_open)
+
+
+def prove_own_login(target: Target) -> None:
+    """A login of our own that none of the connections that wait could stand in for. Raises `AdminLoginRefused`."""
+    close_quietly(_open(target, target.database))
 
 
 class Session:
@@ -123,12 +133,13 @@ class Session:
 
     def run(self, command: Command, journal: Journal) -> None:
         """Run one statement that changes the server, and journal how it went. Raises `ConnectorError`."""
+        digest = digest_of(command.text)
         try:
             self.rows(command.text)
         except ConnectorError as error:
-            journal(JournalEntry(command.shown, datetime.now(UTC), f"{error.detail} [{error.code}]"))
+            journal(JournalEntry(command.shown, datetime.now(UTC), f"{error.detail} [{error.code}]", digest))
             raise
-        journal(JournalEntry(command.shown, datetime.now(UTC)))
+        journal(JournalEntry(command.shown, datetime.now(UTC), digest=digest))
 
     @property
     def is_broken(self) -> bool:

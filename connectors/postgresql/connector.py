@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Self
 
 from connectors.base import (
@@ -21,8 +22,9 @@ from connectors.base import (
 )
 from connectors.postgresql import catalogue, checking, hints, login, provisioning
 from connectors.postgresql.revocation import Revocation, composed_revoke
-from connectors.postgresql.session import Sessions, home_database
+from connectors.postgresql.session import Sessions, home_database, prove_own_login
 from connectors.postgresql.setup import setup_sql
+from connectors.postgresql.statements import set_own_password
 
 
 class PostgreSQLConnector:
@@ -75,6 +77,16 @@ class PostgreSQLConnector:
     def list_principals(self) -> Sequence[FoundPrincipal]:
         """Every account of ours."""
         return catalogue.list_principals(self._sessions)
+
+    def change_own_password(self, password: Secret, journal: Journal) -> None:
+        """Another password for our own account."""
+        home = self._sessions.home
+        verifier = home.encrypt_password(self.target.user, password)
+        home.run(set_own_password(verifier, home.database), journal)
+
+    def prove_own_login(self, password: Secret) -> None:
+        """Log in as our own account."""
+        prove_own_login(replace(self.target, password=password))
 
     def connection_hints(self, principal: str, database: str) -> Sequence[ConnectionHint]:
         """How to use an account."""

@@ -16,7 +16,7 @@ from collections.abc import Iterable
 import psycopg
 from psycopg import pq
 
-from connectors.base import Secret
+from connectors.base import Authentication, Secret
 from connectors.errors import (
     AdminLacksPrivilege,
     AdminLoginRefused,
@@ -52,6 +52,23 @@ CONCURRENCY = frozenset({"40001", "40P01", "55P03", "23505", "42710", "XX000"})
 #: The same statement may succeed later: collisions, a timeout, and a server short of something.
 _PASSING = CONCURRENCY | {"57014", "53000", "53100", "53200", "53400"}
 
+#: What is most likely behind the refusal of a login of ours, with a password and with a token.
+_LIKELY = {
+    "28P01": (
+        "Most likely the password that the reference gives is not the account's: compare them, or set it on the server"
+        " anew."
+    ),
+    "28000": (
+        "Most likely pg_hba.conf lets nobody in under this account, address, database and TLS setting, or the account is"
+        " not there or has no LOGIN."
+    ),
+}
+_LIKELY_OF_IDENTITY = (
+    "Most likely the server does not take the identity for this account: on Amazon RDS the account needs the role rds_iam"
+    " and the identity the right rds-db:connect for it; on Azure the account is made by pgaadauth_create_principal and"
+    " has the identity's name."
+)
+
 _TRACED_CODE = re.compile(r'\tErrorResponse\t.*? C "([0-9A-Z]{5})"')
 
 
@@ -76,6 +93,12 @@ def refused_login(
         # It keeps the parameters of the connection, the password among them, for whoever prints it.
         cause._pgconn = None
     return _named(kind, cause, str(cause), code, secrets)
+
+
+def likely_cause(code: str, authentication: Authentication) -> str:
+    """What is most likely behind a refused login of our own, in a sentence; empty when nothing can be said."""
+    likely = _LIKELY.get(code, "")
+    return _LIKELY_OF_IDENTITY if likely and authentication is Authentication.ACCESS_TOKEN else likely
 
 
 def _named(

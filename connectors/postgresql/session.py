@@ -21,9 +21,11 @@ from psycopg.pq import TransactionStatus
 
 from connectors.base import Journal, JournalEntry, Secret, Statement, Target, Tls
 from connectors.errors import ConnectorError
-from connectors.postgresql.failures import CONCURRENCY, refused_login, translate
+from connectors.login import require_tls_for_tokens
+from connectors.postgresql.failures import CONCURRENCY, likely_cause, refused_login, translate
 from connectors.postgresql.statements import Command, act_for
 from connectors.quoting import postgresql_name
+from connectors.redaction import digest_of
 from connectors.session import (
     OutsideDatabases,
     SessionCache,
@@ -83,6 +85,7 @@ def _settings_of_session(target: Target) -> str:
 
 
 def _open(target: Target, database: str) -> BaseDatabaseWrapper:
+    require_tls_for_tokens(target)
     parameters = login_parameters(target, target.user, target.password, database)
     kept_apart = {"host", "port", "user", "password", "dbname"}
     options: dict[str, Any] = {name: value for name, value in parameters.items() if name not in kept_apart}
@@ -91,10 +94,17 @@ def _open(target: Target, database: str) -> BaseDatabaseWrapper:
         return open_backend(_Backend, backend_settings(target, database, options))
     except (Error, psycopg.Error) as error:
         patience = target.connect_timeout.total_seconds()
-        raise refused_login(error, parameters, patience, [target.password]) from error.__cause__
+        refusal = refused_login(error, parameters, patience, [target.password])
+        refusal.likely = likely_cause(refusal.code, target.authentication)
+        raise refusal from error.__cause__
 
 
 _CACHE = SessionCache(_open)
+
+
+def prove_own_login(target: Target) -> None:
+    """A login of our own that none of the connections that wait could stand in for. Raises `AdminLoginRefused`."""
+    close_quietly(_open(target, home_database(target)))
 
 
 class Session:
@@ -118,9 +128,9 @@ class Session:
         try:
             rows = self.rows(command.text)
         except ConnectorError as error:
-            _write(journal, command.shown, error)
+            _write(journal, command.shown, error, digest=digest_of(command.text))
             raise
-        _write(journal, command.shown)
+        _write(journal, command.shown, digest=digest_of(command.text))
         return rows
 
     @contextmanager
@@ -256,6 +266,6 @@ def home_database(target: Target) -> str:
     return target.database or DEFAULT_DATABASE
 
 
-def _write(journal: Journal, statement: Statement, error: ConnectorError | None = None) -> None:
+def _write(journal: Journal, statement: Statement, error: ConnectorError | None = None, *, digest: str = "") -> None:
     words = f"{error.detail} [{error.code}]" if error else ""
-    journal(JournalEntry(statement, datetime.now(UTC), words))
+    journal(JournalEntry(statement, datetime.now(UTC), words, digest))

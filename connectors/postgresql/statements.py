@@ -61,6 +61,15 @@ def make_account(
     return Command(Statement(composed(MASK), database, note), composed(verifier))
 
 
+def set_own_password(verifier: str, database: str) -> Command:
+    """Another password for whoever is logged in, which needs no privilege."""
+
+    def composed(password: str) -> str:
+        return f"ALTER ROLE CURRENT_USER PASSWORD {text(password)}"
+
+    return Command(Statement(composed(MASK), database, "Lockgate's own account."), composed(verifier))
+
+
 def forget_settings(principal: str, database: str) -> Command:
     """Settings that an earlier making, or somebody else, left on the account."""
     return command(f"ALTER ROLE {name(principal)} RESET ALL", database)

@@ -13,10 +13,10 @@ from django.utils import timezone
 from access.errors import AccessError, SecretUnavailable
 from access.models import Server
 from access.queries.catalogue import changes_since, history_of, roles_for
-from access.queries.pages import servers_for, settled_findings, setup_sql_for
+from access.queries.pages import can_rotate, servers_for, settled_findings, setup_sql_for
 from access.queries.who import WhoCouldGet, who_could_get_on
 from access.rules import may_manage_servers
-from access.services import catalogue
+from access.services import catalogue, rotation
 from access.services import servers as service
 from connectors.base import CheckReport
 from connectors.errors import ConnectorError
@@ -137,6 +137,20 @@ def test(request: PersonRequest, slug: str) -> HttpResponse:
     return _page(request, slug, report=report, problem=problem, tested=True, status=status)
 
 
+@signed_in("POST")
+def rotate(request: PersonRequest, slug: str) -> HttpResponse:
+    """Give Lockgate's own account a new password, where its secret can be written."""
+    server = get_object_or_404(servers_for(request.user), slug=slug)
+    try:
+        rotation.rotate_admin_secret(person=request.user, server=server)
+    except (AccessError, ConnectorError) as error:
+        return _page(request, slug, rotation_problem=str(error), status=422)
+    messages.success(
+        request, f"{server.admin_user} has a new password, proved by a login. The old one gets in no more."
+    )
+    return redirect("server", slug=slug)
+
+
 def _page(
     request: PersonRequest,
     slug: str,
@@ -144,6 +158,7 @@ def _page(
     report: CheckReport | None = None,
     problem: str = "",
     tested: bool = False,
+    rotation_problem: str = "",
     status: int = 200,
 ) -> HttpResponse:
     server = get_object_or_404(servers_for(request.user), slug=slug)
@@ -153,6 +168,8 @@ def _page(
         "problem": problem,
         "tested": tested,
         "may_test": may_manage_servers(request.user),
+        "may_rotate": may_manage_servers(request.user) and can_rotate(server),
+        "rotation_problem": rotation_problem,
         "setup_sql": setup_sql_for(server),
         "settled": settled_findings(server, limit=_SETTLED_SHOWN),
         "history": history_of(request.user, "server", slug),

@@ -67,7 +67,8 @@ def _port() -> int:
 
 def _set_up(*, browser: bool) -> None:
     with installed.one_at_a_time():
-        packages.install(packages.SERVERS | packages.COMPILER | (packages.BROWSER if browser else {}))
+        needed = packages.SERVERS | packages.COMPILER | packages.DRIVER
+        packages.install(needed | (packages.BROWSER if browser else {}))
         installed.python_packages()
         installed.front_end()
 

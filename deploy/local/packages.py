@@ -29,6 +29,11 @@ COMPILER = {
     "python3-dev": str(Path(sysconfig.get_paths()["include"]) / "Python.h"),
     "python3-venv": str(Path(sysconfig.get_paths()["stdlib"]) / "ensurepip" / "__init__.py"),
 }
+#: What the wheel of the SQL Server driver takes from the system.
+DRIVER = {
+    "libltdl7": "/usr/lib/*/libltdl.so.7",
+    "libgssapi-krb5-2": "/usr/lib/*/libgssapi_krb5.so.2",
+}
 BROWSER = {"chromium": "chromium"}
 
 _POLICY = Path("/usr/sbin/policy-rc.d")

@@ -101,6 +101,8 @@ MATRIX: dict[str, dict[str, dict[str, int | str]]] = {
     "settings_team_unmap": {"GET": answers(405), "POST": answers(403, administrator=302)},
     # No server listens at the address: whoever is let in is told so. An auditor watches and tests nothing.
     "server_test": {"GET": answers(405), "POST": answers(403, auditor=422, administrator=422)},
+    # Its secret is a variable, which nobody can rotate.
+    "server_rotate": {"GET": answers(405), "POST": answers(403, auditor=422, administrator=422)},
     "server_edit": {"GET": answers(403, administrator=200), "POST": answers(403, administrator=422)},
     "settings": {"GET": WATCHERS, "POST": answers(405)},
     "settings_policies": {"GET": WATCHERS, "POST": answers(405)},

@@ -129,7 +129,7 @@ def test_adding_a_server_leads_to_the_sql_to_run_on_it(world: World) -> None:
     ("change", "words"),
     [
         ({"slug": "orders"}, "Another server has this short name."),
-        ({"admin_secret": "hunter2"}, "Write it as env:NAME or file:PATH."),
+        ({"admin_secret": "hunter2"}, "It begins with a scheme, such as env:NAME or file:PATH."),
         ({"admin_secret": "env:NOT_SET_ANYWHERE"}, "The environment variable NOT_SET_ANYWHERE is empty or not set."),
         ({"slug": "Big_Name"}, "The short name takes lower-case letters"),
         ({"port": "70000"}, "less than or equal to 65535"),

@@ -328,7 +328,7 @@ def test_where_nothing_is_missing_nothing_is_asked(folder: Path) -> None:
 
 def test_each_package_that_is_needed_has_a_sign_and_this_machine_shows_them_all() -> None:
     """The suite could not run otherwise; a sign that is misspelt would make apt run at every start."""
-    assert packages.missing(packages.SERVERS | packages.COMPILER | packages.BROWSER) == []
+    assert packages.missing(packages.SERVERS | packages.COMPILER | packages.DRIVER | packages.BROWSER) == []
 
 
 # -- Ending -------------------------------------------------------------------------------------------------------------------

@@ -78,4 +78,4 @@ def test_doctor_names_what_is_wrong(shop_world: World, shop: Estate) -> None:
     assert "BAD  No worker has ticked" in told
     assert "ok   Redis answers." in told
     assert "shop: PostgreSQL" in told or "shop: MariaDB" in told
-    assert "BAD  orders: The password of Lockgate's own account on this server could not be read." in told
+    assert "BAD  orders: There is no secret at the place that the reference names." in told

@@ -9,9 +9,10 @@ from datetime import timedelta
 
 from django.db import IntegrityError, transaction
 
+from access.credentials import gives_tokens
 from access.errors import BadRequest, Refused
 from access.rules import may_manage_servers
-from connectors.base import Level
+from connectors.base import Level, Tls
 from people.models import User
 
 _SLUG = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
@@ -47,6 +48,12 @@ class UnknownEngineChosen(BadRequest):
     """Choose one of the engines in the list."""
 
     field = "engine"
+
+
+class TokenInTheClear(BadRequest):
+    """The token of an identity goes to the server as it is, so it needs TLS. Choose 'require' or better."""
+
+    field = "tls"
 
 
 class ScopeIncomplete(BadRequest):
@@ -92,6 +99,12 @@ def check_name(name: str) -> None:
     """Raises `NameMissing`."""
     if not name.strip():
         raise NameMissing
+
+
+def check_tls(reference: str, tls: Tls) -> None:
+    """Raises `TokenInTheClear`."""
+    if tls is Tls.DISABLE and gives_tokens(reference):
+        raise TokenInTheClear
 
 
 def check_policy(

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.conf import settings
 
-from access.credentials import resolve
+from access.credentials import Account, resolve
 from access.models import AccessRole, Environment, Server
 from access.services.catalogue.changes import locked, one_at_a_time, record_added, record_changed, ways_on
 from access.services.catalogue.checks import (
@@ -14,6 +14,7 @@ from access.services.catalogue.checks import (
     check_administrator,
     check_name,
     check_names,
+    check_tls,
     slug_taken,
 )
 from audit.events import Event
@@ -46,7 +47,8 @@ def add_server(
     check_names(slug, name)
     if engine not in ENGINE_LABELS and not (engine == "fake" and settings.DEVELOPMENT):
         raise UnknownEngineChosen(f"They are {', '.join(ENGINE_LABELS)}.")
-    resolve(admin_secret)
+    check_tls(admin_secret, tls)
+    resolve(admin_secret, Account(engine, host, port, admin_user))
     with one_at_a_time():
         with slug_taken():
             server = Server.objects.create(
@@ -94,8 +96,9 @@ def change_server(
     """
     check_administrator(person)
     check_name(name)
+    check_tls(admin_secret or server.admin_secret, tls)
     if admin_secret:
-        resolve(admin_secret)
+        resolve(admin_secret, Account(server.engine, host, port, admin_user))
     with one_at_a_time():
         row = locked(Server, server.pk, revision)
         roles = AccessRole.objects.filter(server=row)
