@@ -65,13 +65,13 @@ USERS = (
 )
 
 
-def describe(sessions: Sessions) -> ServerDescription:
+def describe(sessions: Sessions, databases_sql: str = DATABASES) -> ServerDescription:
     """See `Connector.describe`. A database that we may not enter is named, and nothing in it."""
     databases: list[str] = []
     schemas: list[tuple[str, str]] = []
     tables: list[tuple[str, str, str]] = []
     roles: set[str] = set()
-    for database, may_enter in sessions.home.rows(DATABASES):
+    for database, may_enter in sessions.home.rows(databases_sql):
         databases.append(database)
         if not may_enter:
             continue

@@ -101,9 +101,11 @@ def _held(session: Session, group: str) -> dict[Place, set[str]]:
             raise ServerRefused(
                 f"The role {group} holds {permission} on something that no access role can name. Drop it."
             )
-        # A grant that may be passed on, or a denial, is not what we grant: it counts as something else, and is taken.
-        name = str(permission) if str(state).strip() == "G" else f"{permission}"
-        held[Place(schema or "", table or "")].add(name)
+        if str(state).strip() != "G":
+            raise ServerRefused(
+                f"The role {group} is denied {permission}, or may pass it on. No access role says so: drop it."
+            )
+        held[Place(schema or "", table or "")].add(str(permission))
     return dict(held)
 
 

@@ -39,7 +39,7 @@ LOST = (ServerUnreachable, AdminLoginRefused)
 Value = str | int | bytes
 
 
-class _Backend(OutsideDatabases, DatabaseWrapper):
+class _Backend(OutsideDatabases, DatabaseWrapper):  # type: ignore[misc]
     """The connection of mssql-django, outside the project's databases."""
 
     def init_connection_state(self) -> None:
@@ -149,7 +149,7 @@ class Session:
     @cached_property
     def has_catalogue_of_permissions(self) -> bool:
         """Whether `sys.database_permissions` tells what was granted: no database is without any, and so no empty one tells."""
-        return self.rows("SELECT COUNT(*) FROM sys.database_permissions")[0][0] > 0
+        return bool(self.rows("SELECT COUNT(*) FROM sys.database_permissions")[0][0])
 
     @cached_property
     def has_catalogue_of_logins(self) -> bool:
