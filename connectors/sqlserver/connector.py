@@ -20,6 +20,7 @@ from connectors.base import (
     ServerDescription,
     Target,
 )
+from connectors.identity import refuse_own_identity
 from connectors.sqlserver import catalogue, checking, hints, names, provisioning, revocation, setup, statements
 from connectors.sqlserver import session as logins
 from connectors.sqlserver.session import Sessions, home_database
@@ -61,6 +62,7 @@ class SQLServerConnector:
     def provision(self, request: ProvisionRequest, journal: Journal) -> None:
         """See `Connector.provision`."""
         names.require_ours(request.principal)
+        refuse_own_identity(request)
         provisioning.provision(self.target, self._sessions, request, journal)
 
     def prove_login(self, principal: str, password: Secret, database: str) -> None:

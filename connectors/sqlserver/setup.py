@@ -32,9 +32,9 @@ _INTRODUCTION = """\
 _ONCE = """\
 -- 1. Once for the server.
 USE [master];
+-- CHECK_POLICY is off because Lockgate changes this password by sending its hash, which the server takes only then.
 IF SUSER_ID({text}) IS NULL
-    CREATE LOGIN {name} WITH PASSWORD = {password}, DEFAULT_DATABASE = [master], CHECK_POLICY = ON,
-        CHECK_EXPIRATION = OFF;
+    CREATE LOGIN {name} WITH PASSWORD = {password}, DEFAULT_DATABASE = [master], CHECK_POLICY = OFF;
 """
 _EVERY_DATABASE = """\
 -- 2. Every database that access roles may name, or that could hold something of an account: all there are now but the
