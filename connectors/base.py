@@ -155,6 +155,9 @@ class ProvisionRequest:
     valid_until: datetime
     """End of the window, aware UTC. Engines that can, refuse logins from then on without Lockgate's help."""
     limits: Limits = field(default_factory=Limits)
+    identity: str = ""
+    """The person at the identity provider, where access is with one's own identity: no account and no password is made,
+    and `principal` is only the name by which the grant is found again. Other engines raise `IdentityNotSupported`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +177,8 @@ class RevokeRequest:
     scope: Scope
     heir: str = "lockgate_heir"
     """Unprivileged role without login that receives what the account owns; made where missing."""
+    identity: str = ""
+    """As it was in the request that made the access. For the plan: the revocation itself finds it on the server."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@
     ├── ScopeNotOnServer         a database, schema, table or role of the scope is not there
     ├── PrincipalCannotLogIn     the account was made, yet a real login as it failed
     ├── LimitNotSupported        the server cannot hold a limit that was asked for
+    ├── IdentityNotSupported     the engine does not let people in with their own identity
     └── ServerRefused            any other error of the server
 
 Each docstring is the sentence a person may read; `detail` adds the server's own words with every secret taken out.
@@ -82,6 +83,10 @@ class PrincipalCannotLogIn(ConnectorError):
 
 class LimitNotSupported(ConnectorError):
     """This server cannot hold a limit that the access role asks for. Ask an administrator to correct the access role."""
+
+
+class IdentityNotSupported(ConnectorError):
+    """People cannot use their own identity on this server. Ask an administrator to correct the access role."""
 
 
 class ServerRefused(ConnectorError):

@@ -11,6 +11,8 @@ from __future__ import annotations
 POSTGRESQL_NAME_BYTES = 63
 #: Characters in the name of a MariaDB database or table.
 MARIADB_NAME_CHARACTERS = 64
+#: UTF-16 code units in a SQL Server name (`sysname` is nvarchar(128)); a character beyond U+FFFF counts two.
+SQLSERVER_NAME_UNITS = 128
 
 
 class UnquotableName(ValueError):
@@ -59,6 +61,31 @@ def mariadb_text(text: str) -> str:
     """One MariaDB text, quoted. The session must not have `NO_BACKSLASH_ESCAPES` in its `sql_mode`."""
     _refuse(text, "\0" in text, "holds a NUL")
     return "'" + text.replace("\\", "\\\\").replace("'", "''") + "'"
+
+
+def sqlserver_name(name: str) -> str:
+    """One SQL Server name, quoted whatever QUOTED_IDENTIFIER says: `odd]name` → `[odd]]name]`. Raises `UnquotableName`.
+
+    A space at its end is refused, because the server takes names that differ in nothing else for the same.
+    """
+    _refuse(name, not name, "is empty")
+    _refuse(name, "\0" in name, "holds a NUL")
+    _refuse(name, not _is_utf8(name), "is not text")
+    _refuse(name, name.endswith(" "), "ends with a space")
+    units = len(name.encode("utf-16-le")) // 2 if _is_utf8(name) else 0
+    _refuse(name, units > SQLSERVER_NAME_UNITS, f"is longer than {SQLSERVER_NAME_UNITS} characters")
+    return "[" + name.replace("]", "]]") + "]"
+
+
+def sqlserver_text(text: str) -> str:
+    """One SQL Server text, quoted, as nvarchar so that no code page changes it. Raises `UnquotableName`.
+
+    A backslash before a line break is refused: the server drops both, wherever a literal may stand.
+    """
+    _refuse(text, "\0" in text, "holds a NUL")
+    _refuse(text, not _is_utf8(text), "is not text")
+    _refuse(text, "\\\n" in text or "\\\r\n" in text, "holds a backslash before a line break")
+    return "N'" + text.replace("'", "''") + "'"
 
 
 def _refuse(name: str, when: bool, why: str) -> None:

@@ -13,11 +13,15 @@ from connectors.errors import UnknownEngine
 _CONNECTORS = {
     "postgresql": ("connectors.postgresql.connector", "PostgreSQLConnector"),
     "mariadb": ("connectors.mariadb.connector", "MariaDBConnector"),
+    "sqlserver": ("connectors.sqlserver.connector", "SQLServerConnector"),
+    "azuresql": ("connectors.azuresql.connector", "AzureSQLConnector"),
     "fake": ("connectors.fake.connector", "FakeConnector"),
 }
 
 #: Engine name → what people call it. The fake is for tests and is never offered.
-ENGINE_LABELS = {"postgresql": "PostgreSQL", "mariadb": "MariaDB"}
+ENGINE_LABELS = {"postgresql": "PostgreSQL", "mariadb": "MariaDB", "sqlserver": "SQL Server", "azuresql": "Azure SQL"}
+#: Engine name → the TCP port that its servers listen on where nobody has said otherwise.
+DEFAULT_PORTS = {"postgresql": 5432, "mariadb": 3306, "sqlserver": 1433, "azuresql": 1433}
 
 
 @dataclass(frozen=True, slots=True)

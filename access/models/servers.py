@@ -69,6 +69,11 @@ class Server(models.Model):
         return ENGINE_LABELS.get(self.engine, self.engine)
 
     @property
+    def is_encrypted(self) -> bool:
+        """Whether connections to the server are encrypted. They are unless somebody has switched it off."""
+        return self.tls != Tls.DISABLE.value
+
+    @property
     def address(self) -> dict[str, Any]:
         """Where the server is; a grant keeps it, so that it is revoked where it was made."""
         return {"engine": self.engine, "host": self.host, "port": self.port, "database": self.database}

@@ -28,7 +28,7 @@ from audit import search, verification
 from audit.models import Entry, Verification
 from audit.search import Filters
 from connectors.base import ConnectionHint, Level
-from connectors.registry import ENGINE_LABELS, open_connector
+from connectors.registry import DEFAULT_PORTS, ENGINE_LABELS, open_connector
 from people.models import User
 
 #: A list of roles longer than this is to be searched, not scrolled.
@@ -161,6 +161,11 @@ def servers_for(person: User) -> QuerySet[Server]:
 def engine_choices() -> list[tuple[str, str]]:
     """The engines that a server can have: name and what people call it."""
     return list(ENGINE_LABELS.items())
+
+
+def default_port_of(engine: str) -> int | None:
+    """The port on which the engine's servers listen by themselves; `None` for an engine that has none."""
+    return DEFAULT_PORTS.get(engine)
 
 
 def settled_findings(server: Server, *, limit: int) -> list[SweepFinding]:

@@ -40,6 +40,7 @@ from connectors.errors import (
 )
 from connectors.fake import statements
 from connectors.fake.server import FakeAccount, FakeError, FakeLoginRefused, FakeServer, digest
+from connectors.identity import refuse_own_identity
 from connectors.login import log_in, require_tls_for_tokens
 from connectors.redaction import MASK, digest_of
 
@@ -89,6 +90,7 @@ class FakeConnector:
     def provision(self, request: ProvisionRequest, journal: Journal) -> None:
         """Make the account and prove it."""
         _refuse_foreign(request.principal)
+        refuse_own_identity(request)
         self._connect()
         scope = request.scope
         if missing := self._missing(scope):

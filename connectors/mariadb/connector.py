@@ -20,6 +20,7 @@ from connectors.base import (
     ServerDescription,
     Target,
 )
+from connectors.identity import refuse_own_identity
 from connectors.mariadb import (
     catalogue,
     checking,
@@ -66,6 +67,7 @@ class MariaDBConnector:
     def provision(self, request: ProvisionRequest, journal: Journal) -> None:
         """See `Connector.provision`."""
         names.require_ours(request.principal)
+        refuse_own_identity(request)
         provisioning.provision(self.target, self._session, request, journal)
 
     def prove_login(self, principal: str, password: Secret, database: str) -> None:

@@ -20,6 +20,7 @@ from connectors.base import (
     ServerDescription,
     Target,
 )
+from connectors.identity import refuse_own_identity
 from connectors.postgresql import catalogue, checking, hints, login, provisioning
 from connectors.postgresql.revocation import Revocation, composed_revoke
 from connectors.postgresql.session import Sessions, home_database, prove_own_login
@@ -60,6 +61,7 @@ class PostgreSQLConnector:
 
     def provision(self, request: ProvisionRequest, journal: Journal) -> None:
         """Make the account and prove it."""
+        refuse_own_identity(request)
         provisioning.provision(self.target, self._sessions, request, journal)
 
     def prove_login(self, principal: str, password: Secret, database: str) -> None:

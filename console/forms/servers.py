@@ -7,11 +7,18 @@ from typing import Any
 from django import forms
 
 from access.models import Environment, Server
-from access.queries.pages import engine_choices
+from access.queries.pages import default_port_of, engine_choices
 from connectors.base import Tls
 
 _TEXT = {"class": "form-control"}
 _CHOICE = {"class": "form-select"}
+#: What each setting means. Switching encryption off has to be chosen, and says what it does.
+_TLS = {
+    Tls.VERIFY_FULL: "verify-full: encrypted, certificate and name checked",
+    Tls.VERIFY_CA: "verify-ca: encrypted, certificate checked, its name not",
+    Tls.REQUIRE: "require: encrypted, but it could be another server's",
+    Tls.DISABLE: "disable: NOT ENCRYPTED, anybody on the way can read it",
+}
 
 
 class ServerForm(forms.Form):
@@ -22,12 +29,12 @@ class ServerForm(forms.Form):
     engine = forms.ChoiceField(choices=engine_choices, widget=forms.Select(attrs=_CHOICE))
     environment = forms.ChoiceField(choices=Environment.choices, widget=forms.Select(attrs=_CHOICE))
     host = forms.CharField(label="Host", max_length=255, widget=forms.TextInput(attrs=_TEXT))
-    port = forms.IntegerField(min_value=1, max_value=65535, widget=forms.NumberInput(attrs=_TEXT))
+    port = forms.IntegerField(min_value=1, max_value=65535, required=False, widget=forms.NumberInput(attrs=_TEXT))
     database = forms.CharField(
         label="Database for server-wide work", max_length=128, required=False, widget=forms.TextInput(attrs=_TEXT)
     )
     tls = forms.ChoiceField(
-        label="TLS", choices=[(tls.value, tls.value) for tls in Tls], widget=forms.Select(attrs=_CHOICE)
+        label="TLS", choices=[(tls.value, label) for tls, label in _TLS.items()], widget=forms.Select(attrs=_CHOICE)
     )
     tls_ca_file = forms.CharField(
         label="File with the certificate authority",
@@ -56,11 +63,18 @@ class ServerForm(forms.Form):
     def clean(self) -> dict[str, Any]:
         """The choices, as the values that they stand for."""
         cleaned: dict[str, Any] = super().clean() or {}
+        if "port" in cleaned and cleaned["port"] is None:
+            cleaned["port"] = default_port_of(self._engine())
+            if cleaned["port"] is None:
+                self.add_error("port", "Say on which port the server listens.")
         if "environment" in cleaned:
             cleaned["environment"] = Environment(cleaned["environment"])
         if "tls" in cleaned:
             cleaned["tls"] = Tls(cleaned["tls"])
         return cleaned
+
+    def _engine(self) -> str:
+        return str(self.cleaned_data.get("engine", ""))
 
 
 class ChangeServerForm(ServerForm):

@@ -17,6 +17,8 @@ from connectors.quoting import (
     postgresql_block,
     postgresql_name,
     postgresql_text,
+    sqlserver_name,
+    sqlserver_text,
 )
 from tests.connectors.conftest import lab_of
 from tests.connectors.labs.base import HOSTILE, Lab
@@ -61,7 +63,7 @@ def test_a_mariadb_name_that_cannot_be_is_refused(name: str) -> None:
 
 
 def test_a_nul_is_refused() -> None:
-    for quote in (postgresql_text, mariadb_text):
+    for quote in (postgresql_text, mariadb_text, sqlserver_text):
         with pytest.raises(UnquotableName):
             quote("a\0b")
 
@@ -69,6 +71,32 @@ def test_a_nul_is_refused() -> None:
 def test_mariadb_quoting() -> None:
     assert mariadb_name("odd`name") == "`odd``name`"
     assert mariadb_text("o'brien\\") == "'o''brien\\\\'"
+
+
+@pytest.mark.parametrize("name", ["", "a\0b", "x" * 129, "😀" * 65, "ends with a space ", "\ud800"])
+def test_a_sqlserver_name_that_cannot_be_is_refused(name: str) -> None:
+    with pytest.raises(UnquotableName):
+        sqlserver_name(name)
+
+
+def test_sqlserver_quoting() -> None:
+    assert sqlserver_name("odd]name[") == "[odd]]name[]"
+    assert sqlserver_name("x" * 128) == f"[{'x' * 128}]"
+    assert sqlserver_text("o'brien\\]") == "N'o''brien\\]'"
+
+
+@given(name=_texts.filter(lambda name: bool(name) and not name.endswith(" ") and len(name.encode("utf-16-le")) <= 256))
+def test_a_sqlserver_name_ends_where_it_should(name: str) -> None:
+    """Read as T-SQL's lexer does: `]]` stands for one bracket, and the first single one closes."""
+    inside = sqlserver_name(name)[1:-1]
+    assert inside.replace("]]", "") == name.replace("]", "")
+    assert inside.replace("]]", "]") == name
+
+
+@pytest.mark.parametrize("text", ["a\\\nb", "a\\\r\nb", "\ud800"])
+def test_a_text_that_the_server_would_change_is_refused(text: str) -> None:
+    with pytest.raises(UnquotableName):
+        sqlserver_text(text)
 
 
 @pytest.mark.parametrize("name", ["$lockgate$", "$lockgate$ $lockgate1$", HOSTILE])

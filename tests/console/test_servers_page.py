@@ -10,7 +10,7 @@ import pytest
 from django.urls import reverse
 from django.utils import timezone
 
-from access.models import SweepFinding
+from access.models import Server, SweepFinding
 from access.models.sweeps import FindingKind
 from connectors.base import Tls
 from tests.access.world import World
@@ -168,3 +168,19 @@ def test_a_server_that_cannot_be_added_is_told_why(world: World, change: dict[st
     assert response.status_code == 422
     assert words in response.content.decode()
     assert 'value="billing.test"' in response.content.decode()
+
+
+def test_the_port_of_an_engine_is_known(world: World) -> None:
+    for engine, port in (("postgresql", 5432), ("mariadb", 3306)):
+        new = {**NEW, "engine": engine, "slug": engine, "name": engine, "port": ""}
+        assert signed_in(world.erin).post(reverse("server_add"), new).status_code == 302
+        assert Server.objects.get(slug=engine).port == port
+
+
+def test_encryption_is_on_unless_somebody_switches_it_off_and_then_it_is_shown(world: World) -> None:
+    form = signed_in(world.erin).get(reverse("server_add")).content.decode()
+    assert form.index("verify-full") < form.index("NOT ENCRYPTED")
+    assert "not encrypted" not in show(world).lower()
+    Server.objects.filter(slug="orders").update(tls=Tls.DISABLE)
+    assert "Connections to this server are not encrypted." in show(world)
+    assert "Not encrypted" in signed_in(world.erin).get(reverse("servers")).content.decode()

@@ -1,0 +1,76 @@
+"""What a server of Azure SQL holds: the things an access role can name, and the accounts of ours.
+
+An account of ours is a user that begins with our prefix, or a person's own user that carries the mark of a grant.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+
+from connectors.azuresql.statements import MADE_BY_US
+from connectors.base import PRINCIPAL_PREFIX, FoundPrincipal, ServerDescription
+from connectors.quoting import sqlserver_text
+from connectors.sqlserver import catalogue
+from connectors.sqlserver.catalogue import rows_in
+from connectors.sqlserver.session import Sessions
+
+#: All that the database we are at knows of: every one of the server in master, else itself.
+DATABASES = "SELECT name, 1 FROM sys.databases WHERE name <> N'master' AND state = 0 ORDER BY name"
+
+_STARTS = f"LEFT({{column}}, {len(PRINCIPAL_PREFIX)}) = {sqlserver_text(PRINCIPAL_PREFIX)}"
+#: Whether a user may come in, its sessions, and its roles, one a row.
+USERS = f"""
+SELECT u.name,
+  CASE WHEN EXISTS (SELECT 1 FROM sys.database_permissions AS p
+    WHERE p.grantee_principal_id = u.principal_id AND p.class = 0 AND p.type = 'CO' AND p.state IN ('G', 'W'))
+    THEN 1 ELSE 0 END,
+  (SELECT COUNT(*) FROM sys.dm_exec_sessions AS s
+    WHERE s.original_security_id = u.sid OR s.original_login_name = u.name),
+  r.name
+FROM sys.database_principals AS u
+LEFT JOIN sys.database_role_members AS m ON m.member_principal_id = u.principal_id
+LEFT JOIN sys.database_principals AS r ON r.principal_id = m.role_principal_id
+WHERE u.type <> 'R' AND {_STARTS.format(column="u.name")}
+"""
+#: Grants that people use with their own identity: the account's name is that of the mark.
+MARKS = (
+    "SELECT name, CAST(value AS nvarchar(4000)) FROM sys.extended_properties"
+    f" WHERE class = 4 AND name <> {sqlserver_text(MADE_BY_US)} AND {_STARTS.format(column='name')}"
+)
+
+
+def databases(sessions: Sessions) -> list[str]:
+    """Every database of the server that is online. Raises `ConnectorError`."""
+    return [str(name) for name, _ in sessions.home.rows(DATABASES)]
+
+
+def describe(sessions: Sessions) -> ServerDescription:
+    """See `Connector.describe`."""
+    return catalogue.describe(sessions, DATABASES)
+
+
+def list_principals(sessions: Sessions) -> Sequence[FoundPrincipal]:
+    """See `Connector.list_principals`. A user of the same name in several databases is one account."""
+    found: dict[str, FoundPrincipal] = {}
+    for database in databases(sessions):
+        for one in _principals_in(sessions, database):
+            before = found.get(one.name, FoundPrincipal(one.name, can_log_in=False, sessions=0))
+            found[one.name] = FoundPrincipal(
+                name=one.name,
+                can_log_in=before.can_log_in or one.can_log_in,
+                sessions=before.sessions + one.sessions,
+                memberships=tuple(sorted({*before.memberships, *one.memberships})),
+            )
+    return [found[name] for name in sorted(found) if name.startswith(PRINCIPAL_PREFIX)]
+
+
+def _principals_in(sessions: Sessions, database: str) -> Iterator[FoundPrincipal]:
+    counted: set[str] = set()
+    for name, may_connect, count, role in rows_in(sessions, database, USERS):
+        roles = () if role is None else (str(role),)
+        # The same count stands in each of its rows.
+        yield FoundPrincipal(str(name), bool(may_connect), 0 if name in counted else int(count), roles)
+        counted.add(name)
+    for name, roles in rows_in(sessions, database, MARKS):
+        yield FoundPrincipal(str(name), can_log_in=True, sessions=0, memberships=tuple(json.loads(str(roles))))

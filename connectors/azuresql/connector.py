@@ -1,0 +1,119 @@
+"""The verbs of the connector protocol on Azure SQL; the work is in the modules beside it and in `connectors.sqlserver`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Self
+
+from connectors.azuresql import catalogue, checking, provisioning, setup, statements
+from connectors.azuresql.ending import Ending
+from connectors.azuresql.retrying import Retrying
+from connectors.azuresql.revocation import Revocation
+from connectors.base import (
+    Authentication,
+    CheckReport,
+    ConnectionHint,
+    ExtendRequest,
+    FoundPrincipal,
+    Journal,
+    Plan,
+    ProvisionRequest,
+    Receipt,
+    RevokeRequest,
+    Secret,
+    ServerDescription,
+    Target,
+)
+from connectors.errors import OwnPasswordFixed
+from connectors.sqlserver import hints, names
+from connectors.sqlserver import session as logins
+from connectors.sqlserver.session import Sessions
+
+
+class AzureSQLConnector:
+    """One server of Azure SQL Database; connects when first used."""
+
+    def __init__(self, target: Target) -> None:
+        self.target = target
+        self._opened: Sessions | None = None
+        self._retrying = Retrying(target.statement_timeout)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        if self._opened is not None:
+            self._opened.close()
+            self._opened = None
+
+    def check(self) -> CheckReport:
+        """See `Connector.check`."""
+        return self._retrying.insist(lambda: checking.check(self.target, self._sessions))
+
+    def describe(self) -> ServerDescription:
+        """See `Connector.describe`."""
+        return self._retrying.insist(lambda: catalogue.describe(self._sessions))
+
+    def plan(self, provision: ProvisionRequest, revoke: RevokeRequest) -> Plan:
+        """See `Connector.plan`."""
+        names.require_ours(provision.principal)
+        names.require_ours(revoke.principal)
+        return Plan(
+            tuple(command.shown for command in statements.provision(provision)),
+            tuple(command.shown for command in statements.revoke(revoke)),
+        )
+
+    def provision(self, request: ProvisionRequest, journal: Journal) -> None:
+        """See `Connector.provision`."""
+        names.require_ours(request.principal)
+        provisioning.provision(self.target, self._sessions, request, journal, self._retrying)
+
+    def prove_login(self, principal: str, password: Secret, database: str) -> None:
+        """See `Connector.prove_login`."""
+        self._retrying.insist(lambda: logins.prove_login(self.target, principal, password, database))
+
+    def extend(self, request: ExtendRequest, journal: Journal) -> None:
+        """See `Connector.extend`."""
+        names.require_ours(request.principal)
+        provisioning.extend(self._sessions, request, self._retrying)
+
+    def revoke(self, request: RevokeRequest, journal: Journal) -> Receipt:
+        """See `Connector.revoke`."""
+        names.require_ours(request.principal)
+        return Revocation(self._sessions, request, journal, self._retrying, Ending(journal)).run()
+
+    def list_principals(self) -> Sequence[FoundPrincipal]:
+        """See `Connector.list_principals`."""
+        return self._retrying.insist(lambda: catalogue.list_principals(self._sessions))
+
+    def change_own_password(self, password: Secret, journal: Journal) -> None:
+        """See `Connector.change_own_password`. A login's password is changed in master, a user's in its database."""
+        if self.target.authentication is Authentication.ACCESS_TOKEN:
+            raise OwnPasswordFixed
+        home = self._sessions.home
+        if home.database == logins.DEFAULT_DATABASE:
+            source = self.target.source
+            old = source.current() if source else self.target.password
+            home.run(statements.renew_own_login(self.target.user, password, old, home.database), journal)
+        else:
+            home.run(statements.renew_user(self.target.user, password, home.database), journal)
+
+    def prove_own_login(self, password: Secret) -> None:
+        """See `Connector.prove_own_login`."""
+        logins.prove_own_login(replace(self.target, password=password))
+
+    def connection_hints(self, principal: str, database: str) -> Sequence[ConnectionHint]:
+        """See `Connector.connection_hints`."""
+        return hints.connection_hints(self.target, principal, database)
+
+    def setup_sql(self) -> str:
+        """See `Connector.setup_sql`."""
+        return setup.setup_sql(self.target)
+
+    @property
+    def _sessions(self) -> Sessions:
+        """Our sessions, one to each database."""
+        if self._opened is None:
+            self._opened = Sessions(self.target)
+        return self._opened

@@ -1,0 +1,94 @@
+"""Making an account in each of its databases, and proving it by a real login to each."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from connectors.azuresql import catalogue, own_identity, statements
+from connectors.azuresql.retrying import Retrying
+from connectors.base import ExtendRequest, Journal, Level, ProvisionRequest, Scope, Target
+from connectors.errors import PrincipalCannotLogIn, ScopeNotOnServer, ServerRefused
+from connectors.sqlserver import group, names
+from connectors.sqlserver import statements as shared
+from connectors.sqlserver.session import DEFAULT_DATABASE, Session, Sessions, prove_login
+
+_USER = "SELECT 1 FROM sys.database_principals WHERE name = %s AND type = 'S'"
+_ROLES = """
+SELECT r.name FROM sys.database_role_members AS m
+JOIN sys.database_principals AS r ON r.principal_id = m.role_principal_id
+JOIN sys.database_principals AS u ON u.principal_id = m.member_principal_id
+WHERE u.name = %s
+"""
+
+#: Membership in these is more than any access role may say.
+TOO_MUCH = ("db_owner", "db_accessadmin", "db_securityadmin")
+
+
+def provision(
+    target: Target, sessions: Sessions, request: ProvisionRequest, journal: Journal, retrying: Retrying
+) -> None:
+    """Make the account, or bring one that is there to what the request says; see `Connector.provision`."""
+    names.require_scope(request.scope)
+    refuse_too_much(request.scope)
+    _require_databases(sessions, request, retrying)
+    for database in request.scope.databases:
+        retrying.insist(partial(_make_in, sessions, request, database, journal))
+    for database in request.scope.databases:
+        if request.identity:
+            retrying.insist(partial(_prove_in, sessions, request, database))
+        else:
+            retrying.insist(partial(prove_login, target, request.principal, request.password, database))
+
+
+def refuse_too_much(scope: Scope) -> None:
+    """Raise `ServerRefused` for roles in which nobody can be held to anything."""
+    if scope.level is Level.MEMBER and (too_much := sorted(set(scope.database_roles) & set(TOO_MUCH))):
+        raise ServerRefused(
+            f"Nobody joins {', '.join(too_much)}: it could give itself anything. Take it out of the access role."
+        )
+
+
+def extend(sessions: Sessions, request: ExtendRequest, retrying: Retrying) -> None:
+    """Azure SQL holds no end; that the account is there is all that can be seen to. See `Connector.extend`."""
+    found = retrying.insist(lambda: catalogue.list_principals(sessions))
+    if request.principal not in {one.name for one in found}:
+        raise PrincipalCannotLogIn(f"There is no account {request.principal} on the server.")
+
+
+def _require_databases(sessions: Sessions, request: ProvisionRequest, retrying: Retrying) -> None:
+    """Only master knows of all databases; elsewhere the attempt to enter tells."""
+    if retrying.insist(lambda: sessions.home.database) != DEFAULT_DATABASE:
+        return
+    there = set(retrying.insist(lambda: catalogue.databases(sessions)))
+    if missing := [database for database in request.scope.databases if database not in there]:
+        raise ScopeNotOnServer(f"There is no database {', '.join(missing)} on the server.")
+
+
+def _make_in(sessions: Sessions, request: ProvisionRequest, database: str, journal: Journal) -> None:
+    session = sessions.on(database)
+    if request.scope.level is not Level.MEMBER:
+        group.bring_in_step(session, request.scope, journal)
+    if request.identity:
+        own_identity.admit(session, request, journal)
+    else:
+        _make_user(session, request, journal)
+
+
+def _prove_in(sessions: Sessions, request: ProvisionRequest, database: str) -> None:
+    own_identity.prove(sessions.on(database), request)
+
+
+def _make_user(session: Session, request: ProvisionRequest, journal: Journal) -> None:
+    principal, database = request.principal, session.database
+    if session.rows(_USER, principal):
+        session.run(statements.renew_user(principal, request.password, database), journal)
+        session.run(statements.admit(principal, database), journal)
+    else:
+        session.run(statements.create_user(principal, request.password, database), journal)
+    wanted = shared.roles_to_join(request.scope)
+    for role in session.texts(_ROLES, principal):
+        # A repeated call may come with another scope: what was approved last is what is granted.
+        if role not in wanted:
+            session.run(shared.leave(role, principal, database), journal)
+    for role in wanted:
+        session.run(shared.join(role, principal, database), journal)

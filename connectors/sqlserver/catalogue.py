@@ -1,0 +1,118 @@
+"""What a server holds: the things an access role can name, and the accounts that begin with our prefix."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any
+
+from connectors.base import PRINCIPAL_PREFIX, FoundPrincipal, ServerDescription
+from connectors.errors import ConnectorError
+from connectors.quoting import sqlserver_text
+from connectors.sqlserver.session import Sessions
+from connectors.sqlserver.setup import SYSTEM_DATABASES
+
+#: Roles of ours begin with these; no access role joins them.
+_OWN_ROLES = ("lockgate_", PRINCIPAL_PREFIX)
+#: Roles that every database has, and schemas of the same names. Told by name: `is_fixed_role` is not everywhere right.
+FIXED_ROLES = (
+    "public",
+    "db_owner",
+    "db_accessadmin",
+    "db_securityadmin",
+    "db_ddladmin",
+    "db_backupoperator",
+    "db_datareader",
+    "db_datawriter",
+    "db_denydatareader",
+    "db_denydatawriter",
+)
+#: Unknown, cannot be opened, being restored or taken offline, no access, gone while we looked.
+CANNOT_ENTER = frozenset({"911", "916", "922", "924", "927", "942", "945", "946", "952", "4060", "4064", "18456"})
+_SYSTEM_SCHEMAS = ("sys", "INFORMATION_SCHEMA", "guest", *FIXED_ROLES)
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(sqlserver_text(name) for name in names)
+
+
+#: Databases that are there for work, and whether we may enter.
+DATABASES = (
+    "SELECT name, HAS_DBACCESS(name) FROM sys.databases"
+    f" WHERE name NOT IN ({_listed(SYSTEM_DATABASES)}) AND state = 0 ORDER BY name"
+)
+#: Schema and table; a schema without tables comes once, with NULL.
+TABLES = (
+    "SELECT s.name, o.name FROM sys.schemas AS s LEFT JOIN sys.objects AS o"
+    " ON o.schema_id = s.schema_id AND o.type IN ('U', 'V') AND o.is_ms_shipped = 0"
+    f" WHERE s.name NOT IN ({_listed(_SYSTEM_SCHEMAS)}) ORDER BY s.name, o.name"
+)
+ROLES = f"SELECT name FROM sys.database_principals WHERE type = 'R' AND name NOT IN ({_listed(FIXED_ROLES)})"
+
+_STARTS = f"LEFT({{column}}, {len(PRINCIPAL_PREFIX)}) = {sqlserver_text(PRINCIPAL_PREFIX)}"
+_LOGINS = f"SELECT name, is_disabled FROM sys.server_principals WHERE type = 'S' AND {_STARTS.format(column='name')}"
+#: A session that acts as somebody else is still that of the login it began with.
+_SESSIONS = (
+    "SELECT original_login_name, COUNT(*) FROM sys.dm_exec_sessions"
+    f" WHERE session_id IS NOT NULL AND {_STARTS.format(column='original_login_name')} GROUP BY original_login_name"
+)
+#: A user comes once with NULL where it is in no role. One without a login is listed too: it is a leftover.
+USERS = (
+    "SELECT u.name, r.name FROM sys.database_principals AS u"
+    " LEFT JOIN sys.database_role_members AS m ON m.member_principal_id = u.principal_id"
+    " LEFT JOIN sys.database_principals AS r ON r.principal_id = m.role_principal_id"
+    f" WHERE u.type <> 'R' AND {_STARTS.format(column='u.name')}"
+)
+
+
+def describe(sessions: Sessions, databases_sql: str = DATABASES) -> ServerDescription:
+    """See `Connector.describe`. A database that we may not enter is named, and nothing in it."""
+    databases: list[str] = []
+    schemas: list[tuple[str, str]] = []
+    tables: list[tuple[str, str, str]] = []
+    roles: set[str] = set()
+    for database, may_enter in sessions.home.rows(databases_sql):
+        databases.append(database)
+        if not may_enter:
+            continue
+        found = rows_in(sessions, database, TABLES)
+        schemas += [(database, schema) for schema in dict.fromkeys(schema for schema, _ in found)]
+        tables += [(database, schema, table) for schema, table in found if table is not None]
+        roles |= {str(row[0]) for row in rows_in(sessions, database, ROLES)}
+    return ServerDescription(
+        databases=tuple(databases),
+        schemas=tuple(schemas),
+        tables=tuple(tables),
+        roles=tuple(sorted(role for role in roles if not role.startswith(_OWN_ROLES))),
+    )
+
+
+def list_principals(sessions: Sessions) -> Sequence[FoundPrincipal]:
+    """See `Connector.list_principals`. Users whose login is gone count too, since nothing else would find them."""
+    can_log_in = {str(name): not is_disabled for name, is_disabled in sessions.home.rows(_LOGINS)}
+    running = {str(name): int(count) for name, count in sessions.home.rows(_SESSIONS)}
+    joined: defaultdict[str, set[str]] = defaultdict(set)
+    for database, may_enter in sessions.home.rows(DATABASES):
+        for user, role in rows_in(sessions, database, USERS) if may_enter else []:
+            joined[str(user)] |= {str(role)} if role is not None else set()
+    for name in (*running, *joined):
+        can_log_in.setdefault(name, False)
+    return [
+        FoundPrincipal(name, possible, running.get(name, 0), tuple(sorted(joined[name])))
+        for name, possible in sorted(can_log_in.items())
+        if name.startswith(PRINCIPAL_PREFIX)
+    ]
+
+
+def rows_in(sessions: Sessions, database: str, sql: str) -> list[tuple[Any, ...]]:
+    """What a query gives in one database; nothing in one that has gone away or cannot be entered just now.
+
+    Whoever must know of such a database asks by revoking: the receipt names each that could not be read.
+    """
+    try:
+        with sessions.visit(database) as session:
+            return session.rows(sql)
+    except ConnectorError as error:
+        if error.code in CANNOT_ENTER:
+            return []
+        raise

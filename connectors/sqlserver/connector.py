@@ -1,0 +1,110 @@
+"""The verbs of the connector protocol on SQL Server; the work is in the modules beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Self
+
+from connectors.base import (
+    CheckReport,
+    ConnectionHint,
+    ExtendRequest,
+    FoundPrincipal,
+    Journal,
+    Plan,
+    ProvisionRequest,
+    Receipt,
+    RevokeRequest,
+    Secret,
+    ServerDescription,
+    Target,
+)
+from connectors.identity import refuse_own_identity
+from connectors.sqlserver import catalogue, checking, hints, names, provisioning, revocation, setup, statements
+from connectors.sqlserver import session as logins
+from connectors.sqlserver.session import Sessions, home_database
+
+
+class SQLServerConnector:
+    """One SQL Server; connects when first used."""
+
+    def __init__(self, target: Target) -> None:
+        self.target = target
+        self._opened: Sessions | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        if self._opened is not None:
+            self._opened.close()
+            self._opened = None
+
+    def check(self) -> CheckReport:
+        """See `Connector.check`."""
+        return checking.check(self.target, self._sessions)
+
+    def describe(self) -> ServerDescription:
+        """See `Connector.describe`."""
+        return catalogue.describe(self._sessions)
+
+    def plan(self, provision: ProvisionRequest, revoke: RevokeRequest) -> Plan:
+        """See `Connector.plan`."""
+        names.require_ours(provision.principal)
+        names.require_ours(revoke.principal)
+        home = home_database(self.target)
+        return Plan(
+            tuple(command.shown for command in statements.provision(provision, home)),
+            tuple(command.shown for command in statements.revoke(revoke, home)),
+        )
+
+    def provision(self, request: ProvisionRequest, journal: Journal) -> None:
+        """See `Connector.provision`."""
+        names.require_ours(request.principal)
+        refuse_own_identity(request)
+        provisioning.provision(self.target, self._sessions, request, journal)
+
+    def prove_login(self, principal: str, password: Secret, database: str) -> None:
+        """See `Connector.prove_login`."""
+        logins.prove_login(self.target, principal, password, database)
+
+    def extend(self, request: ExtendRequest, journal: Journal) -> None:
+        """See `Connector.extend`."""
+        names.require_ours(request.principal)
+        provisioning.extend(self._sessions, request, journal)
+
+    def revoke(self, request: RevokeRequest, journal: Journal) -> Receipt:
+        """See `Connector.revoke`."""
+        names.require_ours(request.principal)
+        return revocation.revoke(self._sessions, request, journal)
+
+    def list_principals(self) -> Sequence[FoundPrincipal]:
+        """See `Connector.list_principals`."""
+        return catalogue.list_principals(self._sessions)
+
+    def change_own_password(self, password: Secret, journal: Journal) -> None:
+        """See `Connector.change_own_password`."""
+        home = self._sessions.home
+        name = home.texts("SELECT SUSER_SNAME()")[0]
+        command = statements.renew_login(name, password, home.database, hashed=home.has_catalogue_of_logins)
+        home.run(command, journal)
+
+    def prove_own_login(self, password: Secret) -> None:
+        """See `Connector.prove_own_login`."""
+        logins.prove_own_login(replace(self.target, password=password))
+
+    def connection_hints(self, principal: str, database: str) -> Sequence[ConnectionHint]:
+        """See `Connector.connection_hints`."""
+        return hints.connection_hints(self.target, principal, database)
+
+    def setup_sql(self) -> str:
+        """See `Connector.setup_sql`."""
+        return setup.setup_sql(self.target)
+
+    @property
+    def _sessions(self) -> Sessions:
+        """Our sessions on the server."""
+        if self._opened is None:
+            self._opened = Sessions(self.target)
+        return self._opened

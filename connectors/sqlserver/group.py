@@ -1,0 +1,123 @@
+"""The group: the database role that carries the privileges of a scope, kept in step with it in each database."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from connectors.base import Journal, Scope
+from connectors.errors import ConnectorError, ServerRefused
+from connectors.sqlserver import statements
+from connectors.sqlserver.privileges import EVERYTHING, Place, wanted
+from connectors.sqlserver.session import Session
+from connectors.sqlserver.statements import Command
+
+_ROLE = "SELECT 1 FROM sys.database_principals WHERE type = 'R' AND name = %s"
+_HELD = """
+SELECT p.class, p.permission_name, p.state, s.name, o.name, p.minor_id
+FROM sys.database_permissions AS p
+JOIN sys.database_principals AS g ON g.principal_id = p.grantee_principal_id
+LEFT JOIN sys.objects AS o ON p.class = 1 AND o.object_id = p.major_id
+LEFT JOIN sys.schemas AS s ON s.schema_id = CASE WHEN p.class = 3 THEN p.major_id ELSE o.schema_id END
+WHERE g.type = 'R' AND g.name = %s
+"""
+_PARENTS = """
+SELECT r.name FROM sys.database_role_members AS m
+JOIN sys.database_principals AS r ON r.principal_id = m.role_principal_id
+JOIN sys.database_principals AS g ON g.principal_id = m.member_principal_id
+WHERE g.name = %s
+"""
+_SCHEMAS = """
+SELECT name FROM sys.schemas
+WHERE name NOT IN (N'sys', N'INFORMATION_SCHEMA', N'guest') AND name NOT LIKE N'db[_]%' ORDER BY name
+"""
+_TABLES = """
+SELECT s.name, o.name FROM sys.objects AS o JOIN sys.schemas AS s ON s.schema_id = o.schema_id
+WHERE o.type IN ('U', 'V') AND s.name NOT IN (N'sys', N'INFORMATION_SCHEMA')
+"""
+_TAKE_TURNS = (
+    "EXEC sp_getapplock @Resource = N'lockgate_groups', @LockMode = N'Exclusive',"
+    " @LockOwner = N'Session', @LockTimeout = 5000"
+)
+_DONE = "EXEC sp_releaseapplock @Resource = N'lockgate_groups', @LockOwner = N'Session'"
+
+#: `sys.database_permissions.class`: the database, an object or a column of it, a schema.
+_CLASSES = (0, 1, 3)
+
+
+def bring_in_step(session: Session, scope: Scope, journal: Journal) -> None:
+    """Make the group where missing, and let it hold exactly what the scope says, in the session's database."""
+    with _in_turn(session):
+        exists = bool(session.rows(_ROLE, scope.group))
+        if not exists:
+            session.run(statements.create_role(scope.group, session.database), journal)
+        elif parents := session.texts(_PARENTS, scope.group):
+            raise ServerRefused(f"The role {scope.group} is no plain group: it is in {', '.join(parents)}.")
+        for_each = _from_catalogue if session.has_catalogue_of_permissions else _from_nothing
+        commands = for_each(session, scope, exists=exists)
+        if commands:
+            with session.transaction():
+                for command in commands:
+                    session.run(command, journal)
+
+
+def _from_catalogue(session: Session, scope: Scope, *, exists: bool) -> list[Command]:
+    """Only what differs from what the catalog tells."""
+    group, database = scope.group, session.database
+    holds = _held(session, group) if exists else {}
+    should = {place: set(privileges) for place, privileges in wanted(scope, None).items()}
+    commands = []
+    for place, privileges in sorted(holds.items()):
+        if surplus := sorted(privileges - should.get(place, set())):
+            commands.append(statements.withdraw(place, surplus, group, database))
+    for place, privileges in should.items():
+        if lacking := sorted(privileges - holds.get(place, set())):
+            commands.append(statements.grant(place, lacking, group, database))
+    return commands
+
+
+def _from_nothing(session: Session, scope: Scope, *, exists: bool) -> list[Command]:
+    """Where the server does not tell what is held: everything is taken and granted anew, in one transaction.
+
+    So nobody who lives with the group sees it without, and none of it is more than the scope says.
+    """
+    group, database = scope.group, session.database
+    schemas = session.texts(_SCHEMAS)
+    commands = []
+    if exists:
+        places = [Place(schema) for schema in schemas]
+        places += [Place(schema, table) for schema, table in session.rows(_TABLES)]
+        commands += [statements.withdraw_plain(place, EVERYTHING, group, database) for place in places]
+    for place, privileges in wanted(scope, schemas).items():
+        commands.append(statements.grant(place, privileges, group, database))
+    return commands
+
+
+def _held(session: Session, group: str) -> dict[Place, set[str]]:
+    held: defaultdict[Place, set[str]] = defaultdict(set)
+    for kind, permission, state, schema, table, column in session.rows(_HELD, group):
+        if kind not in _CLASSES or column or (kind and schema is None):
+            raise ServerRefused(
+                f"The role {group} holds {permission} on something that no access role can name. Drop it."
+            )
+        if str(state).strip() != "G":
+            raise ServerRefused(
+                f"The role {group} is denied {permission}, or may pass it on. No access role says so: drop it."
+            )
+        held[Place(schema or "", table or "")].add(str(permission))
+    return dict(held)
+
+
+@contextmanager
+def _in_turn(session: Session) -> Iterator[None]:
+    """One at a time in a database: two who make the same group at once would get in each other's way."""
+    session.rows(_TAKE_TURNS)
+    try:
+        yield
+    finally:
+        try:
+            session.rows(_DONE)
+        except ConnectorError:
+            # The lock goes with the session.
+            session.spoil()

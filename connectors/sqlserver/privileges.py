@@ -1,0 +1,83 @@
+"""What each level means on SQL Server, and where it is granted. Pure.
+
+A whole database is granted as such, so that schemas and tables made later are covered; a schema covers its later tables.
+A compatible server that takes no privileges on a database is given them on each schema that is there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from connectors.base import Level, Scope
+from connectors.quoting import sqlserver_name as quoted
+
+_READ = ("SELECT",)
+_WRITE = ("DELETE", "INSERT", "SELECT", "UPDATE")
+_DDL = ("ALTER", "DELETE", "EXECUTE", "INSERT", "REFERENCES", "SELECT", "UPDATE", "VIEW DEFINITION")
+_DDL_ON_TABLE = ("ALTER", "DELETE", "INSERT", "REFERENCES", "SELECT", "UPDATE", "VIEW DEFINITION")
+#: ALTER on a database would be ALTER ANY ROLE and ALTER ANY USER as well: everything.
+_DDL_ON_DATABASE = (
+    "ALTER ANY SCHEMA", "CREATE FUNCTION", "CREATE PROCEDURE", "CREATE TABLE", "CREATE VIEW", "DELETE", "EXECUTE",
+    "INSERT", "REFERENCES", "SELECT", "UPDATE", "VIEW DEFINITION",
+)  # fmt: skip
+#: To define things in a schema takes these on the database besides.
+_TO_CREATE = ("CREATE FUNCTION", "CREATE PROCEDURE", "CREATE TABLE", "CREATE VIEW")
+
+#: What a table or schema may ever have been granted by us, for a server that does not tell.
+EVERYTHING = ("DELETE", "INSERT", "SELECT", "UPDATE")
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Place:
+    """Where something is granted: the database itself, a schema of it, or a table."""
+
+    schema: str = ""
+    table: str = ""
+
+    @property
+    def on(self) -> str:
+        """The ON clause of a GRANT; empty for the database that one is in."""
+        if self.table:
+            return f" ON OBJECT::{quoted(self.schema)}.{quoted(self.table)}"
+        return f" ON SCHEMA::{quoted(self.schema)}" if self.schema else ""
+
+    def __str__(self) -> str:
+        return (
+            f"table {self.schema}.{self.table}"
+            if self.table
+            else f"schema {self.schema}"
+            if self.schema
+            else "database"
+        )
+
+
+DATABASE = Place()
+
+
+def wanted(scope: Scope, schemas: Sequence[str] | None) -> dict[Place, tuple[str, ...]]:
+    """What the group holds in each database of the scope.
+
+    `schemas` are those that are there, on a server that takes no privileges on a database; `None` where it does.
+    """
+    if scope.tables:
+        held = _on_table(scope.level)
+        return {Place(schema, table): held for schema, table in scope.tables}
+    if not scope.schemas and schemas is None:
+        return {DATABASE: _on_database(scope.level)}
+    within = {Place(schema): _on_schema(scope.level) for schema in scope.schemas or schemas or ()}
+    if scope.level is Level.DDL:
+        within[DATABASE] = _TO_CREATE
+    return within
+
+
+def _on_database(level: Level) -> tuple[str, ...]:
+    return {Level.READ: _READ, Level.WRITE: _WRITE, Level.DDL: _DDL_ON_DATABASE}[level]
+
+
+def _on_schema(level: Level) -> tuple[str, ...]:
+    return {Level.READ: _READ, Level.WRITE: _WRITE, Level.DDL: _DDL}[level]
+
+
+def _on_table(level: Level) -> tuple[str, ...]:
+    return {Level.READ: _READ, Level.WRITE: _WRITE, Level.DDL: _DDL_ON_TABLE}[level]
