@@ -35,6 +35,8 @@ class Content:
     wished_start: datetime | None
     terms_hash: str
     extends: str = ""
+    identity: str = ""
+    """The requester as their directory names them, where they come in as themselves."""
 
     def to_json(self) -> dict[str, Any]:
         """The content as it is stored and hashed."""
@@ -54,6 +56,7 @@ class Content:
             "wished_start": self.wished_start.astimezone(UTC).isoformat() if self.wished_start else "",
             "terms_hash": self.terms_hash,
             "extends": self.extends,
+            "identity": self.identity,
         }
 
     @property

@@ -22,6 +22,7 @@ LABELS: Mapping[str, str] = {
     "schemas": "Schemas",
     "tables": "Tables",
     "database_roles": "Database roles",
+    "own_identity": "With people's own identity",
     "connections": "Connections",
     "statement_timeout_s": "Longest statement",
     "idle_in_transaction_timeout_s": "Longest idle transaction",

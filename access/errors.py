@@ -5,6 +5,7 @@
     │   ├── NoPolicy                the role has no policy, or is switched off
     │   ├── NotARequester           the policy does not name any team of the person
     │   ├── PolicyCannotBeMet       too few people could agree
+    │   ├── NoOwnIdentity           the role lets people in as themselves, and nobody knows as whom
     │   ├── OwnRules                the person made the rules in their own favour
     │   ├── RulesJustChanged        an administrator saved in the same instant
     │   ├── NotAnApprover           not this person, not this step
@@ -60,6 +61,12 @@ class NoPolicy(Refused):
 
 class NotARequester(Refused):
     """The policy of this access role does not let you ask for it. Ask for one of the roles on the Request page."""
+
+    field = "role"
+
+
+class NoOwnIdentity(Refused):
+    """This access role lets you in with your own identity of Entra ID. Sign in to Lockgate through it once, then ask again."""
 
     field = "role"
 

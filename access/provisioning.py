@@ -74,6 +74,7 @@ def provision(*, grant_id: int, claimant: str, clock: Clock = timezone.now) -> N
             # The server gets the end before the access is proved usable, so the window is never longer than approved.
             valid_until=whole_second(begun_at + grant.duration),
             limits=limits_from_json(grant.limits),
+            identity=grant.identity,
         )
         try:
             with _connected(grant) as connector:
@@ -136,7 +137,7 @@ def revoke(*, grant_id: int, claimant: str, clock: Clock = timezone.now) -> None
 
 def revoke_request(grant: Grant) -> RevokeRequest:
     """All that is needed to take the grant's account away, from the grant's own row."""
-    return RevokeRequest(grant.principal, scope_from_json(grant.scope), grant.heir)
+    return RevokeRequest(grant.principal, scope_from_json(grant.scope), grant.heir, grant.identity)
 
 
 def worker_actor(claimant: str) -> Actor:
@@ -220,8 +221,7 @@ def _start(grant_id: int, claimant: str, clock: Clock) -> Secret | None:
             return None
         if locked.state == GrantState.PROVISIONING:
             return _password_of(locked)
-        password = make_password()
-        locked.password = seal(password)
+        password = _new_password(locked)
         locked.starts_at = clock()
         locked.ends_at = locked.starts_at + locked.duration
         move_grant(locked, GrantMove.START, event=Event.GRANT_PROVISIONING, actor=worker_actor(claimant))
@@ -230,13 +230,23 @@ def _start(grant_id: int, claimant: str, clock: Clock) -> Secret | None:
 
 def _password_of(locked: Grant) -> Secret:
     """The one that the account is being made with; another where that cannot be read any more."""
+    if locked.identity:
+        return Secret("")
     try:
         return unseal(locked.password)
     except UnsealFailed:
-        password = make_password()
-        locked.password = seal(password)
+        password = _new_password(locked)
         locked.save(update_fields=["password"])
         return password
+
+
+def _new_password(locked: Grant) -> Secret:
+    """One that nobody has seen, kept in the row; none where the person comes in as themselves."""
+    if locked.identity:
+        return Secret("")
+    password = make_password()
+    locked.password = seal(password)
+    return password
 
 
 def _activate(grant_id: int, claimant: str, ends_at: datetime, clock: Clock) -> bool:

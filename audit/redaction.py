@@ -34,7 +34,7 @@ SHOWN = frozenset({
     "extends", "factor", "filters", "findings", "format", "found", "from", "gives_the_actor", "grant", "group",
     "groups", "handed_over", "heir", "host", "identity", "idle_in_transaction_timeout_s", "is_active", "is_clean",
     "is_enabled", "kind", "lapses_after_s", "level", "limits", "line", "longest_s", "memberships", "name", "note",
-    "outcome", "person", "policy", "port", "position", "principal", "problem", "provider", "question", "reason",
+    "outcome", "own_identity", "person", "policy", "port", "position", "principal", "problem", "provider", "question", "reason",
     "receipt", "reference", "remedies", "request", "requester", "requesters", "revision", "role", "roles", "schemas",
     "scope", "self_approved_environments", "server", "server_time", "sessions", "sessions_ended", "sha256", "slug",
     "source", "sql", "starts_at", "state", "statement_timeout_s", "statements", "steps", "subject", "tables", "team",

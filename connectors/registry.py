@@ -49,6 +49,15 @@ def identities_of(engine: str) -> Identities:
     return _IDENTITIES.get(engine, Identities())
 
 
+#: Engines on which people may come in as themselves.
+_TAKE_OWN_IDENTITY = frozenset({"azuresql"})
+
+
+def takes_own_identity(engine: str) -> bool:
+    """Whether people may come in with their own identity of Entra ID."""
+    return engine in _TAKE_OWN_IDENTITY
+
+
 def open_connector(target: Target) -> Connector:
     """A connector for the target's engine; it connects when first used. Raises `UnknownEngine`."""
     try:

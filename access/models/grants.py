@@ -36,6 +36,8 @@ class Grant(models.Model):
     address = models.JSONField()
     """Where the account was made: engine, host, port, database."""
     principal = models.CharField(max_length=128, unique=True)
+    identity = models.CharField(max_length=128, blank=True)
+    """Who comes in as themselves, as their directory names them; empty where an account is made."""
     scope = models.JSONField()
     limits = models.JSONField()
     heir = models.CharField(max_length=63)

@@ -94,6 +94,8 @@ class AccessRole(models.Model):
     tables = models.JSONField(default=list, blank=True)
     """Pairs `[schema, table]`; `[database, table]` on engines without schemas inside a database."""
     database_roles = models.JSONField(default=list, blank=True)
+    own_identity = models.BooleanField(default=False)
+    """People come in as themselves, with their identity of Entra ID: no account is made, and no password."""
     longest = models.DurationField(default=timedelta(hours=8))
     connections = models.PositiveSmallIntegerField(null=True, blank=True, default=5)
     statement_timeout = models.DurationField(null=True, blank=True, default=timedelta(minutes=5))

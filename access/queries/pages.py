@@ -137,7 +137,7 @@ def hints_for(person: User, grant: Grant) -> Sequence[ConnectionHint]:
     databases = grant.scope["databases"]
     # Hints ask the server nothing, so they need no password of ours.
     with open_connector(target_without_secret(grant.server, grant.address)) as connector:
-        return connector.connection_hints(grant.principal, databases[0] if databases else "")
+        return connector.connection_hints(grant.identity or grant.principal, databases[0] if databases else "")
 
 
 def ended_grants_of(person: User, *, limit: int) -> list[Grant]:

@@ -19,6 +19,7 @@ from access.terms import Terms
 from connectors.base import Plan, ProvisionRequest, RevokeRequest, Secret
 from connectors.registry import open_connector
 from people.models import Team, User
+from people.sso.arrival import directory_account
 
 #: The usual time until a decision is the median of this many latest ones.
 _LATEST = 20
@@ -112,6 +113,7 @@ def _plan_for_role(person: User, role: AccessRole, valid_until: datetime) -> Pla
         reference="",
         requester=person.pk,
         principal=make_principal(person),
+        identity=directory_account(person) if role.own_identity else "",
         server=role.server.slug,
         address=role.server.address,
         heir=role.server.heir,
@@ -132,8 +134,8 @@ def _plan(content: Content, role: AccessRole, valid_until: datetime) -> Plan:
     nothing = Secret("")
     with open_connector(target_without_secret(role.server, content.address)) as connector:
         return connector.plan(
-            ProvisionRequest(content.principal, nothing, content.scope, valid_until, content.limits),
-            RevokeRequest(content.principal, content.scope, content.heir),
+            ProvisionRequest(content.principal, nothing, content.scope, valid_until, content.limits, content.identity),
+            RevokeRequest(content.principal, content.scope, content.heir, content.identity),
         )
 
 

@@ -46,6 +46,7 @@ def _make_grant(request: AccessRequest, actor: Actor, now: datetime) -> None:
         server=request.role.server,
         address=dict(content.address),
         principal=content.principal,
+        identity=content.identity,
         scope=scope_to_json(content.scope),
         limits=limits_to_json(content.limits),
         heir=content.heir,

@@ -8,7 +8,16 @@ from datetime import datetime
 from django.db import transaction
 
 from access import queueing
-from access.errors import AlreadyDecided, AlreadyShown, GrantIsOver, NotInCharge, NotReadyYet, NotYours, ReasonMissing
+from access.errors import (
+    AlreadyDecided,
+    AlreadyShown,
+    GrantIsOver,
+    NotInCharge,
+    NotReadyYet,
+    NotYours,
+    ReasonMissing,
+    Stale,
+)
 from access.models import Grant
 from access.models.grants import EndReason
 from access.rules import may_end, may_review
@@ -18,6 +27,10 @@ from access.services.refusals import recorded_refusal
 from access.states import GrantState
 from audit.events import Event
 from people.models import User
+
+
+class NothingToShow(Stale):
+    """This access is with your own identity: log in as yourself, there is no password."""
 
 
 class ReviewNeedsWords(ReasonMissing):
@@ -56,6 +69,8 @@ def reveal_password(*, person: User, grant: Grant, now: datetime) -> str:
             raise NotReadyYet
         if locked.state != GrantState.ACTIVE or not locked.window.contains(now):
             raise GrantIsOver("Request it again.")
+        if locked.identity:
+            raise NothingToShow
         password = unseal(locked.password)
         locked.password = ""
         locked.password_shown_at = now

@@ -12,6 +12,7 @@ from access.errors import (
     AlreadyAsked,
     AlreadyDecided,
     GrantIsOver,
+    NoOwnIdentity,
     NotYours,
     ReasonMissing,
     Refused,
@@ -40,6 +41,7 @@ from access.terms import Terms
 from audit.events import Event
 from audit.log import Subject, record
 from people.models import User
+from people.sso.arrival import directory_account
 
 SHORTEST = timedelta(minutes=1)
 FURTHEST_START = timedelta(days=30)
@@ -82,6 +84,7 @@ def submit(
             reference=request_reference(),
             requester=person.pk,
             principal=make_principal(person),
+            identity=_identity_for(role, person),
             server=role.server.slug,
             address=role.server.address,
             heir=role.server.heir,
@@ -208,6 +211,16 @@ def comment(*, person: User, request: AccessRequest, text: str, now: datetime) -
             related=related_to(locked),
         )
     return line
+
+
+def _identity_for(role: AccessRole, person: User) -> str:
+    """As whom the person comes in; empty where an account is made for them."""
+    if not role.own_identity:
+        return ""
+    account = directory_account(person)
+    if not account:
+        raise NoOwnIdentity
+    return account
 
 
 def _check_open(person: User, request: AccessRequest, now: datetime) -> None:

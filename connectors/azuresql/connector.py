@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Self
 
-from connectors.azuresql import catalogue, checking, provisioning, setup, statements
+from connectors.azuresql import catalogue, checking, hints, provisioning, setup, statements
 from connectors.azuresql.ending import Ending
 from connectors.azuresql.retrying import Retrying
 from connectors.azuresql.revocation import Revocation
@@ -26,7 +26,7 @@ from connectors.base import (
     Target,
 )
 from connectors.errors import OwnPasswordFixed
-from connectors.sqlserver import hints, names
+from connectors.sqlserver import names
 from connectors.sqlserver import session as logins
 from connectors.sqlserver.session import Sessions
 

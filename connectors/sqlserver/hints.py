@@ -44,8 +44,8 @@ def _odbc(target: Target, principal: str, database: str) -> str:
     words = {
         "Driver": "{" + _DRIVER + "}",
         "Server": f"tcp:{target.host},{target.port}",
-        **({"Database": _braced(database)} if database else {}),
-        "UID": _braced(principal),
+        **({"Database": braced(database)} if database else {}),
+        "UID": braced(principal),
         "PWD": _PASSWORD,
         **_odbc_tls(target),
     }
@@ -64,8 +64,8 @@ def _jdbc(target: Target, principal: str, database: str) -> str:
     begin = "jdbc:sqlserver://" if is_bare else f"jdbc:sqlserver://{target.host}:{target.port}"
     words = {
         **({"serverName": target.host, "portNumber": str(target.port)} if is_bare else {}),
-        **({"databaseName": _braced(database)} if database else {}),
-        "user": _braced(principal),
+        **({"databaseName": braced(database)} if database else {}),
+        "user": braced(principal),
         "password": _PASSWORD,
         **_jdbc_tls(target),
     }
@@ -83,7 +83,7 @@ def _address(target: Target, principal: str, database: str) -> str:
     return f"{quote(principal, safe='')}:{_PASSWORD}@{host}:{target.port}/{quote(database, safe='')}"
 
 
-def _braced(value: str) -> str:
+def braced(value: str) -> str:
     """A value as a connection string takes it: `a;b}` → `{a;b}}}`."""
     return value if _PLAIN.fullmatch(value) else "{" + value.replace("}", "}}") + "}"
 

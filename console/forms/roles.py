@@ -56,6 +56,7 @@ class RoleForm(forms.Form):
     schemas = LinesField(required=False)
     tables = TablesField(required=False)
     database_roles = LinesField(label="Database roles to join", required=False)
+    own_identity = forms.BooleanField(required=False)
     longest = DurationField(
         label="Longest access", widget=DurationText(), error_messages={"required": "Say how long access may last."}
     )
@@ -109,7 +110,16 @@ class RoleForm(forms.Form):
     def as_recorded(self) -> dict[str, Any]:
         """What was typed, as the audit trail would record it."""
         cleaned = self.cleaned_data
-        names = ("name", "description", "databases", "schemas", "database_roles", "connections", "is_enabled")
+        names = (
+            "name",
+            "description",
+            "databases",
+            "schemas",
+            "database_roles",
+            "connections",
+            "own_identity",
+            "is_enabled",
+        )
         durations = ("longest", "statement_timeout", "idle_in_transaction_timeout")
         return {
             **{name: cleaned[name] for name in names},
@@ -122,7 +132,18 @@ class RoleForm(forms.Form):
 
 def initial_of(role: AccessRole) -> dict[str, Any]:
     """The access role as its form shows it."""
-    names = ("name", "description", "level", "databases", "schemas", "tables", "database_roles", "longest", "revision")
+    names = (
+        "name",
+        "description",
+        "level",
+        "databases",
+        "schemas",
+        "tables",
+        "database_roles",
+        "longest",
+        "revision",
+        "own_identity",
+    )
     limits = ("connections", "statement_timeout", "idle_in_transaction_timeout", "is_enabled")
     policy = role.policy.slug if role.policy else ""
     return {**{name: getattr(role, name) for name in (*names, *limits)}, "policy": policy}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from allauth.socialaccount.models import SocialAccount
+from django.conf import settings
 from django.db import IntegrityError, transaction
 
 from audit.events import Event
@@ -55,7 +56,15 @@ def remembered(identity: Identity) -> dict[str, object]:
         "subject": identity.subject,
         "email": identity.email,
         "groups": sorted(identity.groups or ()),
+        "account": identity.account,
     }
+
+
+def directory_account(person: User) -> str:
+    """The name of the person's account in a directory that databases know too (Entra ID); empty when there is none."""
+    kept = SocialAccount.objects.filter(user=person, provider__in=settings.LOCKGATE_SSO).order_by("-last_login")
+    names = [str(extra.get("account", "")) for extra in kept.values_list("extra_data", flat=True)]
+    return next((name for name in names if name), "")
 
 
 def _known(identity: Identity, provider: Provider) -> SocialAccount | None:

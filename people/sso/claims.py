@@ -14,6 +14,8 @@ from people.sso.providers import Provider
 _LONGEST_KEY = 191
 _MOST_GROUPS = 5000
 _LONGEST_GROUP = 255
+#: No database has a longer name for anybody.
+_LONGEST_ACCOUNT = 128
 
 Claims = Mapping[str, Any]
 
@@ -28,6 +30,8 @@ class Identity:
     name: str
     groups: frozenset[str] | None
     """None where the provider is not asked for groups: teams are kept by hand then."""
+    account: str = ""
+    """The name of the person's account in the provider's directory; empty where it has none that a database could know."""
 
     @property
     def key(self) -> str:
@@ -53,6 +57,7 @@ def identity_from(claims: Claims, provider: Provider) -> Identity:
         email=email,
         name=name.strip()[:100] if isinstance(name, str) else "",
         groups=groups_in(claims, provider.groups_claim) if provider.groups_claim else None,
+        account=_account(claims, provider),
     )
 
 
@@ -88,6 +93,11 @@ def find(claims: Claims, path: str) -> Any:
             return None
         found = found.get(name)
     return found
+
+
+def _account(claims: Claims, provider: Provider) -> str:
+    found = claims.get(provider.account_claim) if provider.account_claim else None
+    return found.strip()[:_LONGEST_ACCOUNT] if isinstance(found, str) else ""
 
 
 def _verified_email(claims: Claims, provider: Provider) -> str:

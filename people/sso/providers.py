@@ -37,6 +37,8 @@ class Preset:
     """It says in `hd` which organisation an account belongs to."""
     group_source: str = ""
     """Where to ask for the groups of somebody who has more of them than fit into a token."""
+    account_claim: str = ""
+    """The claim with the name of the person's account in the provider's directory, where databases may know that too."""
 
 
 PRESETS = {
@@ -47,6 +49,7 @@ PRESETS = {
         issuer="https://login.microsoftonline.com/{tenant}/v2.0",
         vouches_for_email=False,
         group_source="https://graph.microsoft.com/v1.0/me/transitiveMemberOf/microsoft.graph.group?$select=id&$top=999",
+        account_claim="preferred_username",
     ),
     "google": Preset("Google Workspace", issuer="https://accounts.google.com", groups_claim="", has_hosted_domain=True),
 }
@@ -70,6 +73,7 @@ class Provider:
     vouches_for_email: bool = True
     has_hosted_domain: bool = False
     group_source: str = ""
+    account_claim: str = ""
 
     @property
     def origin(self) -> str:
@@ -139,6 +143,7 @@ def _read_provider(provider: str, read: Read, development: bool) -> Provider:
         vouches_for_email=preset.vouches_for_email,
         has_hosted_domain=preset.has_hosted_domain,
         group_source=read(f"{prefix}GROUP_SOURCE", preset.group_source).strip(),
+        account_claim=preset.account_claim,
     )
 
 

@@ -58,7 +58,17 @@ def change_policy(world: World, policy: Policy | None = None, *, person: User | 
 
 def change_role(world: World, role: AccessRole, *, person: User | None = None, **changes: Any) -> AccessRole:
     role.refresh_from_db()
-    names = ("name", "policy", "databases", "schemas", "tables", "database_roles", "description", "longest")
+    names = (
+        "name",
+        "policy",
+        "databases",
+        "schemas",
+        "tables",
+        "database_roles",
+        "own_identity",
+        "description",
+        "longest",
+    )
     limits = ("revision", "connections", "statement_timeout", "idle_in_transaction_timeout", "is_enabled")
     same = {name: getattr(role, name) for name in (*names, *limits)}
     same["level"] = Level(role.level)

@@ -16,6 +16,7 @@ from audit.models import Entry
 from people.group_sync import MappingExists, map_group, unmap_group
 from people.models import GroupMapping, Team, User
 from people.services import add_person, add_team, join
+from people.sso.arrival import directory_account
 from tests.access.world import SETUP
 from tests.sso.conftest import SignIn, refusal
 from tests.sso.peer import Peer
@@ -45,6 +46,18 @@ def test_somebody_new_gets_an_account_and_no_rights(sign_in: SignIn, provider: P
     assert (alice.email, alice.display_name, alice.has_usable_password()) == ("alice@example.com", "Alice", False)
     assert teams(alice) == set()
     assert events()[-3:] == ["person.added", "person.identified", "person.signed_in"]
+
+
+def test_the_name_in_the_directory_is_kept_where_databases_know_it_too(
+    sign_in: SignIn, provider: Peer, configure: Callable[..., object]
+) -> None:
+    configure(account_claim="preferred_username")
+    provider.knows("alice-1", **ALICE, preferred_username="alice@corp.example")
+    sign_in()
+    assert directory_account(User.objects.get()) == "alice@corp.example"
+    configure(account_claim="")
+    sign_in()
+    assert directory_account(User.objects.get()) == ""
 
 
 def test_the_same_subject_is_the_same_person_whatever_their_address(sign_in: SignIn, provider: Peer) -> None:

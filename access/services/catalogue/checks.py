@@ -11,8 +11,10 @@ from django.db import IntegrityError, transaction
 
 from access.credentials import gives_tokens
 from access.errors import BadRequest, Refused
+from access.models import Server
 from access.rules import may_manage_servers
 from connectors.base import Level, Tls
+from connectors.registry import takes_own_identity
 from people.models import User
 
 _SLUG = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
@@ -62,6 +64,12 @@ class ScopeIncomplete(BadRequest):
     field = "databases"
 
 
+class OwnIdentityNotThere(BadRequest):
+    """People come in with their own identity on Azure SQL alone. Leave it off, and an account is made for each access."""
+
+    field = "own_identity"
+
+
 class PolicyIncomplete(BadRequest):
     """The policy has to say who may ask, and who has to agree or what approves itself."""
 
@@ -105,6 +113,12 @@ def check_tls(reference: str, tls: Tls) -> None:
     """Raises `TokenInTheClear`."""
     if tls is Tls.DISABLE and gives_tokens(reference):
         raise TokenInTheClear
+
+
+def check_own_identity(server: Server, *, own_identity: bool) -> None:
+    """Raises `OwnIdentityNotThere`."""
+    if own_identity and not takes_own_identity(server.engine):
+        raise OwnIdentityNotThere
 
 
 def check_policy(

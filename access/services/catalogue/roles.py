@@ -20,6 +20,7 @@ from access.services.catalogue.checks import (
     check_longest,
     check_name,
     check_names,
+    check_own_identity,
     check_scope,
     slug_taken,
 )
@@ -44,6 +45,7 @@ def define_role(
     schemas: Sequence[str] = (),
     tables: Sequence[tuple[str, str]] = (),
     database_roles: Sequence[str] = (),
+    own_identity: bool = False,
     description: str = "",
     longest: timedelta = timedelta(hours=8),
     **limits: Any,
@@ -53,6 +55,7 @@ def define_role(
     check_names(slug, name)
     check_scope(level, databases, database_roles, *schemas, *(name for pair in tables for name in pair))
     check_longest(longest)
+    check_own_identity(server, own_identity=own_identity)
     with one_at_a_time():
         with slug_taken():
             role = AccessRole.objects.create(
@@ -66,6 +69,7 @@ def define_role(
                 schemas=list(schemas),
                 tables=[list(pair) for pair in tables],
                 database_roles=list(database_roles),
+                own_identity=own_identity,
                 longest=longest,
                 **limits,
             )
@@ -92,6 +96,7 @@ def change_role(
     schemas: Sequence[str],
     tables: Sequence[tuple[str, str]],
     database_roles: Sequence[str],
+    own_identity: bool,
     description: str,
     longest: timedelta,
     connections: int | None,
@@ -107,6 +112,7 @@ def change_role(
     check_name(name)
     check_scope(level, databases, database_roles, *schemas, *(name for pair in tables for name in pair))
     check_longest(longest)
+    check_own_identity(role.server, own_identity=own_identity)
     with one_at_a_time():
         row = locked(AccessRole, role.pk, revision)
         this = AccessRole.objects.filter(pk=row.pk)
@@ -115,7 +121,7 @@ def change_role(
             had = with_consent_only(had)
         row.name, row.description, row.policy, row.level = name, description, policy, level
         row.databases, row.schemas, row.database_roles = list(databases), list(schemas), list(database_roles)
-        row.tables = [list(pair) for pair in tables]
+        row.tables, row.own_identity = [list(pair) for pair in tables], own_identity
         row.longest, row.connections, row.is_enabled = longest, connections, is_enabled
         row.statement_timeout, row.idle_in_transaction_timeout = statement_timeout, idle_in_transaction_timeout
         after = _described(row)
@@ -149,6 +155,7 @@ def _described(role: AccessRole) -> dict[str, Any]:
         "schemas": role.schemas,
         "tables": role.tables,
         "database_roles": role.database_roles,
+        "own_identity": role.own_identity,
         "longest_s": _seconds(role.longest),
         "connections": role.connections,
         "statement_timeout_s": _seconds(role.statement_timeout),
