@@ -14,7 +14,7 @@ RUN /venv/bin/pip install --no-cache-dir --require-hashes --requirement requirem
 
 FROM python:3.11-slim-bookworm
 RUN apt-get update \
-    && apt-get install --yes --no-install-recommends libgssapi-krb5-2 libltdl7 libmariadb3 \
+    && apt-get install --yes --no-install-recommends libgssapi-krb5-2 libltdl7 libmariadb3 libodbc2 \
     && rm -rf /var/lib/apt/lists/* \
     && useradd --system --uid 10001 --home-dir /app lockgate
 WORKDIR /app

@@ -29,8 +29,9 @@ COMPILER = {
     "python3-dev": str(Path(sysconfig.get_paths()["include"]) / "Python.h"),
     "python3-venv": str(Path(sysconfig.get_paths()["stdlib"]) / "ensurepip" / "__init__.py"),
 }
-#: What the wheel of the SQL Server driver takes from the system.
+#: What the wheels of the SQL Server driver, and of the one that mssql-django loads beside it, take from the system.
 DRIVER = {
+    "libodbc2": "/usr/lib/*/libodbc.so.2",
     "libltdl7": "/usr/lib/*/libltdl.so.7",
     "libgssapi-krb5-2": "/usr/lib/*/libgssapi_krb5.so.2",
 }
