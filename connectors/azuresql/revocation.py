@@ -27,6 +27,11 @@ from connectors.sqlserver.statements import Command
 
 USERS = "SELECT name FROM sys.database_principals WHERE type <> 'R' AND name = %s"
 MARKS = "SELECT name FROM sys.extended_properties WHERE class = 4 AND name = %s"
+#: A catalog that shows us only a part answers with nothing as readily as one that has nothing.
+_SEES_ALL = (
+    "SELECT HAS_PERMS_BY_NAME(DB_NAME(), 'DATABASE', 'VIEW DEFINITION'),"
+    " HAS_PERMS_BY_NAME(DB_NAME(), 'DATABASE', 'VIEW DATABASE STATE')"
+)
 _OFFLINE = "SELECT name, state_desc FROM sys.databases WHERE name <> N'master' AND state <> 0 ORDER BY name"
 
 
@@ -81,6 +86,8 @@ class Revocation:
 
     def _once_in(self, database: str) -> list[Finding]:
         with self.sessions.visit(database) as session:
+            if not all(answer == 1 for answer in session.rows(_SEES_ALL)[0]):
+                self.unreadable.append(f"{database}: Lockgate's account may not see its users and their sessions")
             self._take_out_account(session)
             for one in own_identity.marked(session, self.request.principal):
                 self._take_out_person(session, one)
@@ -107,6 +114,8 @@ class Revocation:
             self.handed_over += handing_over.hand_over(session, user, self.request.heir, self.journal)
         with self._going_on():
             handing_over.withdraw_granted(session, user, self.journal)
+        with self._going_on():
+            handing_over.refuse_executing(session, user)
         self._run(session, shared.drop_user(user, session.database))
 
     # --- A person's own identity

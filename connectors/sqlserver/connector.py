@@ -21,7 +21,17 @@ from connectors.base import (
     Target,
 )
 from connectors.identity import refuse_own_identity
-from connectors.sqlserver import catalogue, checking, hints, names, provisioning, revocation, setup, statements
+from connectors.sqlserver import (
+    catalogue,
+    checking,
+    hints,
+    names,
+    own_password,
+    provisioning,
+    revocation,
+    setup,
+    statements,
+)
 from connectors.sqlserver import session as logins
 from connectors.sqlserver.session import Sessions, home_database
 
@@ -85,10 +95,7 @@ class SQLServerConnector:
 
     def change_own_password(self, password: Secret, journal: Journal) -> None:
         """See `Connector.change_own_password`."""
-        home = self._sessions.home
-        name = home.texts("SELECT SUSER_SNAME()")[0]
-        command = statements.renew_login(name, password, home.database, hashed=home.has_catalogue_of_logins)
-        home.run(command, journal)
+        own_password.change(self.target, self._sessions.home, password, journal)
 
     def prove_own_login(self, password: Secret) -> None:
         """See `Connector.prove_own_login`."""

@@ -36,14 +36,17 @@ _TABLES = """
 SELECT s.name, o.name FROM sys.objects AS o JOIN sys.schemas AS s ON s.schema_id = o.schema_id
 WHERE o.type IN ('U', 'V') AND s.name NOT IN (N'sys', N'INFORMATION_SCHEMA')
 """
+#: Not to get the lock is no error to the server, only a number below nought.
 _TAKE_TURNS = (
-    "EXEC sp_getapplock @Resource = N'lockgate_groups', @LockMode = N'Exclusive',"
-    " @LockOwner = N'Session', @LockTimeout = 5000"
+    "SET NOCOUNT ON; DECLARE @got int; EXEC @got = sp_getapplock @Resource = N'lockgate_groups', @LockMode = N'Exclusive',"
+    " @LockOwner = N'Session', @LockTimeout = 20000; SELECT @got"
 )
 _DONE = "EXEC sp_releaseapplock @Resource = N'lockgate_groups', @LockOwner = N'Session'"
 
 #: `sys.database_permissions.class`: the database, an object or a column of it, a schema.
 _CLASSES = (0, 1, 3)
+#: `state`: granted, and not to be passed on.
+_PLAIN = "G"
 
 
 def bring_in_step(session: Session, scope: Scope, journal: Journal) -> None:
@@ -68,12 +71,15 @@ def _from_catalogue(session: Session, scope: Scope, *, exists: bool) -> list[Com
     holds = _held(session, group) if exists else {}
     should = {place: set(privileges) for place, privileges in wanted(scope, None).items()}
     commands = []
-    for place, privileges in sorted(holds.items()):
-        if surplus := sorted(privileges - should.get(place, set())):
+    for place, states in sorted(holds.items()):
+        # What may be passed on, or is denied, is not what we grant: it is taken back, and granted plainly.
+        fitting = {name for name, state in states.items() if state == _PLAIN and name in should.get(place, set())}
+        if surplus := sorted(states.keys() - fitting):
             commands.append(statements.withdraw(place, surplus, group, database))
-    for place, privileges in should.items():
-        if lacking := sorted(privileges - holds.get(place, set())):
-            commands.append(statements.grant(place, lacking, group, database))
+        should[place] = should.get(place, set()) - fitting
+    for place, lacking in should.items():
+        if lacking:
+            commands.append(statements.grant(place, sorted(lacking), group, database))
     return commands
 
 
@@ -83,36 +89,38 @@ def _from_nothing(session: Session, scope: Scope, *, exists: bool) -> list[Comma
     So nobody who lives with the group sees it without, and none of it is more than the scope says.
     """
     group, database = scope.group, session.database
-    schemas = session.texts(_SCHEMAS)
-    commands = []
-    if exists:
-        places = [Place(schema) for schema in schemas]
-        places += [Place(schema, table) for schema, table in session.rows(_TABLES)]
-        commands += [statements.withdraw_plain(place, EVERYTHING, group, database) for place in places]
-    for place, privileges in wanted(scope, schemas).items():
+    commands = everything_of(session, group) if exists else []
+    for place, privileges in wanted(scope, session.texts(_SCHEMAS)).items():
         commands.append(statements.grant(place, privileges, group, database))
     return commands
 
 
-def _held(session: Session, group: str) -> dict[Place, set[str]]:
-    held: defaultdict[Place, set[str]] = defaultdict(set)
+def everything_of(session: Session, grantee: str) -> list[Command]:
+    """Take whatever somebody may hold on schemas and tables, where the server does not tell what that is."""
+    places = [Place(schema) for schema in session.texts(_SCHEMAS)]
+    places += [Place(schema, table) for schema, table in session.rows(_TABLES)]
+    return [statements.withdraw_plain(place, EVERYTHING, grantee, session.database) for place in places]
+
+
+def _held(session: Session, group: str) -> dict[Place, dict[str, str]]:
+    """What the group holds where, each with its state: plainly granted, to be passed on, or denied."""
+    held: defaultdict[Place, dict[str, str]] = defaultdict(dict)
     for kind, permission, state, schema, table, column in session.rows(_HELD, group):
         if kind not in _CLASSES or column or (kind and schema is None):
             raise ServerRefused(
                 f"The role {group} holds {permission} on something that no access role can name. Drop it."
             )
-        if str(state).strip() != "G":
-            raise ServerRefused(
-                f"The role {group} is denied {permission}, or may pass it on. No access role says so: drop it."
-            )
-        held[Place(schema or "", table or "")].add(str(permission))
+        held[Place(schema or "", table or "")][str(permission)] = str(state).strip()
     return dict(held)
 
 
 @contextmanager
 def _in_turn(session: Session) -> Iterator[None]:
     """One at a time in a database: two who make the same group at once would get in each other's way."""
-    session.rows(_TAKE_TURNS)
+    if session.rows(_TAKE_TURNS)[0][0] < 0:
+        busy = ServerRefused(f"Somebody else has been changing the groups of {session.database} for long.")
+        busy.transient = True
+        raise busy
     try:
         yield
     finally:

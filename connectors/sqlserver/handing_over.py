@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from connectors.base import Journal
+from connectors.errors import ServerRefused
 from connectors.quoting import sqlserver_name as quoted
 from connectors.sqlserver import statements
 from connectors.sqlserver.session import Session
@@ -30,7 +31,20 @@ LEFT JOIN sys.objects AS o ON p.class = 1 AND o.object_id = p.major_id
 LEFT JOIN sys.schemas AS s ON s.schema_id = CASE WHEN p.class = 3 THEN p.major_id ELSE o.schema_id END
 WHERE u.name = %s AND p.class IN (0, 1, 3)
 """
-_HEIR = "SELECT 1 FROM sys.database_principals WHERE name = %s"
+#: Whose login it is, if anybody's, and in how many roles it is.
+_HEIR = """
+SELECT u.type, SUSER_SNAME(u.sid),
+  (SELECT COUNT(*) FROM sys.database_role_members AS m WHERE m.member_principal_id = u.principal_id),
+  (SELECT COUNT(*) FROM sys.database_permissions AS p
+   WHERE p.grantee_principal_id = u.principal_id AND p.permission_name <> 'CONNECT')
+FROM sys.database_principals AS u WHERE u.name = %s
+"""
+#: What runs as the user, whoever calls it: its body would have to be written anew.
+EXECUTING = """
+SELECT s.name, o.name FROM sys.sql_modules AS m JOIN sys.objects AS o ON o.object_id = m.object_id
+JOIN sys.schemas AS s ON s.schema_id = o.schema_id
+JOIN sys.database_principals AS u ON u.principal_id = m.execute_as_principal_id WHERE u.name = %s
+"""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -60,11 +74,33 @@ def owned_by(session: Session, user: str) -> list[Owned]:
 def hand_over(session: Session, user: str, heir: str, journal: Journal) -> list[str]:
     """Give everything to the heir; one line each of what it was."""
     owned = owned_by(session, user)
-    if owned and not session.rows(_HEIR, heir):
-        session.run(statements.create_heir(heir, session.database), journal)
+    if owned:
+        _make_ready(session, heir, journal)
     for one in owned:
         session.run(statements.hand_over(one.securable, heir, session.database), journal)
     return [f"{one} in database {session.database} now belongs to {heir}" for one in owned]
+
+
+def refuse_executing(session: Session, user: str) -> None:
+    """Raise `ServerRefused`, which names them, when modules run as the user and so keep it from being dropped."""
+    if session.rows("SELECT COL_LENGTH('sys.sql_modules', 'execute_as_principal_id')")[0][0] is None:
+        return
+    if found := [f"{schema}.{name}" for schema, name in session.rows(EXECUTING, user)]:
+        raise ServerRefused(
+            f"In {session.database} these run as {user}, which keeps it from being dropped: {', '.join(found)}."
+            " Define them with another EXECUTE AS, or drop them."
+        )
+
+
+def _make_ready(session: Session, heir: str, journal: Journal) -> None:
+    """Make the heir where it is missing. Raises `ServerRefused` for one who can log in, or do anything."""
+    found = session.rows(_HEIR, heir)
+    if not found:
+        session.run(statements.create_heir(heir, session.database), journal)
+        return
+    kind, login, memberships, permissions = found[0]
+    if str(kind).strip() != "S" or login or memberships or permissions:
+        raise ServerRefused(f"Nothing was handed over: {heir} can log in or do something, and an heir must not.")
 
 
 def withdraw_granted(session: Session, user: str, journal: Journal) -> None:

@@ -12,6 +12,8 @@ def require_ours(principal: str) -> None:
     if not principal.startswith(PRINCIPAL_PREFIX):
         raise ServerRefused(f"{principal!r} is not an account of Lockgate's: those begin with {PRINCIPAL_PREFIX}.")
     _require_name(principal, ServerRefused)
+    if "\\" in principal:
+        raise ServerRefused(f"{principal!r} holds a backslash, which SQL Server keeps for the logins of Windows.")
 
 
 def require_heir(heir: str) -> None:

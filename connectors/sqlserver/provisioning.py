@@ -22,7 +22,7 @@ _TABLE = (
 _ROLE = "SELECT 1 FROM sys.database_principals WHERE name = %s AND type = 'R'"
 #: A name that some other kind of principal has is not ours to take.
 USER = "SELECT name, sid FROM sys.database_principals WHERE type <> 'R' AND (name = %s OR sid = %s)"
-_MEMBERSHIPS = """
+MEMBERSHIPS = """
 SELECT r.name FROM sys.database_role_members AS m
 JOIN sys.database_principals AS r ON r.principal_id = m.role_principal_id
 JOIN sys.database_principals AS u ON u.principal_id = m.member_principal_id
@@ -113,7 +113,7 @@ def _make_user(session: Session, request: ProvisionRequest, sid: bytes, journal:
     if principal not in found or principal in strays:
         session.run(statements.create_user(principal, database), journal)
     wanted = statements.roles_to_join(request.scope)
-    held = session.texts(_MEMBERSHIPS, principal)
+    held = session.texts(MEMBERSHIPS, principal)
     for role in held:
         if role not in wanted:
             session.run(statements.leave(role, principal, database), journal)

@@ -1,4 +1,8 @@
-"""Reading back what the server still says of an account: the questions of a receipt."""
+"""Reading back what the server still says of an account: the questions of a receipt.
+
+A catalog that shows us only a part answers with nothing as readily as one that has nothing. So a question that is
+answered with nothing counts only when we may see everything.
+"""
 
 from __future__ import annotations
 
@@ -9,22 +13,49 @@ from connectors.sqlserver.session import Session
 
 LOGINS = "SELECT name FROM sys.server_principals WHERE name = %s OR (sid = %s AND type = 'S')"
 USERS = "SELECT name FROM sys.database_principals WHERE type <> 'R' AND (name = %s OR sid = %s)"
+_SEES_LOGINS = (
+    "SELECT IS_SRVROLEMEMBER('sysadmin'), HAS_PERMS_BY_NAME(NULL, NULL, 'ALTER ANY LOGIN'),"
+    " HAS_PERMS_BY_NAME(NULL, NULL, 'VIEW ANY DEFINITION')"
+)
+#: The last is the narrower one of SQL Server 2022; older servers know it not, and answer with NULL.
+_SEES_SESSIONS = (
+    "SELECT IS_SRVROLEMEMBER('sysadmin'), HAS_PERMS_BY_NAME(NULL, NULL, 'VIEW SERVER STATE'),"
+    " HAS_PERMS_BY_NAME(NULL, NULL, 'VIEW SERVER PERFORMANCE STATE')"
+)
+_SEES_USERS = (
+    "SELECT IS_SRVROLEMEMBER('sysadmin'), IS_MEMBER('db_owner'),"
+    " HAS_PERMS_BY_NAME(DB_NAME(), 'DATABASE', 'VIEW DEFINITION')"
+)
 
 
 def about_server(home: Session, principal: str, sid: bytes) -> list[Finding]:
     """The login, by its name and by its SID, and its sessions. Raises `ConnectorError`."""
-    logins = tuple(f"login {name}" for name in home.texts(LOGINS, principal, sid))
+    logins = [f"login {name}" for name in home.texts(LOGINS, principal, sid)]
+    if not logins and not _sees_all(home, _SEES_LOGINS):
+        logins = [f"not known: Lockgate's account may not see whether there is a login {principal}"]
+    sessions = list(sessions_left(home, principal))
+    if not sessions and not _sees_all(home, _SEES_SESSIONS):
+        sessions = [f"not known: Lockgate's account may not see the sessions of {principal}"]
     return [
-        Finding("the login, by its name or its SID", shown(LOGINS, principal, sid), logins, home.database),
-        Finding("sessions of the login", shown(SESSIONS, principal), sessions_left(home, principal), home.database),
+        Finding("the login, by its name or its SID", shown(LOGINS, principal, sid), tuple(logins), home.database),
+        Finding("sessions of the login", shown(SESSIONS, principal), tuple(sessions), home.database),
     ]
 
 
-def about_database(session: Session, principal: str, sid: bytes) -> Finding:
-    """The users of the login, and with them all that they could hold. Raises `ConnectorError`."""
+def about_database(session: Session, principal: str, sid: bytes) -> Finding | None:
+    """The users of the login, and with them all that they could hold; `None` where we may not see who they are.
+
+    Raises `ConnectorError`.
+    """
     users = tuple(f"user {name}" for name in session.texts(USERS, principal, sid))
+    if not users and not _sees_all(session, _SEES_USERS):
+        return None
     question = "users of the login, by its name or its SID: without one it owns, is granted and is a member of nothing"
     return Finding(question, shown(USERS, principal, sid), users, session.database)
+
+
+def _sees_all(session: Session, sql: str) -> bool:
+    return any(answer == 1 for answer in session.rows(sql)[0])
 
 
 def shown(sql: str, *values: str | bytes) -> str:

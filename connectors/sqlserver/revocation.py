@@ -12,15 +12,17 @@ from dataclasses import dataclass, field
 
 from connectors.base import Finding, Journal, Receipt, RevokeRequest
 from connectors.errors import ConnectorError
-from connectors.sqlserver import ending, handing_over, names, reading_back, statements
+from connectors.sqlserver import ending, group, handing_over, names, reading_back, statements
 from connectors.sqlserver.checking import server_time
-from connectors.sqlserver.provisioning import USER, login_sid
+from connectors.sqlserver.provisioning import MEMBERSHIPS, USER, login_sid
 from connectors.sqlserver.session import LOST, Session, Sessions
 from connectors.sqlserver.statements import Command
 
-#: Every database but the one that is made anew at each start; whether it is online, and whether we may enter.
+#: Every database but the one that is made anew at each start; whether it is online, and whether we may enter. A snapshot
+#: keeps the users of its source as they were, which nobody can change, and without a login nobody gets in by them.
 _DATABASES = """
-SELECT name, state_desc, HAS_DBACCESS(name), source_database_id FROM sys.databases WHERE name <> N'tempdb' ORDER BY name
+SELECT name, state_desc, HAS_DBACCESS(name) FROM sys.databases
+WHERE name <> N'tempdb' AND source_database_id IS NULL ORDER BY name
 """
 _LOGIN = "SELECT 1 FROM sys.server_principals WHERE name = %s AND type = 'S'"
 
@@ -50,7 +52,7 @@ class _Revocation:
     def look(self) -> None:
         """The SID, and the databases that there are. Raises `ConnectorError`: without them nothing can be proved."""
         self.sid = login_sid(self.home, self.principal)
-        for name, state, may_enter, _ in self.home.rows(_DATABASES):
+        for name, state, may_enter in self.home.rows(_DATABASES):
             if str(state).upper() != "ONLINE":
                 self.unreadable.append(f"{name}: it is {str(state).lower()}")
             elif not may_enter:
@@ -80,6 +82,15 @@ class _Revocation:
             self.handed_over += handing_over.hand_over(session, user, self.request.heir, self.journal)
         with self._going_on():
             handing_over.withdraw_granted(session, user, self.journal)
+        with self._going_on():
+            for role in session.texts(MEMBERSHIPS, user):
+                self._run(session, statements.leave(role, user, session.database))
+            # Such a server keeps a user who holds anything from being dropped.
+            held = [] if session.has_catalogue_of_permissions else group.everything_of(session, user)
+            for command in held:
+                self._run(session, command)
+        with self._going_on():
+            handing_over.refuse_executing(session, user)
         self._run(session, statements.drop_user(user, session.database))
 
     def drop(self) -> None:
@@ -114,7 +125,10 @@ class _Revocation:
     def _about(self, database: str) -> list[Finding]:
         try:
             with self.sessions.visit(database) as session:
-                return [reading_back.about_database(session, self.principal, self.sid)]
+                finding = reading_back.about_database(session, self.principal, self.sid)
+            if finding is None:
+                self.unreadable.append(f"{database}: Lockgate's account may not see its users")
+            return [finding] if finding else []
         except LOST:
             raise
         except ConnectorError as error:

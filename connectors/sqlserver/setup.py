@@ -17,6 +17,7 @@ SERVER_PERMISSIONS = {
     "ALTER ANY LOGIN": "to make, disable and drop logins",
     "ALTER ANY CONNECTION": "to end the sessions of other logins",
     "VIEW SERVER STATE": "to see the sessions of other logins, and whether its own is encrypted",
+    "VIEW ANY DEFINITION": "to see in every database, the server's own among them, that nobody has a user left",
     "VIEW ANY DATABASE": "to see all databases, also those that it may not enter",
     "CONNECT ANY DATABASE": "to look into every database for what an account has left, and to prove that nothing is",
 }

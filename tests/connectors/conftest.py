@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -13,6 +14,7 @@ import pytest
 from connectors.base import (
     Connector,
     JournalEntry,
+    Level,
     Limits,
     ProvisionRequest,
     Receipt,
@@ -20,9 +22,28 @@ from connectors.base import (
     Scope,
     Secret,
 )
-from tests.connectors.labs.base import Lab, LoginRefused, Place, Session, make_password, make_principal
+from tests.connectors.labs.base import Lab, LoginRefused, Place, Session, make_password, make_principal, scope_of
 
-ENGINES = ("postgresql", "mariadb", "fake")
+#: Where a SQL Server is to be found; there is none that a test run could start for itself.
+SQLSERVER_URL = "LOCKGATE_TEST_SQLSERVER_URL"
+ENGINES = ("postgresql", "mariadb", "fake", *(["sqlserver"] if os.environ.get(SQLSERVER_URL) else []))
+
+
+def need(lab: Lab, feature: str) -> None:
+    """Skip the test where this server lacks a feature, which the lab has tried out."""
+    if feature in getattr(lab, "lacks", ()):
+        pytest.skip(f"could not be shown on this server: {feature}")
+
+
+def lacking(lab: Lab, scope: Scope) -> str:
+    """The feature for want of which a scope cannot be granted on this server, if any."""
+    cannot_show = getattr(lab, "cannot_show", None)
+    return str(cannot_show(scope)) if cannot_show else ""
+
+
+def most(lab: Lab, place: Place) -> Level:
+    """The most that can be granted on this server."""
+    return Level.WRITE if lacking(lab, scope_of(Level.DDL, place)) else Level.DDL
 
 
 class Notebook(list[JournalEntry]):
@@ -57,6 +78,8 @@ class Account:
     def provision(self, **changes: object) -> Account:
         """Make it (again), with some of the request changed."""
         self.request = replace(self.request, **changes)  # type: ignore[arg-type]
+        if feature := lacking(self.lab, self.request.scope):
+            need(self.lab, feature)
         with self.lab.connector() as connector:
             connector.provision(self.request, self.journal)
         return self

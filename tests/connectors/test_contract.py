@@ -20,8 +20,10 @@ from connectors.errors import (
     ServerUnreachable,
 )
 from connectors.registry import open_connector
-from tests.connectors.conftest import Account, Accounts, Notebook, assert_gone, assert_without
+from tests.connectors.conftest import Account, Accounts, Notebook, assert_gone, assert_without, most, need
 from tests.connectors.labs.base import (
+    ENDS_BY_ITSELF,
+    OWNERS,
     Lab,
     LoginRefused,
     NotPermitted,
@@ -228,9 +230,10 @@ def test_killed_while_making(lab: Lab, accounts: Accounts, orders: Place, dies_a
 
 @pytest.mark.parametrize("dies_after", range(1, 12))
 def test_killed_while_taking_away(lab: Lab, accounts: Accounts, orders: Place, dies_after: int) -> None:
-    alice = accounts.provisioned(scope_of(Level.DDL, orders))
+    alice = accounts.provisioned(scope_of(most(lab, orders), orders))
     session = alice.log_in()
-    lab.plant_residue(session, orders)
+    if alice.request.scope.level is Level.DDL:
+        lab.plant_residue(session, orders)
     with lab.connector() as connector:
         try:
             connector.revoke(alice.revocation, DyingNotebook(dies_after))
@@ -283,6 +286,7 @@ def test_what_was_committed_stays(accounts: Accounts, orders: Place) -> None:
 
 def test_what_outlives_its_maker_is_handed_over_and_told(lab: Lab, accounts: Accounts, orders: Place) -> None:
     alice = accounts.provisioned(scope_of(Level.DDL, orders))
+    need(lab, OWNERS)
     planted = lab.plant_residue(alice.log_in(), orders)
     assert planted
 
@@ -328,9 +332,10 @@ def test_a_role_that_disappeared_meanwhile(lab: Lab, accounts: Accounts, orders:
 def test_a_database_that_was_dropped_meanwhile(lab: Lab, accounts: Accounts, orders: Place) -> None:
     second = lab.make_database("stock")
     stock = lab.make_table(second, lab.make_schema(second), "stock")
-    alice = accounts.provisioned(scope_of(Level.DDL, orders, stock))
+    alice = accounts.provisioned(scope_of(most(lab, orders), orders, stock))
     session = alice.log_in(second)
-    lab.plant_residue(session, stock)
+    if alice.request.scope.level is Level.DDL:
+        lab.plant_residue(session, stock)
     session.close()
     lab.drop_database(second)
     assert alice.revoke().is_clean
@@ -415,7 +420,8 @@ def test_our_own_password_is_wrong(lab: Lab) -> None:
 # --- The end of the window
 
 
-def test_the_server_itself_ends_what_nobody_ends(accounts: Accounts, orders: Place) -> None:
+def test_the_server_itself_ends_what_nobody_ends(lab: Lab, accounts: Accounts, orders: Place) -> None:
+    need(lab, ENDS_BY_ITSELF)
     short = accounts.new(scope_of(Level.READ, orders), lasts=timedelta(seconds=2)).provision()
     extended = accounts.new(scope_of(Level.READ, orders), lasts=timedelta(seconds=2)).provision()
     with extended.lab.connector() as connector:
@@ -451,7 +457,8 @@ def _is_refused_within(account: Account, seconds: float) -> bool:
 # --- Limits
 
 
-def test_the_limits_bite(accounts: Accounts, orders: Place) -> None:
+def test_the_limits_bite(lab: Lab, accounts: Accounts, orders: Place) -> None:
+    need(lab, ENDS_BY_ITSELF)
     limits = Limits(connections=2, statement_timeout=timedelta(seconds=1), idle_in_transaction_timeout=None)
     alice = accounts.provisioned(scope_of(Level.READ, orders), limits=limits)
     sessions = [alice.log_in(), alice.log_in()]

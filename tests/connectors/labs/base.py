@@ -22,6 +22,19 @@ from connectors.base import Connector, Level, Scope, Secret, Target
 HOSTILE = "a'\"`\\%;--/*${}\u00e9\u4e16 b"
 
 
+#: What a server may lack that is no fault of ours, in the words of the skip. A lab with such a server has `lacks`.
+ENDS_BY_ITSELF = "an end, or limits, that the server itself holds a login to"
+DEFINING = "privileges to define (ALTER on a schema)"
+HASHES = "passwords that are sent as hashes"
+TELLS_PERMISSIONS = "a catalog of permissions"
+OWNERS = "changing the owner of a schema or an object"
+WITHOUT_LOGIN = "users without a login"
+SERVER_LOG = "a log of statements that the tests can read"
+LEAST_ACCOUNT = "permissions on the server for an account that is not in sysadmin"
+SLEEPING = "a statement that takes a given time"
+BRACKETS = "names that hold a bracket"
+
+
 class LoginRefused(Exception):
     """The server did not let the principal in."""
 
