@@ -37,8 +37,8 @@ SHOWN = frozenset({
     "outcome", "person", "policy", "port", "position", "principal", "problem", "provider", "question", "reason",
     "receipt", "reference", "remedies", "request", "requester", "requesters", "revision", "role", "roles", "schemas",
     "scope", "self_approved_environments", "server", "server_time", "sessions", "sessions_ended", "sha256", "slug",
-    "source", "sql", "starts_at", "state", "statement_timeout_s", "statements", "steps", "subject", "tables", "team", "teams", "terms",
-    "text", "through", "ticket", "tls", "tls_ca_file", "to", "unreadable", "user", "valid_until", "verdict",
+    "source", "sql", "starts_at", "state", "statement_timeout_s", "statements", "steps", "subject", "tables", "team",
+    "teams", "terms", "text", "through", "ticket", "tls", "tls_ca_file", "to", "unreadable", "user", "valid_until", "verdict",
     "version", "what_to_do", "wished_start",
 })
 # fmt: on

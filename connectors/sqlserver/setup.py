@@ -17,7 +17,6 @@ SERVER_PERMISSIONS = {
     "ALTER ANY LOGIN": "to make, disable and drop logins",
     "ALTER ANY CONNECTION": "to end the sessions of other logins",
     "VIEW SERVER STATE": "to see the sessions of other logins, and whether its own is encrypted",
-    "VIEW ANY DEFINITION": "to see in every database, the server's own among them, that nobody has a user left",
     "CONNECT ANY DATABASE": "to look into every database for what an account has left",
     "VIEW ANY DEFINITION": "to see all databases and who is a user of each, so that an empty answer proves something",
 }
