@@ -155,8 +155,7 @@ class SQLServerLab:
         try:
             self._try_in(probed)
         finally:
-            self.disconnect(probed)
-            self.rows(f"DROP DATABASE {name(probed)}")
+            self.drop_database(probed)
         if self.rows("SELECT OBJECT_ID(N'sys.sql_logins')") == [(None,)]:
             self.lacks[HASHES] = "it has no catalog of password hashes"
         self.lacks[SERVER_LOG] = "not over this protocol"
@@ -369,9 +368,16 @@ class SQLServerLab:
 
     # --- Hands
 
-    def close(self) -> None:
+    def tidy(self) -> None:
+        """Drop the databases of the test that is over."""
+        # Connections of Lockgate's that wait for their next use would keep them for some seconds.
+        self._kill(f"original_login_name = {text(self.target.user)}")
         for database in self._databases:
             self.drop_database(database)
+        self._databases.clear()
+
+    def close(self) -> None:
+        self.tidy()
         self._kill(f"original_login_name = {text(self.target.user)}")
         for _ in range(50):
             with suppress(mssql_python.Error):
