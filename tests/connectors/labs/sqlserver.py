@@ -124,18 +124,7 @@ class SQLServerLab:
 
     def __init__(self, url: str) -> None:
         """`url` is that of a member of sysadmin."""
-        parts = urlsplit(url)
-        wish = parse_qs(parts.query).get("encrypt", ["yes"])[0]
-        tls = {"no": Tls.DISABLE, "strict": Tls.VERIFY_FULL}.get(wish, Tls.REQUIRE)
-        self.root = Target(
-            "sqlserver",
-            parts.hostname or "",
-            parts.port or 1433,
-            unquote(parts.username or ""),
-            Secret(unquote(parts.password or "")),
-            tls=tls,
-            connect_timeout=timedelta(seconds=10),
-        )
+        self.root = root_of(url)
         token = random_token()
         self.target = replace(self.root, user=f"lockgate_{token}", password=Secret(f"Admin-{random_token()}"))
         self._connections: dict[str, Any] = {}
@@ -425,6 +414,21 @@ class SQLServerLab:
         for (number,) in self.rows(sql):
             with suppress(mssql_python.Error):
                 self.rows(f"KILL {int(number)}")
+
+
+def root_of(url: str) -> Target:
+    """The administrator that an address names; a certificate of the server's own making will do."""
+    parts = urlsplit(url)
+    wish = parse_qs(parts.query).get("encrypt", ["yes"])[0]
+    return Target(
+        "sqlserver",
+        parts.hostname or "",
+        parts.port or 1433,
+        unquote(parts.username or ""),
+        Secret(unquote(parts.password or "")),
+        tls={"no": Tls.DISABLE, "strict": Tls.VERIFY_FULL}.get(wish, Tls.REQUIRE),
+        connect_timeout=timedelta(seconds=10),
+    )
 
 
 def at(place: Place) -> str:
