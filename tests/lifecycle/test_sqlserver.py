@@ -43,8 +43,8 @@ def world(transactional_db: None, lab: SQLServerLab, orders: Place, monkeypatch:
     world = build("env:TEST_SQLSERVER_PASSWORD")
     world.server = catalogue.add_server(
         person=world.erin,
-        slug="orders",
-        name="Orders",
+        slug="till",
+        name="Till",
         engine="sqlserver",
         environment=Environment.PRODUCTION,
         host=lab.target.host,
