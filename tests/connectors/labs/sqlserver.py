@@ -400,14 +400,15 @@ class SQLServerLab:
         """A server that does not tell what is granted may want it taken back before it drops anybody."""
         if TELLS_PERMISSIONS not in self.lacks:
             return
-        for (schema,) in self.rows(
-            "SELECT DISTINCT s.name FROM sys.schemas AS s JOIN sys.tables AS t ON t.schema_id = s.schema_id", database
-        ):
-            self.rows(f"REVOKE SELECT, INSERT, UPDATE, DELETE ON SCHEMA::{name(schema)} FROM {name(grantee)}", database)
         tables = "SELECT s.name, t.name FROM sys.tables AS t JOIN sys.schemas AS s ON s.schema_id = t.schema_id"
-        for schema, table in self.rows(tables, database):
-            place = f"{name(schema)}.{name(table)}"
-            self.rows(f"REVOKE SELECT, INSERT, UPDATE, DELETE ON OBJECT::{place} FROM {name(grantee)}", database)
+        found = self.rows(tables, database)
+        places = [f"OBJECT::{name(schema)}.{name(table)}" for schema, table in found]
+        schemas = self.rows("SELECT name FROM sys.schemas WHERE name NOT IN (N'sys', N'INFORMATION_SCHEMA')", database)
+        places += [f"SCHEMA::{name(schema)}" for (schema,) in schemas if not schema.startswith(("db_", "guest"))]
+        # One by one: not every server takes several from the same place in one statement.
+        for place in places:
+            for privilege in ("SELECT", "INSERT", "UPDATE", "DELETE"):
+                self.rows(f"REVOKE {privilege} ON {place} FROM {name(grantee)}", database)
 
     def _kill(self, condition: str) -> None:
         sql = f"SELECT session_id FROM sys.dm_exec_sessions WHERE session_id IS NOT NULL AND {condition}"
