@@ -3,7 +3,7 @@ PYTHON := .venv/bin/python
 SETUP := python3 -m deploy.local setup
 CODE := access audit connectors console deploy people tests manage.py
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-reset test check format lock bench-lifecycle
+.PHONY: help setup demo demo-reset test test-sqlserver check format lock bench-lifecycle
 
 help: ## what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -20,6 +20,12 @@ demo-reset: ## forget the demo's data
 test: ## the whole suite, on its own PostgreSQL, MariaDB and Redis, with a browser
 	@$(SETUP) --browser
 	$(PYTHON) -m pytest --numprocesses=4 --dist=loadgroup $(PYTEST)
+
+test-sqlserver: ## what SQL Server promises, on the server that LOCKGATE_TEST_SQLSERVER_URL names
+	@test -n "$$LOCKGATE_TEST_SQLSERVER_URL" || { echo "Name a server in LOCKGATE_TEST_SQLSERVER_URL: mssql://user:password@host:port/?encrypt=yes"; exit 2; }
+	@$(SETUP)
+	$(PYTHON) -m pytest --numprocesses=2 -k sqlserver tests/connectors/test_contract.py \
+		tests/connectors/test_contract_telling.py tests/connectors/test_contract_own_password.py tests/lifecycle $(PYTEST)
 
 check: setup ## ruff, mypy --strict, import contracts, Django's checks, missing migrations
 	$(PYTHON) -m ruff check $(CODE)

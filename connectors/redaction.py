@@ -15,11 +15,12 @@ from connectors.base import Secret
 #: What stands where a secret was.
 MASK = "********"
 
-#: What stands for a password in SQL: PostgreSQL's verifiers, MariaDB's hashes.
+#: What stands for a password in SQL: PostgreSQL's verifiers, MariaDB's hashes, SQL Server's.
 _VERIFIERS = re.compile(
     r"SCRAM-SHA-256\$[0-9]+:[A-Za-z0-9+/=]+(?:\$[A-Za-z0-9+/=:]*)?"
     r"|\bmd5[0-9a-f]{32}\b"
     r"|\*[0-9A-F]{40}\b"
+    r"|\b0x0[1-3]00[0-9A-Fa-f]{48,}\b"
 )
 
 

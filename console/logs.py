@@ -28,15 +28,16 @@ _SECRETS_IN_TEXT = [
     # 'password': '…', PASSWORD '…': exceptions quote parameters and statements. What surrounds the word is bounded, since
     # whoever may write into a log, and an address is enough, must not keep us looking for the end of a word for minutes.
     re.compile(
-        r"""(?P<kept>(?:password|passwd|secret|token)\w{0,40}['"]?\s{0,9}[=:]?\s{0,9})(?P<quote>['"])(?:(?!(?P=quote)).)+""",
+        r"""(?P<kept>(?:password|passwd|secret|token)\w{0,40}['"]?\s{0,9}[=:]?\s{0,9}N?)(?P<quote>['"])(?:(?!(?P=quote)).)+""",
         re.IGNORECASE,
     ),
     # password=…, as in a connection string
-    re.compile(r"""(?P<kept>(?:password|passwd|secret|token)=)[^\s'"&,;)]+""", re.IGNORECASE),
+    re.compile(r"""(?P<kept>(?:password|passwd|pwd|secret|token)=)[^\s'"&,;)]+""", re.IGNORECASE),
     re.compile(r"(?P<kept>\bIDENTIFIED\s+(?:BY|VIA\s+\w+\s+USING)\s+')[^']+", re.IGNORECASE),
-    # What stands for a password on PostgreSQL and on MariaDB
+    # What stands for a password on PostgreSQL, on MariaDB and on SQL Server
     re.compile(r"(?P<kept>SCRAM-SHA-256\$)[0-9]+:[A-Za-z0-9+/=]+(?:\$[A-Za-z0-9+/=:]*)?"),
     re.compile(r"(?P<kept>\*)[0-9A-F]{40}\b"),
+    re.compile(r"(?P<kept>\b0x0[1-3]00)[0-9A-Fa-f]{48,}\b"),
     # The code and state of a sign-in, in the address that a provider sends the browser back to
     re.compile(r"(?P<kept>[?&](?:code|state)=)[^\s&'\"]+"),
     # The header of a request

@@ -8,7 +8,7 @@ import pytest
 from django.core.cache import caches
 from pytest_django import Settings
 
-pytest_plugins = ["tests.audit.plugin", "tests.lock_order"]
+pytest_plugins = ["tests.audit.plugin", "tests.connectors.sqlserver_summary", "tests.lock_order"]
 
 
 @pytest.fixture(autouse=True)

@@ -7,12 +7,14 @@ answered with nothing counts only when we may see everything.
 from __future__ import annotations
 
 from connectors.base import Finding
+from connectors.quoting import sqlserver_name as quoted
 from connectors.quoting import sqlserver_text
 from connectors.sqlserver.ending import SESSIONS, sessions_left
 from connectors.sqlserver.session import Session
 
 LOGINS = "SELECT name FROM sys.server_principals WHERE name = %s OR (sid = %s AND type = 'S')"
-USERS = "SELECT name FROM sys.database_principals WHERE type <> 'R' AND (name = %s OR sid = %s)"
+#: Asked by the name of the database from where we are: a server has hundreds, and a login to each takes its time.
+_USERS = "SELECT name FROM {database}.sys.database_principals WHERE type <> 'R' AND (name = %s OR sid = %s)"
 _SEES_LOGINS = (
     "SELECT IS_SRVROLEMEMBER('sysadmin'), HAS_PERMS_BY_NAME(NULL, NULL, 'ALTER ANY LOGIN'),"
     " HAS_PERMS_BY_NAME(NULL, NULL, 'VIEW ANY DEFINITION')"
@@ -22,10 +24,7 @@ _SEES_SESSIONS = (
     "SELECT IS_SRVROLEMEMBER('sysadmin'), HAS_PERMS_BY_NAME(NULL, NULL, 'VIEW SERVER STATE'),"
     " HAS_PERMS_BY_NAME(NULL, NULL, 'VIEW SERVER PERFORMANCE STATE')"
 )
-_SEES_USERS = (
-    "SELECT IS_SRVROLEMEMBER('sysadmin'), IS_MEMBER('db_owner'),"
-    " HAS_PERMS_BY_NAME(DB_NAME(), 'DATABASE', 'VIEW DEFINITION')"
-)
+_SEES_USERS = "SELECT IS_SRVROLEMEMBER('sysadmin'), HAS_PERMS_BY_NAME(%s, 'DATABASE', 'VIEW DEFINITION')"
 
 
 def about_server(home: Session, principal: str, sid: bytes) -> list[Finding]:
@@ -42,20 +41,30 @@ def about_server(home: Session, principal: str, sid: bytes) -> list[Finding]:
     ]
 
 
-def about_database(session: Session, principal: str, sid: bytes) -> Finding | None:
+def users_in(home: Session, database: str, principal: str, sid: bytes) -> list[str]:
+    """The users of the login in one database. Raises `ConnectorError`."""
+    return home.texts(_users_sql(database), principal, sid)
+
+
+def about_database(home: Session, database: str, principal: str, sid: bytes) -> Finding | None:
     """The users of the login, and with them all that they could hold; `None` where we may not see who they are.
 
     Raises `ConnectorError`.
     """
-    users = tuple(f"user {name}" for name in session.texts(USERS, principal, sid))
-    if not users and not _sees_all(session, _SEES_USERS):
+    users = tuple(f"user {name}" for name in users_in(home, database, principal, sid))
+    if not users and not _sees_all(home, _SEES_USERS, quoted(database)):
         return None
     question = "users of the login, by its name or its SID: without one it owns, is granted and is a member of nothing"
-    return Finding(question, shown(USERS, principal, sid), users, session.database)
+    return Finding(question, shown(_users_sql(database), principal, sid), users, database)
 
 
-def _sees_all(session: Session, sql: str) -> bool:
-    return any(answer == 1 for answer in session.rows(sql)[0])
+def _users_sql(database: str) -> str:
+    # A percent sign would be the place of a value.
+    return _USERS.format(database=quoted(database).replace("%", "%%"))
+
+
+def _sees_all(session: Session, sql: str, *values: str) -> bool:
+    return any(answer == 1 for answer in session.rows(sql, *values)[0])
 
 
 def shown(sql: str, *values: str | bytes) -> str:

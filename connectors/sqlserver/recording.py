@@ -73,6 +73,11 @@ class RecordedServer(Model):
             return []
         if "SYSUTCDATETIME" in sql:
             return [(datetime.now(UTC).replace(tzinfo=None),)]
+        if elsewhere := re.search(rf"{_NAME}\.(?=sys\.)", sql):
+            # The catalog of another database, asked by its name.
+            database = _unquoted(elsewhere[1])
+            self.open(database)
+            sql = sql.replace(elsewhere[0], "")
         rows = Catalogue(self, database).rows(sql, values)
         if "sys.dm_exec_sessions" in sql:
             self._let_time_pass()

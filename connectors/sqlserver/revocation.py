@@ -14,7 +14,7 @@ from connectors.base import Finding, Journal, Receipt, RevokeRequest
 from connectors.errors import ConnectorError
 from connectors.sqlserver import ending, group, handing_over, names, reading_back, statements
 from connectors.sqlserver.checking import server_time
-from connectors.sqlserver.provisioning import MEMBERSHIPS, USER, login_sid
+from connectors.sqlserver.provisioning import MEMBERSHIPS, login_sid
 from connectors.sqlserver.session import LOST, Session, Sessions
 from connectors.sqlserver.statements import Command
 
@@ -73,9 +73,11 @@ class _Revocation:
 
     def leave(self, database: str) -> None:
         """Take the users out of one database, with all that they have."""
-        with self._going_on(), self.sessions.visit(database) as session:
-            for name, _ in session.rows(USER, self.principal, self.sid):
-                self._take_out(session, str(name))
+        with self._going_on():
+            if users := reading_back.users_in(self.home, database, self.principal, self.sid):
+                with self.sessions.visit(database) as session:
+                    for user in users:
+                        self._take_out(session, user)
 
     def _take_out(self, session: Session, user: str) -> None:
         with self._going_on():
@@ -124,8 +126,7 @@ class _Revocation:
 
     def _about(self, database: str) -> list[Finding]:
         try:
-            with self.sessions.visit(database) as session:
-                finding = reading_back.about_database(session, self.principal, self.sid)
+            finding = reading_back.about_database(self.home, database, self.principal, self.sid)
             if finding is None:
                 self.unreadable.append(f"{database}: Lockgate's account may not see its users")
             return [finding] if finding else []

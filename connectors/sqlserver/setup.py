@@ -1,6 +1,6 @@
 """Lockgate's own account on a SQL Server: the SQL that makes it with the least it needs, and why it needs it. Pure.
 
-On the server it needs four permissions and no fixed role. In a database it needs to make users and roles, to grant what
+On the server it needs five permissions and no fixed role. In a database it needs to make users and roles, to grant what
 it does not use itself, to put users into fixed roles, and to take over what ended accounts own; only `db_owner` may do
 the last two, and whoever may grant anything can give it to himself, so less would be less only by name.
 """
@@ -17,9 +17,8 @@ SERVER_PERMISSIONS = {
     "ALTER ANY LOGIN": "to make, disable and drop logins",
     "ALTER ANY CONNECTION": "to end the sessions of other logins",
     "VIEW SERVER STATE": "to see the sessions of other logins, and whether its own is encrypted",
-    "VIEW ANY DEFINITION": "to see in every database, the server's own among them, that nobody has a user left",
-    "VIEW ANY DATABASE": "to see all databases, also those that it may not enter",
-    "CONNECT ANY DATABASE": "to look into every database for what an account has left, and to prove that nothing is",
+    "CONNECT ANY DATABASE": "to look into every database for what an account has left",
+    "VIEW ANY DEFINITION": "to see all databases and who is a user of each, so that an empty answer proves something",
 }
 #: Databases that belong to the server. Access roles never name them.
 SYSTEM_DATABASES = ("master", "tempdb", "model", "msdb")

@@ -139,9 +139,13 @@ def labs() -> Iterator[dict[str, Lab]]:
 
 
 @pytest.fixture(params=ENGINES)
-def lab(request: pytest.FixtureRequest, labs: dict[str, Lab]) -> Lab:
+def lab(request: pytest.FixtureRequest, labs: dict[str, Lab]) -> Iterator[Lab]:
     """The server of one engine. A module about one engine alone has its own fixture of this name."""
-    return lab_of(str(request.param), labs)
+    found = lab_of(str(request.param), labs)
+    yield found
+    # Where every database of the server is looked into, those of other tests are in the way.
+    if tidy := getattr(found, "tidy", None):
+        tidy()
 
 
 def lab_of(engine: str, labs: dict[str, Lab]) -> Lab:

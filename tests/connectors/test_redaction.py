@@ -24,6 +24,7 @@ def test_a_secret_in_any_dress(secret: str) -> None:
         "SCRAM-SHA-256$4096:9oNOjGgQR4wwuvyjkZVsZQ==$cuXlXZvBQzeJOKlhAqYQ=:bLADFkquTtm5uZWDLzxd+aSPz/xD7=",
         "md5d41d8cd98f00b204e9800998ecf8427e",
         "*2470C0C06DEE42FD1618BBB99005ADCA2EC9D1E1",
+        "0x0200" + "5ca1ab1e" + "0f" * 64,
     ],
 )
 def test_a_verifier_goes_without_being_named(verifier: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import os
 from datetime import timedelta
 from urllib.parse import urlsplit
@@ -170,11 +171,22 @@ def test_a_server_that_cannot_be_added_is_told_why(world: World, change: dict[st
     assert 'value="billing.test"' in response.content.decode()
 
 
-def test_the_port_of_an_engine_is_known(world: World) -> None:
-    for engine, port in (("postgresql", 5432), ("mariadb", 3306)):
-        new = {**NEW, "engine": engine, "slug": engine, "name": engine, "port": ""}
-        assert signed_in(world.erin).post(reverse("server_add"), new).status_code == 302
-        assert Server.objects.get(slug=engine).port == port
+@pytest.mark.parametrize(
+    ("engine", "port", "words"),
+    [
+        ("postgresql", 5432, "CREATE ROLE"),
+        ("mariadb", 3306, "CREATE USER IF NOT EXISTS"),
+        ("sqlserver", 1433, "GRANT ALTER ANY LOGIN TO [lockgate]"),
+        ("azuresql", 1433, "ALTER SERVER ROLE [##MS_DefinitionReader##] ADD MEMBER [lockgate]"),
+    ],
+)
+def test_every_engine_can_be_added_and_has_its_port_and_its_sql(
+    world: World, engine: str, port: int, words: str
+) -> None:
+    new = {**NEW, "engine": engine, "slug": engine, "name": engine, "port": ""}
+    text = signed_in(world.erin).post(reverse("server_add"), new, follow=True).content.decode()
+    assert Server.objects.get(slug=engine).port == port
+    assert words in html.unescape(text)
 
 
 def test_encryption_is_on_unless_somebody_switches_it_off_and_then_it_is_shown(world: World) -> None:

@@ -1,0 +1,57 @@
+"""What a test run says of SQL Server at its end: that it was left out, or how much of it was shown on which server."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+
+import pytest
+
+_URL = "LOCKGATE_TEST_SQLSERVER_URL"
+_NOT_SHOWN = "could not be shown on this server: "
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """One loud line, after everything else."""
+    if not os.environ.get(_URL):
+        terminalreporter.write_line(
+            f"SQL SERVER WAS NOT TESTED: none of its cases were run. Name a server in {_URL}, and use make test-sqlserver.",
+            red=True,
+            bold=True,
+        )
+        return
+    counted = Counter(
+        outcome
+        for outcome in ("passed", "failed", "error")
+        for report in terminalreporter.stats.get(outcome, [])
+        if "sqlserver" in report.nodeid and (outcome != "passed" or report.when == "call")
+    )
+    reasons: Counter[str] = Counter()
+    for report in terminalreporter.stats.get("skipped", []):
+        told = str(report.longrepr[2]) if isinstance(report.longrepr, tuple) else ""
+        if "sqlserver" in report.nodeid and _NOT_SHOWN in told:
+            reasons[told.split(_NOT_SHOWN, 1)[1]] += 1
+    for reason, count in sorted(reasons.items()):
+        terminalreporter.write_line(f"could not be shown: {reason} ({count} cases)")
+    terminalreporter.write_line(
+        f"SQL Server {_version()}: {counted.total()} cases ran, {counted['passed']} passed,"
+        f" {counted['failed'] + counted['error']} failed; {reasons.total()} could not be shown on this server.",
+        bold=True,
+    )
+
+
+def _version() -> str:
+    """As the server tells it; it is asked once more, since the labs were in other processes."""
+    import mssql_python
+
+    from tests.connectors.labs.sqlserver import connect, root_of, rows
+
+    target = root_of(os.environ[_URL])
+    try:
+        connection = connect(target, target.user, target.password, "master")
+    except mssql_python.Error as error:
+        return f"that does not answer ({error})"
+    try:
+        return str(rows(connection, "SELECT CAST(SERVERPROPERTY('ProductVersion') AS nvarchar(128))")[0][0])
+    finally:
+        connection.close()
