@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
+from pathlib import Path
 
 from django.db import IntegrityError, transaction
 
@@ -15,6 +17,8 @@ from connectors.base import Level
 from people.models import User
 
 _SLUG = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+#: Settings that hold secrets, besides all that begin with LOCKGATE_.
+_OWN_VARIABLES = frozenset({"DATABASE_URL", "REDIS_URL", "EMAIL_URL"})
 SHORTEST = timedelta(minutes=1)
 LONGEST = timedelta(days=30)
 MOST_STEPS = 10
@@ -47,6 +51,12 @@ class UnknownEngineChosen(BadRequest):
     """Choose one of the engines in the list."""
 
     field = "engine"
+
+
+class OwnSecret(BadRequest):
+    """This is a secret of Lockgate's own. No database server is signed in to with it."""
+
+    field = "admin_secret"
 
 
 class ScopeIncomplete(BadRequest):
@@ -92,6 +102,29 @@ def check_name(name: str) -> None:
     """Raises `NameMissing`."""
     if not name.strip():
         raise NameMissing
+
+
+def check_reference(reference: str) -> None:
+    """Raises `OwnSecret`.
+
+    A password is sent to whatever address stands beside it, so an administrator who may choose both could otherwise have
+    the console's own keys, and the way into its own database, sent to themself.
+    """
+    scheme, _, rest = reference.partition(":")
+    if scheme == "env" and (rest.startswith("LOCKGATE_") or rest.removesuffix("_FILE") in _OWN_VARIABLES):
+        raise OwnSecret
+    if scheme == "file" and _is_own_file(Path(rest).resolve()):
+        raise OwnSecret
+
+
+def _is_own_file(path: Path) -> bool:
+    """One that holds a setting; or that of a process, which shows its whole environment."""
+    own = [
+        Path(value).resolve()
+        for name, value in os.environ.items()
+        if name.endswith("_FILE") and (name.startswith("LOCKGATE_") or name.removesuffix("_FILE") in _OWN_VARIABLES)
+    ]
+    return path in own or path.is_relative_to("/proc")
 
 
 def check_policy(

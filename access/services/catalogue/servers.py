@@ -14,6 +14,7 @@ from access.services.catalogue.checks import (
     check_administrator,
     check_name,
     check_names,
+    check_reference,
     slug_taken,
 )
 from audit.events import Event
@@ -46,6 +47,7 @@ def add_server(
     check_names(slug, name)
     if engine not in ENGINE_LABELS and not (engine == "fake" and settings.DEVELOPMENT):
         raise UnknownEngineChosen(f"They are {', '.join(ENGINE_LABELS)}.")
+    check_reference(admin_secret)
     resolve(admin_secret)
     with one_at_a_time():
         with slug_taken():
@@ -95,6 +97,7 @@ def change_server(
     check_administrator(person)
     check_name(name)
     if admin_secret:
+        check_reference(admin_secret)
         resolve(admin_secret)
     with one_at_a_time():
         row = locked(Server, server.pk, revision)
