@@ -210,6 +210,28 @@ def test_a_provider_that_says_nothing_of_addresses_is_believed_for_its_domains(
     assert refusal(sign_in("trudy")) == "DomainNotAllowed"
 
 
+def test_a_guest_of_the_directory_is_not_believed_for_an_address(
+    sign_in: SignIn, provider: Peer, configure: Callable[..., Any]
+) -> None:
+    """A guest's address was written by whoever runs their own directory, and they may write one of ours."""
+    configure(vouches_for_email=False)
+    add_person(email="alice@example.com", display_name="Alice", actor=SETUP)
+    provider.knows(
+        "guest", email="alice@example.com", idp="https://sts.windows.net/11111111-2222-3333-4444-555555555555/"
+    )
+    assert refusal(sign_in("guest")) == "EmailNotVerified"
+    assert not SocialAccount.objects.exists()
+    provider.knows("alice-1", email="alice@example.com", idp=provider.issuer)
+    assert sign_in().status_code == 302
+
+
+@pytest.mark.parametrize("name", ["Al\x00ice", "Al\r\nice", "\u202eAlice", "Al\tice"])
+def test_a_name_is_one_line_of_readable_characters(sign_in: SignIn, provider: Peer, name: str) -> None:
+    provider.knows("alice-1", **{**ALICE, "name": name})
+    assert sign_in().status_code == 302
+    assert User.objects.get().display_name in ("Alice", "Al ice")
+
+
 def test_a_hosted_domain_has_to_be_ours(sign_in: SignIn, provider: Peer, configure: Callable[..., Any]) -> None:
     """Anybody may open an account at Google with an address of ours; only our organisation's carry `hd`."""
     configure(has_hosted_domain=True, groups_claim="")
