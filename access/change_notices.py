@@ -39,5 +39,5 @@ def send(*, entry: int) -> int:
     subject, _, body = render_to_string(_TEMPLATE, context).strip().partition("\n")
     people = list(other_administrators(found))
     for person in people:
-        EmailMessage(subject=subject, body=body.strip() + "\n", to=[person.email]).send()
+        EmailMessage(subject=" ".join(subject.split()), body=body.strip() + "\n", to=[person.email]).send()
     return len(people)

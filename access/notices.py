@@ -71,5 +71,6 @@ def send(*, notice: str, request_id: int) -> int:
     for person in people:
         text = render_to_string(f"mail/{notice}.txt", {"request": request, "person": person, "link": link})
         subject, _, body = text.strip().partition("\n")
-        EmailMessage(subject=subject, body=body.strip() + "\n", to=[person.email]).send()
+        # A line end of another kind, in a name that somebody chose, is refused by Django, and nobody would be told.
+        EmailMessage(subject=" ".join(subject.split()), body=body.strip() + "\n", to=[person.email]).send()
     return len(people)

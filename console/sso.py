@@ -65,9 +65,10 @@ class OpenIDConnectAdapter(OpenIDConnectOAuth2Adapter):  # type: ignore[misc]
         )
         if self.begun_with.get("again"):
             check_fresh(claims, now=time.time())
-        request.session[SIGNED_IN_THERE_AT] = claims.get("auth_time")
         identity = _identity(claims, provider, token.token)
-        return self.get_provider().sociallogin_from_response(request, identity)
+        login = self.get_provider().sociallogin_from_response(request, identity)
+        login.signed_in_there_at = claims.get("auth_time")
+        return login
 
 
 class StrictProvider(OpenIDConnectProvider):  # type: ignore[misc]
@@ -118,6 +119,8 @@ class SocialAdapter(DefaultSocialAccountAdapter):  # type: ignore[misc]
         person = arrive(identity=sociallogin.identity, provider=provider)
         sociallogin.user = person
         sociallogin.account = SocialAccount.objects.get(provider=provider.id, uid=sociallogin.account.uid)
+        # Not before they are let in: what a stranger has shown proves nothing about whoever is signed in here.
+        request.session[SIGNED_IN_THERE_AT] = sociallogin.signed_in_there_at
 
     def on_authentication_error(
         self,

@@ -25,19 +25,25 @@ class MappingExists(Exception):
 def follow_groups(*, person: User, provider: str, groups: Iterable[str], actor: Actor) -> None:
     """Put the person into the teams that their groups are mapped to, and out of the others that the provider keeps."""
     mappings = GroupMapping.objects.filter(provider=provider)
-    wanted = set(Team.objects.filter(mappings__provider=provider, mappings__group__in=list(groups)))
     kept = Q(team__in=mappings.values("team")) | Q(source=provider)
     current = {membership.team for membership in person.memberships.filter(kept).select_related("team")}
+    theirs = mappings.filter(group__in=list(groups)).select_related("team")
+    # A mapping lets its author in nowhere, also when they have got hold of the group only afterwards.
+    wanted = {mapping.team for mapping in theirs if mapping.made_by_id != person.pk or mapping.team in current}
     leave_all(person=person, teams=current - wanted, actor=actor)
     for team in sorted(wanted - current, key=lambda team: team.slug):
         join(person=person, team=team, actor=actor, source=provider)
 
 
 def map_group(*, provider: str, group: str, team: Team, actor: Actor) -> GroupMapping:
-    """From the next sign-in of each person on, the group puts people into the team. Raises `MappingExists`."""
+    """From the next sign-in of each person on, the group puts people into the team, but for whoever maps it.
+
+    Raises `MappingExists`.
+    """
+    made_by = int(actor.id) if actor.kind == "person" else None
     try:
         with transaction.atomic():
-            mapping = GroupMapping.objects.create(provider=provider, group=group, team=team)
+            mapping = GroupMapping.objects.create(provider=provider, group=group, team=team, made_by_id=made_by)
             after = {"provider": provider, "group": group, "team": team.slug}
             record(Event.TEAM_MAPPED, actor=actor, subject=team_subject(team), after=after)
     except IntegrityError as error:

@@ -127,6 +127,8 @@ class GroupMapping(models.Model):
     group = models.CharField(max_length=255)
     """As the provider's token has it: a name, or Entra's object id. Case counts."""
     team = models.ForeignKey(Team, on_delete=models.CASCADE, related_name="mappings")
+    made_by = models.ForeignKey(User, on_delete=models.SET_NULL, null=True, related_name="+")
+    """Whom it puts into no team: nobody decides on their own teams. Empty when no person made it."""
 
     class Meta:
         ordering: ClassVar = ["provider", "group", "team__name"]

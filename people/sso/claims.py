@@ -55,7 +55,7 @@ def identity_from(claims: Claims, provider: Provider) -> Identity:
         issuer=provider.issuer,
         subject=subject,
         email=email,
-        name=name.strip()[:100] if isinstance(name, str) else "",
+        name=_readable(name)[:100] if isinstance(name, str) else "",
         groups=groups_in(claims, provider.groups_claim) if provider.groups_claim else None,
         account=_account(claims, provider),
     )
@@ -95,9 +95,21 @@ def find(claims: Claims, path: str) -> Any:
     return found
 
 
+<<<<<<< HEAD
 def _account(claims: Claims, provider: Provider) -> str:
     found = claims.get(provider.account_claim) if provider.account_claim else None
     return found.strip()[:_LONGEST_ACCOUNT] if isinstance(found, str) else ""
+=======
+def _readable(name: str) -> str:
+    """One line without what cannot be seen: at many providers people write their own name, and it stands in mails."""
+    return " ".join("".join(sign for sign in name if sign.isprintable() or sign.isspace()).split())
+
+
+def _is_guest(claims: Claims, provider: Provider) -> bool:
+    """Entra names in `idp` the directory that a guest was signed in by; for its own people that is the issuer, or none."""
+    own = (None, provider.issuer, f"https://sts.windows.net/{claims.get('tid')}/")
+    return claims.get("idp") not in own
+>>>>>>> 6f2c7aab332397b8a61e4c5c70ec5490e7acac88
 
 
 def _verified_email(claims: Claims, provider: Provider) -> str:
@@ -109,6 +121,9 @@ def _verified_email(claims: Claims, provider: Provider) -> str:
     # Some send a string. Where a provider never says, its tenant is pinned by the issuer, and the domain has to do.
     if verified not in (True, "true") and not (verified is None and not provider.vouches_for_email):
         raise EmailNotVerified(email)
+    if not provider.vouches_for_email and _is_guest(claims, provider):
+        # The directory's own word on addresses is believed, and a guest's address is another directory's word.
+        raise EmailNotVerified(f"{email}, of a guest")
     domain = email.rpartition("@")[2]
     if domain not in provider.domains:
         raise DomainNotAllowed(email)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from contextlib import suppress
 from datetime import timedelta
+from pathlib import Path
 from threading import Event
 from typing import Any
 
@@ -26,6 +27,7 @@ from access.models import AccessRole, Environment, Grant, HeldBack, Policy, Serv
 from access.rules import approves
 from access.services import catalogue, requests
 from access.services.catalogue.changes import NotYourOwnRight
+from access.services.catalogue.checks import OwnSecret
 from access.states import RequestState
 from audit.models import Entry
 from connectors.base import Level, Tls
@@ -381,6 +383,34 @@ def test_a_changed_server_has_to_be_checked_again_and_tells_no_secret(
     assert entry.after == {"admin_secret": "********", "revision": 3}
     with pytest.raises(SecretUnavailable):
         change_server(world, admin_secret="env:NOT_SET_ANYWHERE")
+
+
+def test_no_server_is_told_what_lockgate_keeps_for_itself(
+    world: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    own = tmp_path / "secret_key"
+    own.write_text("the key under which sessions are signed")
+    (tmp_path / "by-another-name").symlink_to(own)
+    monkeypatch.setenv("LOCKGATE_SECRET_KEY_FILE", str(own))
+    monkeypatch.setenv("LOCKGATE_ENCRYPTION_KEYS", "a key")
+    monkeypatch.setenv("DATABASE_URL", "postgresql://lockgate:hunter2@localhost/lockgate")
+    for reference in (
+        "env:LOCKGATE_ENCRYPTION_KEYS",
+        "env:VAULT_TOKEN",
+        "env:AWS_SECRET_ACCESS_KEY",
+        "azure:client-secret?tenant_id=t&client_id=c&secret=env%3ALOCKGATE_SECRET_KEY",
+        "env:DATABASE_URL",
+        "env:LOCKGATE_SECRET_KEY_FILE",
+        f"file:{own}",
+        f"file:{tmp_path}/./by-another-name",
+        "file:/proc/self/environ",
+        "file:/proc/thread-self/environ",
+    ):
+        with pytest.raises(OwnSecret):
+            change_server(world, host="mallory.test", tls=Tls.DISABLE, admin_secret=reference)
+    other = tmp_path / "orders"
+    other.write_text("a server's own password")
+    assert change_server(world, admin_secret=f"file:{other}").admin_secret == f"file:{other}"
 
 
 def test_what_is_switched_off_cannot_be_asked_for(world: World) -> None:

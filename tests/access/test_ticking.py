@@ -170,6 +170,15 @@ def test_a_broken_glass_is_told_to_approvers_and_administrators(world: World) ->
     assert set(mailed("glass_broken", request)) == {"bob", "carol", "erin"}
 
 
+def test_no_name_keeps_a_notice_from_being_sent(world: World) -> None:
+    world.alice.display_name = name = "Alice\rBcc: mallory@evil.test"
+    world.alice.save()
+    request = world.ask()
+    sent = mailed("request_submitted", request)
+    assert set(sent) == {"bob", "carol"}
+    assert sent["bob"].startswith(f"Approve? {' '.join(name.split())} asks for Orders, read\n")
+
+
 @pytest.mark.parametrize("notice", sorted(notices.NOTICES))
 def test_every_notice_has_a_subject_a_text_and_a_link(world: World, notice: str) -> None:
     request = world.ask(reason="Ben & Jerry's <order>")

@@ -49,6 +49,19 @@ def test_a_provider_that_only_remembered_the_browser_makes_nothing_fresh(sign_in
     assert last.timestamp() == earlier
 
 
+@pytest.mark.parametrize("auth_time", [{}, {"auth_time": None}])
+def test_an_identity_that_is_refused_makes_nobody_elses_session_fresh(
+    sign_in: SignIn, provider: Peer, auth_time: dict[str, None]
+) -> None:
+    provider.knows("alice-1", **ALICE, auth_time=int(time.time()) - 3600)
+    client = Client()
+    sign_in(client=client)
+    fresh = auth_time or {"auth_time": int(time.time())}
+    provider.knows("stranger", email="mallory@elsewhere.test", email_verified=True, name="Mallory", **fresh)
+    assert sign_in("stranger", client=client, again="yes").status_code == 403
+    assert not is_fresh(in_the_browser(client))
+
+
 def test_whoever_is_signed_in_is_always_asked_anew(sign_in: SignIn, begin: Callable[..., str], provider: Peer) -> None:
     provider.knows("alice-1", **ALICE)
     client = Client()

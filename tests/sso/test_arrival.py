@@ -12,6 +12,7 @@ from allauth.socialaccount.models import SocialAccount
 from django.test import Client
 from pytest_django import Settings
 
+from access.services.door import actor_of
 from audit.models import Entry
 from people.group_sync import MappingExists, map_group, unmap_group
 from people.models import GroupMapping, Team, User
@@ -115,6 +116,30 @@ def test_without_the_claim_nobody_keeps_a_mapped_team(sign_in: SignIn, provider:
     provider.knows("alice-1", **ALICE)
     sign_in()
     assert teams(alice) == set()
+
+
+def test_a_mapping_puts_nobody_into_a_team_who_made_it_themselves(sign_in: SignIn, provider: Peer, dba: Team) -> None:
+    alice = add_person(email="alice@example.com", display_name="Alice", actor=SETUP)
+    mapping = map_group(provider="corp", group="database-people", team=dba, actor=actor_of(alice))
+    provider.knows("alice-1", **ALICE, groups=["database-people"])  # Which she was not in when she mapped it.
+    sign_in()
+    assert teams(alice) == set()
+    provider.knows("bob-1", email="bob@example.com", email_verified=True, groups=["database-people"])
+    sign_in("bob-1")
+    assert teams(User.objects.get(email="bob@example.com")) == {"dba"}
+    unmap_group(mapping=mapping, actor=SETUP)
+    map_group(provider="corp", group="database-people", team=dba, actor=SETUP)
+    sign_in()
+    assert teams(alice) == {"dba"}
+
+
+def test_who_is_in_a_team_already_stays_by_a_mapping_of_their_own(sign_in: SignIn, provider: Peer, dba: Team) -> None:
+    alice = add_person(email="alice@example.com", display_name="Alice", actor=SETUP)
+    join(person=alice, team=dba, actor=SETUP)
+    map_group(provider="corp", group="database-people", team=dba, actor=actor_of(alice))
+    provider.knows("alice-1", **ALICE, groups=["database-people"])
+    sign_in()
+    assert teams(alice) == {"dba"}
 
 
 def test_teams_that_no_group_is_mapped_to_are_left_alone(sign_in: SignIn, provider: Peer, dba: Team) -> None:
@@ -221,6 +246,28 @@ def test_a_provider_that_says_nothing_of_addresses_is_believed_for_its_domains(
     assert refusal(sign_in("mallory")) == "EmailNotVerified"
     provider.knows("trudy", email="trudy@evil.test")
     assert refusal(sign_in("trudy")) == "DomainNotAllowed"
+
+
+def test_a_guest_of_the_directory_is_not_believed_for_an_address(
+    sign_in: SignIn, provider: Peer, configure: Callable[..., Any]
+) -> None:
+    """A guest's address was written by whoever runs their own directory, and they may write one of ours."""
+    configure(vouches_for_email=False)
+    add_person(email="alice@example.com", display_name="Alice", actor=SETUP)
+    provider.knows(
+        "guest", email="alice@example.com", idp="https://sts.windows.net/11111111-2222-3333-4444-555555555555/"
+    )
+    assert refusal(sign_in("guest")) == "EmailNotVerified"
+    assert not SocialAccount.objects.exists()
+    provider.knows("alice-1", email="alice@example.com", idp=provider.issuer)
+    assert sign_in().status_code == 302
+
+
+@pytest.mark.parametrize("name", ["Al\x00ice", "Al\r\nice", "\u202eAlice", "Al\tice"])
+def test_a_name_is_one_line_of_readable_characters(sign_in: SignIn, provider: Peer, name: str) -> None:
+    provider.knows("alice-1", **{**ALICE, "name": name})
+    assert sign_in().status_code == 302
+    assert User.objects.get().display_name in ("Alice", "Al ice")
 
 
 def test_a_hosted_domain_has_to_be_ours(sign_in: SignIn, provider: Peer, configure: Callable[..., Any]) -> None:

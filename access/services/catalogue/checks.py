@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
+from pathlib import Path
+from urllib.parse import unquote
 
 from django.db import IntegrityError, transaction
 
@@ -18,6 +21,9 @@ from connectors.registry import takes_own_identity
 from people.models import User
 
 _SLUG = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+#: Settings that hold secrets: of Lockgate itself, and of the clients by which it reads stores and clouds.
+_OWN_VARIABLES = re.compile(r"(LOCKGATE|VAULT|AWS|AZURE|IDENTITY|MSI)_.*|(DATABASE|REDIS|EMAIL)_URL(_FILE)?")
+_PLACES = re.compile(r"(?:^|=)(env|file):([^&?]*)")
 SHORTEST = timedelta(minutes=1)
 LONGEST = timedelta(days=30)
 MOST_STEPS = 10
@@ -56,6 +62,12 @@ class TokenInTheClear(BadRequest):
     """The token of an identity goes to the server as it is, so it needs TLS. Choose 'require' or better."""
 
     field = "tls"
+
+
+class OwnSecret(BadRequest):
+    """This is a secret of Lockgate's own. No database server is signed in to with it."""
+
+    field = "admin_secret"
 
 
 class ScopeIncomplete(BadRequest):
@@ -119,6 +131,30 @@ def check_own_identity(server: Server, *, own_identity: bool) -> None:
     """Raises `OwnIdentityNotThere`."""
     if own_identity and not takes_own_identity(server.engine):
         raise OwnIdentityNotThere
+
+
+def check_reference(reference: str) -> None:
+    """Raises `OwnSecret`.
+
+    A password is sent to whatever address stands beside it, so an administrator who may choose both could otherwise have
+    the console's own keys, and the way into its own database, sent to themself.
+    """
+    # One that stands inside another, as the secret of a client of Azure does, is looked at as well.
+    for scheme, rest in _PLACES.findall(unquote(reference)):
+        if scheme == "env" and _OWN_VARIABLES.fullmatch(rest):
+            raise OwnSecret
+        if scheme == "file" and _is_own_file(Path(rest).resolve()):
+            raise OwnSecret
+
+
+def _is_own_file(path: Path) -> bool:
+    """One that holds a setting; or that of a process, which shows its whole environment."""
+    own = [
+        Path(value).resolve()
+        for name, value in os.environ.items()
+        if name.endswith("_FILE") and _OWN_VARIABLES.fullmatch(name)
+    ]
+    return path in own or path.is_relative_to("/proc")
 
 
 def check_policy(

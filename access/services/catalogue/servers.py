@@ -14,6 +14,7 @@ from access.services.catalogue.checks import (
     check_administrator,
     check_name,
     check_names,
+    check_reference,
     check_tls,
     slug_taken,
 )
@@ -48,6 +49,7 @@ def add_server(
     if engine not in ENGINE_LABELS and not (engine == "fake" and settings.DEVELOPMENT):
         raise UnknownEngineChosen(f"They are {', '.join(ENGINE_LABELS)}.")
     check_tls(admin_secret, tls)
+    check_reference(admin_secret)
     resolve(admin_secret, Account(engine, host, port, admin_user))
     with one_at_a_time():
         with slug_taken():
@@ -98,6 +100,7 @@ def change_server(
     check_name(name)
     check_tls(admin_secret or server.admin_secret, tls)
     if admin_secret:
+        check_reference(admin_secret)
         resolve(admin_secret, Account(server.engine, host, port, admin_user))
     with one_at_a_time():
         row = locked(Server, server.pk, revision)
