@@ -95,11 +95,11 @@ def find(claims: Claims, path: str) -> Any:
     return found
 
 
-<<<<<<< HEAD
 def _account(claims: Claims, provider: Provider) -> str:
     found = claims.get(provider.account_claim) if provider.account_claim else None
     return found.strip()[:_LONGEST_ACCOUNT] if isinstance(found, str) else ""
-=======
+
+
 def _readable(name: str) -> str:
     """One line without what cannot be seen: at many providers people write their own name, and it stands in mails."""
     return " ".join("".join(sign for sign in name if sign.isprintable() or sign.isspace()).split())
@@ -109,7 +109,6 @@ def _is_guest(claims: Claims, provider: Provider) -> bool:
     """Entra names in `idp` the directory that a guest was signed in by; for its own people that is the issuer, or none."""
     own = (None, provider.issuer, f"https://sts.windows.net/{claims.get('tid')}/")
     return claims.get("idp") not in own
->>>>>>> 6f2c7aab332397b8a61e4c5c70ec5490e7acac88
 
 
 def _verified_email(claims: Claims, provider: Provider) -> str:
