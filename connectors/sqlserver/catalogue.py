@@ -38,19 +38,22 @@ def _listed(names: Sequence[str]) -> str:
 
 #: Databases that are there for work, and whether we may enter.
 DATABASES = (
-    "SELECT name, HAS_DBACCESS(name) FROM sys.databases"
+    "SELECT CAST(name AS nvarchar(128)), HAS_DBACCESS(name) FROM sys.databases"
     f" WHERE name NOT IN ({_listed(SYSTEM_DATABASES)}) AND state = 0 ORDER BY name"
 )
 #: Schema and table; a schema without tables comes once, with NULL.
 TABLES = (
-    "SELECT s.name, o.name FROM sys.schemas AS s LEFT JOIN sys.objects AS o"
+    "SELECT CAST(s.name AS nvarchar(128)), CAST(o.name AS nvarchar(128)) FROM sys.schemas AS s LEFT JOIN sys.objects AS o"
     " ON o.schema_id = s.schema_id AND o.type IN ('U', 'V') AND o.is_ms_shipped = 0"
     f" WHERE s.name NOT IN ({_listed(_SYSTEM_SCHEMAS)}) ORDER BY s.name, o.name"
 )
 ROLES = f"SELECT name FROM sys.database_principals WHERE type = 'R' AND name NOT IN ({_listed(FIXED_ROLES)})"
 
 _STARTS = f"LEFT({{column}}, {len(PRINCIPAL_PREFIX)}) = {sqlserver_text(PRINCIPAL_PREFIX)}"
-_LOGINS = f"SELECT name, is_disabled FROM sys.server_principals WHERE type = 'S' AND {_STARTS.format(column='name')}"
+_LOGINS = (
+    "SELECT CAST(name AS nvarchar(128)), is_disabled FROM sys.server_principals"
+    f" WHERE type = 'S' AND {_STARTS.format(column='name')}"
+)
 #: A session that acts as somebody else is still that of the login it began with.
 _SESSIONS = (
     "SELECT original_login_name, COUNT(*) FROM sys.dm_exec_sessions"
@@ -58,7 +61,7 @@ _SESSIONS = (
 )
 #: A user comes once with NULL where it is in no role. One without a login is listed too: it is a leftover.
 USERS = (
-    "SELECT u.name, r.name FROM sys.database_principals AS u"
+    "SELECT CAST(u.name AS nvarchar(128)), CAST(r.name AS nvarchar(128)) FROM sys.database_principals AS u"
     " LEFT JOIN sys.database_role_members AS m ON m.member_principal_id = u.principal_id"
     " LEFT JOIN sys.database_principals AS r ON r.principal_id = m.role_principal_id"
     f" WHERE u.type <> 'R' AND {_STARTS.format(column='u.name')}"

@@ -29,7 +29,7 @@ JOIN sys.database_principals AS g ON g.principal_id = m.member_principal_id
 WHERE g.name = %s
 """
 _SCHEMAS = """
-SELECT name FROM sys.schemas
+SELECT CAST(name AS nvarchar(128)) FROM sys.schemas
 WHERE name NOT IN (N'sys', N'INFORMATION_SCHEMA', N'guest') AND name NOT LIKE N'db[_]%' ORDER BY name
 """
 _TABLES = """

@@ -20,10 +20,13 @@ _TABLE = (
     " WHERE s.name = %s AND o.name = %s AND o.type IN ('U', 'V')"
 )
 _ROLE = "SELECT 1 FROM sys.database_principals WHERE name = %s AND type = 'R'"
-#: A name that some other kind of principal has is not ours to take.
-USER = "SELECT name, sid FROM sys.database_principals WHERE type <> 'R' AND (name = %s OR sid = %s)"
+#: A name that some other kind of principal has is not ours to take. Names are asked for as what SQL Server keeps them as:
+#: a compatible server may keep them as text of one code page, and give question marks for what that has not.
+USER = (
+    "SELECT CAST(name AS nvarchar(128)), sid FROM sys.database_principals WHERE type <> 'R' AND (name = %s OR sid = %s)"
+)
 MEMBERSHIPS = """
-SELECT r.name FROM sys.database_role_members AS m
+SELECT CAST(r.name AS nvarchar(128)) FROM sys.database_role_members AS m
 JOIN sys.database_principals AS r ON r.principal_id = m.role_principal_id
 JOIN sys.database_principals AS u ON u.principal_id = m.member_principal_id
 WHERE u.name = %s

@@ -12,9 +12,12 @@ from connectors.quoting import sqlserver_text
 from connectors.sqlserver.ending import SESSIONS, sessions_left
 from connectors.sqlserver.session import Session
 
-LOGINS = "SELECT name FROM sys.server_principals WHERE name = %s OR (sid = %s AND type = 'S')"
+LOGINS = "SELECT CAST(name AS nvarchar(128)) FROM sys.server_principals WHERE name = %s OR (sid = %s AND type = 'S')"
 #: Asked by the name of the database from where we are: a server has hundreds, and a login to each takes its time.
-_USERS = "SELECT name FROM {database}.sys.database_principals WHERE type <> 'R' AND (name = %s OR sid = %s)"
+_USERS = (
+    "SELECT CAST(name AS nvarchar(128)) FROM {database}.sys.database_principals"
+    " WHERE type <> 'R' AND (name = %s OR sid = %s)"
+)
 _SEES_LOGINS = (
     "SELECT IS_SRVROLEMEMBER('sysadmin'), HAS_PERMS_BY_NAME(NULL, NULL, 'ALTER ANY LOGIN'),"
     " HAS_PERMS_BY_NAME(NULL, NULL, 'VIEW ANY DEFINITION')"

@@ -21,7 +21,7 @@ from connectors.sqlserver.statements import Command
 #: Every database but the one that is made anew at each start; whether it is online, and whether we may enter. A snapshot
 #: keeps the users of its source as they were, which nobody can change, and without a login nobody gets in by them.
 _DATABASES = """
-SELECT name, state_desc, HAS_DBACCESS(name) FROM sys.databases
+SELECT CAST(name AS nvarchar(128)), state_desc, HAS_DBACCESS(name) FROM sys.databases
 WHERE name <> N'tempdb' AND source_database_id IS NULL ORDER BY name
 """
 _LOGIN = "SELECT 1 FROM sys.server_principals WHERE name = %s AND type = 'S'"

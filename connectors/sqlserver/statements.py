@@ -219,8 +219,8 @@ def plain_text(text: str) -> str:
 
 
 def _masked_hash() -> str:
-    """Asterisks would be no number, and a plan is to be read as SQL: zero stands for what is not shown."""
-    return _HASH_VERSION + "00"
+    """As a text, since asterisks would be no number and a plan is to be read as SQL."""
+    return sqlserver_text(MASK)
 
 
 def _has_limits(limits: Limits) -> bool:

@@ -23,6 +23,7 @@ from connectors.registry import open_connector
 from tests.connectors.conftest import Account, Accounts, Notebook, assert_gone, assert_without, most, need
 from tests.connectors.labs.base import (
     ENDS_BY_ITSELF,
+    LEAST_ACCOUNT,
     OWNERS,
     Lab,
     LoginRefused,
@@ -343,6 +344,7 @@ def test_a_database_that_was_dropped_meanwhile(lab: Lab, accounts: Accounts, ord
 
 
 def test_what_cannot_be_taken_away_is_told_and_taken_away_later(lab: Lab, accounts: Accounts, orders: Place) -> None:
+    need(lab, LEAST_ACCOUNT)
     alice = accounts.provisioned(scope_of(Level.READ, orders))
     with lab.without_rights():
         receipt = alice.revoke()

@@ -14,6 +14,8 @@ from tests.connectors.conftest import Account, Accounts, Notebook, assert_gone, 
 from tests.connectors.labs.base import (
     HASHES,
     HOSTILE,
+    LEAST_ACCOUNT,
+    LONG_NAMES,
     SERVER_LOG,
     TELLS_PERMISSIONS,
     Lab,
@@ -52,13 +54,13 @@ def test_everything_has_a_hostile_name(lab: Lab, accounts: Accounts) -> None:
     database = lab.make_database(HOSTILE)
     places = [lab.make_table(database, lab.make_schema(database, HOSTILE), HOSTILE) for _ in range(2)]
     role = lab.make_role(HOSTILE, reads=places[0])
-    group = f"lockgate_{HOSTILE}_{random_token()}"
+    piece = "".join(character for character in HOSTILE if character not in never_in_accounts(lab))
+    group = f"lockgate_{piece}_{random_token()}"
     scopes = (
         scope_of(Level.DDL, places[0], group=group),
         scope_of(Level.WRITE, *places, named=True, group=group),
         Scope(Level.MEMBER, (database,), database_roles=(role,)),
     )
-    piece = "".join(character for character in HOSTILE if character not in never_in_accounts(lab))
     for scope in [scope for scope in scopes if not lacking(lab, scope)]:
         alice = accounts.provisioned(scope, principal=make_principal(piece))
         session = alice.log_in()
@@ -70,6 +72,7 @@ def test_everything_has_a_hostile_name(lab: Lab, accounts: Accounts) -> None:
 
 
 def test_a_name_as_long_as_the_engine_allows(lab: Lab, accounts: Accounts, orders: Place) -> None:
+    need(lab, LONG_NAMES)
     short = make_principal("")
     longest = short + "é" * ((lab.longest_principal - len(short)) // 2)
     alice = accounts.provisioned(scope_of(Level.READ, orders), principal=longest)
@@ -143,6 +146,7 @@ def test_a_plan_needs_no_server(lab: Lab, accounts: Accounts, orders: Place) -> 
 
 
 def test_a_journal_tells_when_and_what_went_wrong(lab: Lab, accounts: Accounts, orders: Place) -> None:
+    need(lab, LEAST_ACCOUNT)
     alice = accounts.provisioned(scope_of(Level.READ, orders))
     assert all(entry.at.utcoffset() == timedelta(0) and not entry.error for entry in alice.journal)
     with lab.without_rights():

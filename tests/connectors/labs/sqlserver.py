@@ -30,6 +30,7 @@ from tests.connectors.labs.base import (
     ENDS_BY_ITSELF,
     HASHES,
     LEAST_ACCOUNT,
+    LONG_NAMES,
     OWNERS,
     SERVER_LOG,
     SLEEPING,
@@ -87,7 +88,7 @@ class SQLServerSession:
         future = pool.submit(self.sleep, seconds)
         pool.shutdown(wait=False)
         running = f"SELECT status FROM sys.dm_exec_sessions WHERE session_id = {self.number}"
-        wait_until(lambda: future.done() or self._lab.rows(running) == [("running",)])
+        wait_until(lambda: future.done() or self._lab.rows(running)[0][0] not in ("sleeping", "idle"))
         return future
 
     def is_alive(self) -> bool:
@@ -119,7 +120,7 @@ class SQLServerLab:
     has_schemas = True
     #: 128 characters, of which the first fourteen take a byte each, and the others, in the tests, two.
     longest_principal = 242
-    #: What a login with a password cannot have in its name.
+    #: What a login with a password, or a role, cannot have in its name.
     not_in_accounts = frozenset("\\")
 
     def __init__(self, url: str) -> None:
@@ -148,7 +149,20 @@ class SQLServerLab:
         if self.rows("SELECT OBJECT_ID(N'sys.sql_logins')") == [(None,)]:
             self.lacks[HASHES] = "it has no catalog of password hashes"
         self.lacks[SERVER_LOG] = "not over this protocol"
+        self._try_long_name()
         self._try(SLEEPING, "WAITFOR DELAY '00:00:00.010'")
+
+    def _try_long_name(self) -> None:
+        """A login that the server makes and then does not know again is none."""
+        long, password = f"probe_{random_token()}_".ljust(128, "é"), "Probe-1-" + random_token()
+        try:
+            self.rows(f"CREATE LOGIN {name(long)} WITH PASSWORD = {text(password)}")
+            connect(self.root, long, Secret(password), "master").close()
+        except mssql_python.Error as error:
+            self.lacks[LONG_NAMES] = str(error)
+        finally:
+            with suppress(mssql_python.Error):
+                self.rows(f"DROP LOGIN {name(long)}")
 
     def _try_in(self, database: str) -> None:
         self.rows("CREATE SCHEMA probed", database)
@@ -265,7 +279,8 @@ class SQLServerLab:
         return place
 
     def make_role(self, stem: str, reads: Place | None = None) -> str:
-        role = f"{self._holdable(stem)}_{random_token()}"
+        plain = "".join(character for character in self._holdable(stem) if character not in self.not_in_accounts)
+        role = f"{plain}_{random_token()}"
         self._roles.append(role)
         for database in [reads.database] if reads else self._living():
             self.rows(f"CREATE ROLE {name(role)}", database)
