@@ -1,7 +1,7 @@
 # What a contributor runs. `make help` lists it; CONTRIBUTING.md says when.
 PYTHON := .venv/bin/python
 SETUP := python3 -m deploy.local setup
-CODE := access audit connectors console deploy people tests manage.py
+CODE := access audit connectors console deploy gateway people tests manage.py
 .DEFAULT_GOAL := help
 .PHONY: help setup demo demo-reset test test-sqlserver check format lock bench-lifecycle
 

@@ -1,0 +1,91 @@
+"""What can go wrong at the gateway. The first line of each docstring is the sentence that a person may read.
+
+GatewayError
+ ├── Refused            the client may not come in, or not run this
+ │    ├── NotAdmitted
+ │    ├── TooManyAttempts
+ │    ├── TooManySessions
+ │    └── StatementRefused
+ ├── SessionEnded       it was in, and is not any more
+ ├── NotRecorded        the record cannot be written, so nothing runs
+ ├── UpstreamFailed     the database server does not answer as it should
+ └── ProtocolViolated   the client does not speak the protocol
+"""
+
+from __future__ import annotations
+
+
+class GatewayError(Exception):
+    """The gateway could not do that."""
+
+    sqlstate = "XX000"
+    hint = ""
+
+    def __init__(self, detail: str = "", *, hint: str = "") -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.hint = hint or type(self).hint
+
+    def __str__(self) -> str:
+        return f"{type(self).sentence()} {self.detail}".strip()
+
+    @classmethod
+    def sentence(cls) -> str:
+        """What a person may read."""
+        return (cls.__doc__ or "").partition("\n")[0]
+
+
+class Refused(GatewayError):
+    """This is refused."""
+
+    sqlstate = "42501"
+
+
+class NotAdmitted(Refused):
+    """Sign-in failed: the token does not open this database for this user."""
+
+    sqlstate = "28P01"
+    hint = "Make a token on the page of your access in the console; it ends with the access."
+
+
+class TooManyAttempts(Refused):
+    """Too many failed attempts from here: wait a minute, then try again."""
+
+    sqlstate = "28000"
+
+
+class TooManySessions(Refused):
+    """You have as many sessions open as this access role allows: close one first."""
+
+    sqlstate = "53300"
+
+
+class StatementRefused(Refused):
+    """The access role does not allow this statement."""
+
+
+class SessionEnded(GatewayError):
+    """This session has ended."""
+
+    sqlstate = "57P01"
+
+
+class NotRecorded(GatewayError):
+    """The statement was not run, because it could not be recorded."""
+
+    sqlstate = "58030"
+    hint = (
+        "Nothing is lost on the database. Tell an administrator of Lockgate: its journal is full or cannot be written."
+    )
+
+
+class UpstreamFailed(GatewayError):
+    """The database server cannot be reached, or does not let the account of this access in."""
+
+    sqlstate = "08006"
+
+
+class ProtocolViolated(GatewayError):
+    """What was received is not the PostgreSQL protocol."""
+
+    sqlstate = "08P01"

@@ -1,0 +1,77 @@
+"""What the pipeline asks of a record. `gateway.journal` is the one that there is; its file format is documented there.
+
+The order is the promise: `intent` before a byte of the statement goes to the server, `outcome` after. `write` puts what was
+said into the file (a crash of the process loses nothing after it); `when_durable` tells when it is on the disk.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+from gateway.admission import Admitted
+
+
+class Verdict(StrEnum):
+    """What became of a statement."""
+
+    DONE = "done"
+    FAILED = "failed"
+    """The server said no; `code` is what it said."""
+    LIMITED = "limited"
+    """Cut by a limit of the role; `code` names which."""
+    CUT = "cut"
+    """The session ended in the middle of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """A statement's text as it was understood, made once for each text and cached."""
+
+    text_sha256: str
+    fingerprint: str
+    """16 hexadecimal digits: the same for texts that differ in literals, case or white space alone."""
+    classes: tuple[str, ...]
+    parsed: bool
+    shape: str
+    """The text with its literals removed."""
+    refusal: str = ""
+    """Empty when the rules allow it; else which rule says no, as a sentence."""
+    hint: str = ""
+    """How to ask for more."""
+    rule: str = ""
+    """The name of the rule that refused."""
+
+
+class Recorder(Protocol):
+    """One worker's record. Not thread-safe: all calls come from the event loop's thread. Raises `NotRecorded`."""
+
+    def opened(self, admitted: Admitted, *, client_ip: str, application: str) -> int:
+        """A session begins; its number, which the other calls take."""
+        ...
+
+    def intent(self, session: int, examined: Examined, text: str, parameters: bytes = b"") -> int:
+        """A statement is about to be sent; its number. `parameters` as the wire carries them, kept only with the text."""
+        ...
+
+    def refused(self, session: int, examined: Examined, text: str) -> None:
+        """A statement was not sent, because a rule says no."""
+        ...
+
+    def outcome(self, statement: int, verdict: Verdict, *, code: str = "", rows: int = 0, size: int = 0) -> None:
+        """What became of it. `size` in bytes of result. How long it took is measured from its intent."""
+        ...
+
+    def closed(self, session: int, reason: str) -> None:
+        """The session is over."""
+        ...
+
+    def write(self) -> None:
+        """Everything said so far is in the file when this returns: one call for all that came at once."""
+        ...
+
+    def when_durable(self, done: Callable[[Exception | None], None]) -> None:
+        """Call `done` on the event loop once everything written so far is fsynced, or with what went wrong."""
+        ...
