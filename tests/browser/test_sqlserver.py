@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import expect
@@ -14,7 +16,7 @@ from tests.browser.test_journey import SLOW_MS
 from tests.connectors.labs.base import LoginRefused, Place
 from tests.connectors.labs.sqlserver import SQLServerLab
 from tests.lifecycle.sqlserver import NEEDS_SQLSERVER, sqlserver, sqlserver_world, till
-from tests.lifecycle.test_workers import Worker
+from tests.lifecycle.test_workers import Worker, workers_in
 
 __all__ = ["sqlserver", "sqlserver_world", "till"]
 
@@ -24,9 +26,10 @@ TABS = ("sqlcmd", "ODBC", "JDBC", "SQLAlchemy")
 
 
 @pytest.fixture
-def sqlserver_worker(sqlserver_world: World, start_worker: object) -> Worker:
+def sqlserver_worker(sqlserver_world: World, tmp_path: Path) -> Iterator[Worker]:
     """A real worker with its beat."""
-    return start_worker()  # type: ignore[operator,no-any-return]
+    with workers_in(tmp_path) as start:
+        yield start()
 
 
 def test_from_the_request_to_the_receipt(
