@@ -23,9 +23,9 @@ test: ## the whole suite, on its own PostgreSQL, MariaDB and Redis, with a brows
 
 test-sqlserver: ## what SQL Server promises, on the server that LOCKGATE_TEST_SQLSERVER_URL names
 	@test -n "$$LOCKGATE_TEST_SQLSERVER_URL" || { echo "Name a server in LOCKGATE_TEST_SQLSERVER_URL: mssql://user:password@host:port/?encrypt=yes"; exit 2; }
-	@$(SETUP)
-	$(PYTHON) -m pytest --numprocesses=2 -k sqlserver tests/connectors/test_contract.py \
-		tests/connectors/test_contract_telling.py tests/connectors/test_contract_own_password.py tests/lifecycle $(PYTEST)
+	@$(SETUP) --browser
+	$(PYTHON) -m pytest -k sqlserver tests/connectors/test_contract.py \
+		tests/connectors/test_contract_telling.py tests/connectors/test_contract_own_password.py tests/lifecycle tests/browser $(PYTEST)
 
 check: setup ## ruff, mypy --strict, import contracts, Django's checks, missing migrations
 	$(PYTHON) -m ruff check $(CODE)

@@ -7,7 +7,7 @@ the last two, and whoever may grant anything can give it to himself, so less wou
 
 from __future__ import annotations
 
-from connectors.base import RevokeRequest, Target
+from connectors.base import Authentication, RevokeRequest, Target
 from connectors.quoting import sqlserver_name, sqlserver_text
 from connectors.redaction import MASK
 
@@ -26,16 +26,23 @@ SYSTEM_DATABASES = ("master", "tempdb", "model", "msdb")
 HEIR = str(RevokeRequest.__dataclass_fields__["heir"].default)
 
 _INTRODUCTION = """\
--- Lockgate's own account on SQL Server 2017 and later, with the least it needs. Choose a password, put it where the
--- asterisks are, and run this once as a member of sysadmin, with sqlcmd or any client that knows GO.
+-- Lockgate's own account on SQL Server {since} and later, with the least it needs.{choose}
+-- Run this once as a member of sysadmin{administrator}, with sqlcmd or any client that knows GO.
 """
 _ONCE = """\
 -- 1. Once for the server.
 USE [master];
+{login}
+"""
+_CHOOSE = " Choose a password and put it where the asterisks are."
+_LOGIN = """\
 -- CHECK_POLICY is off because Lockgate changes this password by sending its hash, which the server takes only then.
 IF SUSER_ID({text}) IS NULL
-    CREATE LOGIN {name} WITH PASSWORD = {password}, DEFAULT_DATABASE = [master], CHECK_POLICY = OFF;
-"""
+    CREATE LOGIN {name} WITH PASSWORD = {password}, DEFAULT_DATABASE = [master], CHECK_POLICY = OFF;"""
+_EXTERNAL_LOGIN = """\
+-- The server has to be connected to Azure Arc and to have an administrator from Entra ID.
+IF SUSER_ID({text}) IS NULL
+    CREATE LOGIN {name} FROM EXTERNAL PROVIDER WITH DEFAULT_DATABASE = [master];"""
 _EVERY_DATABASE = """\
 -- 2. Every database that access roles may name, or that could hold something of an account: all there are now but the
 --    server's own. Run this part again after making a database.
@@ -52,13 +59,19 @@ EXEC sys.sp_executesql @all;
 
 def setup_sql(target: Target) -> str:
     """See `Connector.setup_sql`."""
-    return _INTRODUCTION + "".join(f"{batch}GO\n" for batch in setup_batches(target))
+    if target.authentication is Authentication.ACCESS_TOKEN:
+        words = {"since": "2022", "choose": "", "administrator": " who has come with Entra ID"}
+    else:
+        words = {"since": "2017", "choose": _CHOOSE, "administrator": ""}
+    return _INTRODUCTION.format(**words) + "".join(f"{batch}GO\n" for batch in setup_batches(target))
 
 
 def setup_batches(target: Target) -> tuple[str, ...]:
     """The script in the pieces between one GO and the next; `********` stands for the password to choose."""
     name, text = sqlserver_name(target.user), sqlserver_text(target.user)
-    once = _ONCE.format(text=text, name=name, password=sqlserver_text(MASK))
+    has_token = target.authentication is Authentication.ACCESS_TOKEN
+    login = (_EXTERNAL_LOGIN if has_token else _LOGIN).format(text=text, name=name, password=sqlserver_text(MASK))
+    once = _ONCE.format(login=login)
     grants = "".join(
         f"-- {permission}: {purpose}.\nGRANT {permission} TO {name};\n"
         for permission, purpose in SERVER_PERMISSIONS.items()

@@ -52,6 +52,10 @@ def _version() -> str:
     except mssql_python.Error as error:
         return f"that does not answer ({error})"
     try:
-        return str(rows(connection, "SELECT CAST(SERVERPROPERTY('ProductVersion') AS nvarchar(128))")[0][0])
+        number, whole = rows(
+            connection,
+            "SELECT CAST(SERVERPROPERTY('ProductVersion') AS nvarchar(128)), CAST(@@VERSION AS nvarchar(300))",
+        )[0]
+        return f"{number} ({str(whole).splitlines()[0].strip()})"
     finally:
         connection.close()

@@ -26,7 +26,8 @@ class Source:
         self.let_in: list[Secret] = []
 
     def current(self) -> Secret:
-        return self._given.pop(0)
+        # The last one for ever: a server with several databases may take several logins.
+        return self._given.pop(0) if len(self._given) > 1 else self._given[0]
 
     def instead_of(self, refused: Secret) -> Secret | None:
         self.refused.append(refused)
@@ -79,7 +80,8 @@ def test_the_source_is_asked_at_the_login_and_told_how_it_went(lab: Lab) -> None
     with open_connector(unshared(lab, source)) as connector:
         connector.list_principals()
     assert source.refused == [wrong]
-    assert source.let_in == [right]
+    assert source.let_in
+    assert all(secret == right for secret in source.let_in)
 
 
 def test_a_refusal_is_told_when_the_source_has_no_other(lab: Lab) -> None:

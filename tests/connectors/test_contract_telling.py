@@ -12,6 +12,8 @@ from connectors.errors import ConnectorError, PrincipalCannotLogIn, ServerRefuse
 from connectors.registry import open_connector
 from tests.connectors.conftest import Account, Accounts, Notebook, assert_gone, assert_without, lacking, need
 from tests.connectors.labs.base import (
+    BACKSLASHES,
+    BRACKETS,
     HASHES,
     HOSTILE,
     LEAST_ACCOUNT,
@@ -69,6 +71,9 @@ def test_everything_has_a_hostile_name(lab: Lab, accounts: Accounts) -> None:
             lab.plant_residue(session, places[1])
         assert alice.revoke().is_clean
         assert_gone(lab, alice)
+    # Shown so far: every character but these.
+    need(lab, BRACKETS)
+    need(lab, BACKSLASHES)
 
 
 def test_a_name_as_long_as_the_engine_allows(lab: Lab, accounts: Accounts, orders: Place) -> None:

@@ -68,11 +68,18 @@ def queue_url() -> str:
 @pytest.fixture
 def start_worker(shop_world: World, tmp_path: Path) -> Iterator[Callable[[], Worker]]:
     """Starts workers on the test's database, and kills what is left."""
+    with workers_in(tmp_path) as start:
+        yield start
+
+
+@contextmanager
+def workers_in(folder: Path) -> Iterator[Callable[[], Worker]]:
+    """What starts workers; those that are left are killed at the end."""
     workers: list[Worker] = []
     redis.Redis.from_url(queue_url()).flushdb()
 
     def start() -> Worker:
-        workers.append(Worker(tmp_path / "worker.log"))
+        workers.append(Worker(folder / "worker.log"))
         return workers[-1]
 
     yield start

@@ -33,6 +33,7 @@ SERVER_LOG = "a log of statements that the tests can read"
 LEAST_ACCOUNT = "permissions on the server for an account that is not in sysadmin"
 SLEEPING = "a statement that takes a given time"
 BRACKETS = "names that hold a bracket"
+BACKSLASHES = "roles in a database whose name holds a backslash"
 LONG_NAMES = "names of 128 characters"
 
 

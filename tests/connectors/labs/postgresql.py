@@ -318,8 +318,12 @@ class PostgreSQLLab:
             env=environment,
             capture_output=True,
         )
-        # Only "it exists already", also in the form that two of them at the same moment get.
         refused = {line.split()[-1] for line in done.stderr.splitlines() if "ERROR" in line}
+        if "XX000" in refused:
+            # "tuple concurrently updated": another process ran the same grant at the same moment. It may run again.
+            self._run_script(script, database)
+            return
+        # Only "it exists already", also in the form that two of them at the same moment get.
         assert refused <= {"42710", "23505"}, done.stderr
 
     def _find_log(self) -> Path:

@@ -25,6 +25,7 @@ from connectors.quoting import sqlserver_text as text
 from connectors.sqlserver.connector import SQLServerConnector
 from connectors.sqlserver.setup import database_statements, setup_batches
 from tests.connectors.labs.base import (
+    BACKSLASHES,
     BRACKETS,
     DEFINING,
     ENDS_BY_ITSELF,
@@ -150,6 +151,7 @@ class SQLServerLab:
             self.lacks[HASHES] = "it has no catalog of password hashes"
         self.lacks[SERVER_LOG] = "not over this protocol"
         self._try_long_name()
+        self._try_backslash()
         self._try(SLEEPING, "WAITFOR DELAY '00:00:00.010'")
 
     def _try_long_name(self) -> None:
@@ -163,6 +165,16 @@ class SQLServerLab:
         finally:
             with suppress(mssql_python.Error):
                 self.rows(f"DROP LOGIN {name(long)}")
+
+    def _try_backslash(self) -> None:
+        database = f"probe_\\_{random_token()}"
+        try:
+            self.rows(f"CREATE DATABASE {name(database)}")
+            self.rows("CREATE ROLE prober", database)
+        except mssql_python.Error as error:
+            self.lacks[BACKSLASHES] = str(error)
+        finally:
+            self.drop_database(database)
 
     def _try_in(self, database: str) -> None:
         self.rows("CREATE SCHEMA probed", database)
@@ -392,7 +404,10 @@ class SQLServerLab:
             self.disconnect(database)
 
     def _holdable(self, stem: str) -> str:
-        return stem if BRACKETS not in self.lacks else stem.replace("]", "")
+        for feature, character in ((BRACKETS, "]"), (BACKSLASHES, "\\")):
+            if feature in self.lacks:
+                stem = stem.replace(character, "")
+        return stem
 
     def _living(self) -> list[str]:
         there = {row[0] for row in self.rows("SELECT name FROM sys.databases")}
