@@ -5,7 +5,11 @@ GatewayError
  │    ├── NotAdmitted
  │    ├── TooManyAttempts
  │    ├── TooManySessions
+ │    ├── TlsNeeded
+ │    ├── ReplicationRefused
+ │    ├── FunctionCallRefused
  │    └── StatementRefused
+ ├── LimitReached       it ran, and was cut at a limit of the role
  ├── SessionEnded       it was in, and is not any more
  ├── NotRecorded        the record cannot be written, so nothing runs
  ├── UpstreamFailed     the database server does not answer as it should
@@ -60,8 +64,38 @@ class TooManySessions(Refused):
     sqlstate = "53300"
 
 
+class TlsNeeded(Refused):
+    """The gateway takes no token over a connection without TLS: connect with sslmode=require or more."""
+
+    sqlstate = "28000"
+
+
+class ReplicationRefused(Refused):
+    """Replication does not pass the gateway: it would read what nobody recorded."""
+
+    sqlstate = "0A000"
+
+
+class FunctionCallRefused(Refused):
+    """A call of a function by its number does not pass the gateway: call it with SELECT."""
+
+    sqlstate = "0A000"
+
+
 class StatementRefused(Refused):
     """The access role does not allow this statement."""
+
+
+class LimitReached(GatewayError):
+    """The statement was stopped at a limit of the access role."""
+
+    sqlstate = "54000"
+    hint = "Ask for less at a time, or ask an administrator of Lockgate for a role with a higher limit."
+
+    def __init__(self, detail: str, *, limit: str) -> None:
+        super().__init__(detail)
+        self.limit = limit
+        """`rows`, `bytes` or `time`."""
 
 
 class SessionEnded(GatewayError):

@@ -24,6 +24,8 @@ class Verdict(StrEnum):
     """Cut by a limit of the role; `code` names which."""
     CUT = "cut"
     """The session ended in the middle of it."""
+    SKIPPED = "skipped"
+    """It was sent behind one that failed, and the server did not run it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,1 @@
+"""The wire protocols that clients speak to the gateway, one folder each."""

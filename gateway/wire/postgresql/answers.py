@@ -1,0 +1,300 @@
+"""What the server says, passed on as it came, and what it tells of the statements that were sent.
+
+The server answers in the order of what it was sent. So a queue of what was sent is enough to know what each answer is
+about: a Query (until the server is ready), an Execute (until it is complete), a Parse, Bind or Close (until it is
+acknowledged), a Sync. After an error the server skips everything up to the next Sync, and so does the queue.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from access.gateway_rules import Rules
+from gateway.errors import GatewayError, LimitReached
+from gateway.recording import Recorder, Verdict
+from gateway.wire.postgresql.messages import (
+    COMMAND_COMPLETE,
+    COPY_DATA,
+    COPY_IN,
+    DATA_ROW,
+    EMPTY_QUERY,
+    ERROR,
+    HEADER,
+    PORTAL_SUSPENDED,
+    READY,
+    error_response,
+    fields_of,
+    header_at,
+    rows_of,
+    sqlstate_of,
+)
+from gateway.wire.postgresql.names import Names, Statement
+
+#: Stands in the queue for a Query that was not sent as it is, and has no outcome to record.
+REFUSED_QUERY = 1 << 62
+_SYNC = 0
+_ROWS = (DATA_ROW, COPY_DATA)
+_PARSE_DONE, _BIND_DONE, _CLOSE_DONE = b"123"
+_CANCELLED = "57014"
+_NO_LIMIT = 1 << 62
+#: A message up to this size goes to the client as a whole, so that the session can always end between two.
+_LONGEST_WHOLE = 256 * 1024
+
+
+class Answers:
+    """The server's side of one session."""
+
+    def __init__(
+        self,
+        *,
+        rules: Rules,
+        recorder: Recorder,
+        names: Names,
+        clock: Callable[[], float],
+        cancel: Callable[[], None],
+    ) -> None:
+        self._recorder, self._names, self._clock, self._cancel = recorder, names, clock, cancel
+        self._most_rows = _NO_LIMIT if rules.most_rows is None else rules.most_rows
+        self._most_bytes = _NO_LIMIT if rules.most_bytes is None else rules.most_bytes
+        self.refusals: dict[bytes, GatewayError] = {}
+        """What to say instead of the syntax error that tells of this word."""
+        self.running_since = 0.0
+        """Since when the server has been at a statement, on the loop's clock; 0 when it is at none."""
+        self.transaction = ord("I")
+        self.has_news = False
+        """The server was ready in what was taken last."""
+        # Execute: its number. Query: its number, negative. Sync: 0. Others: what `Names.acknowledged` takes.
+        self._sent: deque[Any] = deque()
+        self._pending = 0
+        self._name_makers: dict[int, Statement] = {}
+        self._is_copying_in = False
+        # Of the statement that the server is at.
+        self._rows = 0
+        self._bytes = 0
+        self._told_rows = 0
+        self._code = ""
+        self._limit: LimitReached | None = None
+        self._was_limited = False
+        # Of the stream.
+        self._tail = b""
+        self._left = 0
+
+    # --- What was sent
+
+    def expect(self, change: object) -> None:
+        """A Parse, Bind or Close was sent."""
+        self._sent.append(change)
+
+    def expect_execute(self, number: int, statement: Statement) -> None:
+        """An Execute was sent, whose intent has this number."""
+        self._sent.append(number)
+        self._statement_sent(number, statement)
+
+    def expect_query(self, number: int, statement: Statement | None = None) -> None:
+        """A Query was sent; it is a batch of its own."""
+        self._sent.append(-number)
+        self._names.batch_sent()
+        self._statement_sent(number, statement)
+
+    def _statement_sent(self, number: int, statement: Statement | None) -> None:
+        if statement is not None and statement.makes_names:
+            self._name_makers[number] = statement
+        if not self._pending:
+            self.running_since = self._clock()
+        self._pending += 1
+
+    def expect_sync(self) -> None:
+        """A Sync was sent. In the middle of COPY the server reads past it."""
+        if not self._is_copying_in:
+            self._sent.append(_SYNC)
+            self._names.batch_sent()
+
+    def copy_in_ended(self) -> None:
+        """The client has no more data."""
+        self._is_copying_in = False
+
+    # --- What the server says
+
+    @property
+    def is_between_messages(self) -> bool:
+        """Whether an own message may be put in here."""
+        return not self._left
+
+    def take(self, data: bytes) -> bytes:  # noqa: C901 - one loop over the bytes of every result: calls would cost more
+        """What of the stream goes to the client now."""
+        self.has_news = False
+        if self._tail:
+            data = self._tail + data
+            self._tail = b""
+        size = len(data)
+        position = min(self._left, size)
+        self._left -= position
+        begin = 0
+        out: list[bytes] = []
+        while size - position >= HEADER:
+            kind, length = header_at(data, position)
+            stop = position + 1 + length
+            if kind in _ROWS:
+                if self._rows >= self._most_rows or self._bytes + length > self._most_bytes:
+                    self._reach_limit()
+                if self._limit is not None and self._limit.limit != "time":
+                    if stop > size:
+                        break
+                    out.append(data[begin:position])
+                    begin = position = stop
+                    continue
+                if stop > size and length <= _LONGEST_WHOLE:
+                    break
+                self._rows += 1
+                self._bytes += length
+            elif stop > size:
+                if length <= _LONGEST_WHOLE:
+                    break
+            elif kind in _LOOKED_AT:
+                instead = _LOOKED_AT[kind](self, data[position + HEADER : stop])
+                if instead is not None:
+                    out += (data[begin:position], instead)
+                    begin = stop
+            if stop > size:
+                self._left = stop - size
+                position = size
+                break
+            position = stop
+        if position < size:
+            self._tail = data[position:]
+        elif not begin:
+            return data
+        out.append(data[begin:position])
+        return b"".join(out)
+
+    def _acknowledged(self, _content: bytes) -> None:
+        if self._sent and type(self._sent[0]) is tuple:
+            self._names.acknowledged(self._sent.popleft())
+
+    def _complete(self, content: bytes) -> bytes | None:
+        rows = rows_of(content[:-1])
+        limit = self._limit
+        if limit is not None and limit.limit != "time":
+            self._was_limited, self._limit, self._code = True, None, limit.limit
+            rows, answer = self._rows, error_response(limit, hint="It had run to its end; its rows were not all sent.")
+        else:
+            self._told_rows += rows
+            rows, answer = self._told_rows, None
+        if self._sent and type(self._sent[0]) is int and self._sent[0] > 0:
+            self._settle(self._sent.popleft(), Verdict.LIMITED if self._was_limited else Verdict.DONE, rows)
+        return answer
+
+    def _suspended(self, _content: bytes) -> bytes | None:
+        self._told_rows = self._rows
+        return self._complete(b"\x00")
+
+    def _copying_in(self, _content: bytes) -> None:
+        self._is_copying_in = True
+        # The server reads past each Sync that was sent with the Execute.
+        if self._sent and type(self._sent[0]) is int and self._sent[0] > 0:
+            ignored = sum(1 for item in self._sent if item == _SYNC)
+            self._sent = deque(item for item in self._sent if item != _SYNC)
+            self._names.syncs_ignored(ignored)
+
+    def _error(self, content: bytes) -> bytes | None:
+        self._is_copying_in = False
+        code, answer = sqlstate_of(content), None
+        verdict = Verdict.FAILED
+        if self._limit is not None and code == _CANCELLED:
+            answer, code, verdict = error_response(self._limit), self._limit.limit, Verdict.LIMITED
+            self._limit, self._was_limited = None, True
+        elif self.refusals and code == "42601":
+            answer = self._refusal(content)
+        self._code = code
+        if self._sent and type(self._sent[0]) is int and self._sent[0] > 0:
+            self._settle(self._sent.popleft(), verdict, self._rows)
+        return answer
+
+    def _refusal(self, content: bytes) -> bytes | None:
+        said = fields_of(content).get("M", "")
+        for word, error in self.refusals.items():
+            if word.decode() in said:
+                del self.refusals[word]
+                return error_response(error)
+        return None
+
+    def _ready(self, content: bytes) -> None:
+        self.transaction = content[0]
+        self.has_news = True
+        while self._sent:
+            item = self._sent.popleft()
+            if type(item) is not int:
+                continue
+            if item > 0:
+                self._code = ""
+                self._settle(item, Verdict.SKIPPED, 0)
+                continue
+            if item < 0:
+                self._query_ready(-item)
+            break
+        self._names.batch_over()
+        if not self._sent:
+            # What was refused behind something that failed was never read.
+            self.refusals.clear()
+
+    def _query_ready(self, number: int) -> None:
+        if self._was_limited:
+            self._settle(number, Verdict.LIMITED, self._rows)
+        elif self._code:
+            self._settle(number, Verdict.FAILED, self._told_rows)
+        else:
+            self._settle(number, Verdict.DONE, self._told_rows)
+
+    def _settle(self, number: int, verdict: Verdict, rows: int) -> None:
+        """A statement is through."""
+        if number != REFUSED_QUERY:
+            self._recorder.outcome(number, verdict, code=self._code, rows=rows, size=self._bytes)
+        if self._name_makers and (maker := self._name_makers.pop(number, None)) is not None:
+            self._names.ran(maker, is_done=verdict is Verdict.DONE)
+        self._rows = self._bytes = self._told_rows = 0
+        self._code = ""
+        self._limit, self._was_limited = None, False
+        self._pending -= 1
+        self.running_since = self._clock() if self._pending else 0.0
+
+    # --- Limits and the end
+
+    def _reach_limit(self) -> None:
+        if self._limit is None and not self._was_limited:
+            if self._rows >= self._most_rows:
+                self._stop(LimitReached(f"It gives more than {self._most_rows} rows.", limit="rows"))
+            else:
+                self._stop(LimitReached(f"It gives more than {self._most_bytes} bytes.", limit="bytes"))
+
+    def stop_for_time(self, seconds: float) -> None:
+        """The statement has run for as long as it may."""
+        if self._limit is None and self._pending:
+            self._stop(LimitReached(f"It has run for {seconds:g} seconds.", limit="time"))
+
+    def _stop(self, limit: LimitReached) -> None:
+        self._limit = limit
+        self._cancel()
+
+    def cut(self) -> None:
+        """The session ends in the middle of whatever was sent."""
+        for item in self._sent:
+            number = abs(item) if type(item) is int else 0
+            if number and number != REFUSED_QUERY:
+                self._recorder.outcome(number, Verdict.CUT, code="", rows=self._rows, size=self._bytes)
+                self._rows = self._bytes = 0
+        self._sent.clear()
+
+
+_LOOKED_AT: dict[int, Callable[[Answers, bytes], bytes | None]] = {
+    _PARSE_DONE: Answers._acknowledged,
+    _BIND_DONE: Answers._acknowledged,
+    _CLOSE_DONE: Answers._acknowledged,
+    COMMAND_COMPLETE: Answers._complete,
+    EMPTY_QUERY: Answers._complete,
+    PORTAL_SUSPENDED: Answers._suspended,
+    COPY_IN: Answers._copying_in,
+    ERROR: Answers._error,
+    READY: Answers._ready,
+}

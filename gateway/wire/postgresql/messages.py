@@ -1,0 +1,159 @@
+"""The messages of PostgreSQL's protocol 3.0 as bytes. Pure.
+
+A message is one byte that says its kind, four for its length (which counts themselves), and its content; only the first
+message of a client has no kind. Source: the chapter "Frontend/Backend Protocol" of PostgreSQL's documentation.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator, Mapping
+
+from gateway.errors import GatewayError, ProtocolViolated
+
+#: Kind and length of a message that begins at a place in a buffer.
+header_at = struct.Struct("!BI").unpack_from
+HEADER = 5
+
+PROTOCOL_3_0 = 196608
+SSL_REQUEST = 80877103
+GSS_ENCRYPTION_REQUEST = 80877104
+CANCEL_REQUEST = 80877102
+
+#: What a client sends.
+QUERY, PARSE, BIND, EXECUTE, DESCRIBE, CLOSE, SYNC, FLUSH, TERMINATE = b"QPBEDCSHX"
+FUNCTION_CALL, COPY_DATA, COPY_DONE, COPY_FAIL, PASSWORD = b"Fdcfp"
+#: What a server sends.
+AUTHENTICATION, BACKEND_KEY, READY, ERROR, NOTICE, PARAMETER_STATUS = b"RKZENS"
+DATA_ROW, COMMAND_COMPLETE, EMPTY_QUERY, PORTAL_SUSPENDED, COPY_IN, COPY_OUT, COPY_BOTH = b"DCIsGHW"
+NEGOTIATE_VERSION = ord("v")
+
+AUTHENTICATION_OK, ASK_CLEARTEXT, ASK_MD5, ASK_SASL, SASL_CONTINUE, SASL_FINAL = 0, 3, 5, 10, 11, 12
+
+#: The server's own bound for the first message, and ours for a password.
+LONGEST_STARTUP = 10_000
+
+
+def message(kind: int, content: bytes = b"") -> bytes:
+    """One whole message."""
+    return struct.pack("!BI", kind, len(content) + 4) + content
+
+
+def text(value: str) -> bytes:
+    """A string as the protocol carries it."""
+    return value.encode() + b"\x00"
+
+
+def startup(parameters: Mapping[str, str]) -> bytes:
+    """The first message to a server."""
+    pairs = b"".join(text(name) + text(value) for name, value in parameters.items())
+    content = struct.pack("!I", PROTOCOL_3_0) + pairs + b"\x00"
+    return struct.pack("!I", len(content) + 4) + content
+
+
+def cancel_request(pid: int, secret: int) -> bytes:
+    """What cancels the running query of a session of protocol 3.0, sent on a connection of its own."""
+    return struct.pack("!IIII", 16, CANCEL_REQUEST, pid, secret)
+
+
+def startup_parameters(content: bytes) -> dict[str, str]:
+    """What a client says of itself, from the bytes behind the version. Raises `ProtocolViolated`."""
+    pieces = content.split(b"\x00")
+    if len(pieces) < 2 or pieces[-1] or pieces[-2] or len(pieces) % 2:
+        raise ProtocolViolated("The startup message ends in the middle of a parameter.")
+    try:
+        words = [piece.decode() for piece in pieces[:-2]]
+    except UnicodeDecodeError:
+        raise ProtocolViolated("The startup message is not UTF-8.") from None
+    return dict(zip(words[::2], words[1::2], strict=True))
+
+
+def fields_of(content: bytes | memoryview) -> dict[str, str]:
+    """The fields of an ErrorResponse or a NoticeResponse by their letters: `C` SQLSTATE, `M` message, `S` severity."""
+    found = {}
+    for piece in bytes(content).split(b"\x00"):
+        if piece:
+            found[chr(piece[0])] = piece[1:].decode(errors="replace")
+    return found
+
+
+def sqlstate_of(content: bytes) -> str:
+    """The five characters of an ErrorResponse's code; empty when it has none."""
+    # The fields before it are the two severities, which hold no NUL and begin with other letters.
+    at = content.find(b"\x00C")
+    return content[at + 2 : at + 7].decode(errors="replace") if at >= 0 else ""
+
+
+def error_response(error: GatewayError, *, severity: str = "ERROR", said: str = "", hint: str | None = None) -> bytes:
+    """An error of ours as the client's driver will raise it."""
+    fields = {"S": severity, "V": severity, "C": error.sqlstate, "M": said or str(error)}
+    hint = error.hint if hint is None else hint
+    if hint:
+        fields["H"] = hint
+    content = b"".join(letter.encode() + text(value.replace("\x00", "")) for letter, value in fields.items())
+    return message(ERROR, content + b"\x00")
+
+
+def parameter_status(name: str, value: str) -> bytes:
+    """One setting that the server reports."""
+    return message(PARAMETER_STATUS, text(name) + text(value))
+
+
+def ready(status: bytes = b"I") -> bytes:
+    """The server waits for the next query; the status of its transaction is `I`, `T` or `E`."""
+    return message(READY, status)
+
+
+def backend_key(pid: int, secret: int) -> bytes:
+    """What the client shows to cancel."""
+    return message(BACKEND_KEY, struct.pack("!II", pid, secret))
+
+
+def negotiate_version(unknown: list[str]) -> bytes:
+    """We speak 3.0 alone, and know none of these options."""
+    names = b"".join(text(name) for name in unknown)
+    return message(NEGOTIATE_VERSION, struct.pack("!II", PROTOCOL_3_0, len(unknown)) + names)
+
+
+def query(sql: bytes) -> bytes:
+    """A query of the simple protocol."""
+    return message(QUERY, sql + b"\x00")
+
+
+def rows_of(tag: bytes) -> int:
+    """The number of rows in the tag of a CommandComplete, `INSERT 0 3` → 3; 0 where there is none."""
+    last = tag.rpartition(b" ")[2]
+    return int(last) if last.isdigit() else 0
+
+
+class Frames:
+    """Takes a stream in pieces of any size and gives whole messages; keeps what is not whole yet.
+
+    For what is not hot: the relay has a loop of its own. Raises `ProtocolViolated` for a message longer than `longest`.
+    """
+
+    def __init__(self, longest: int) -> None:
+        self._longest = longest
+        self._rest = bytearray()
+
+    def feed(self, data: bytes) -> None:
+        """Some more of the stream."""
+        self._rest += data
+
+    def rest(self) -> bytes:
+        """What is left of the stream, which is forgotten here."""
+        rest = bytes(self._rest)
+        self._rest.clear()
+        return rest
+
+    def __iter__(self) -> Iterator[tuple[int, bytes]]:
+        """Kind and content of each whole message."""
+        while len(self._rest) >= HEADER:
+            kind, length = header_at(self._rest)
+            if not 4 <= length <= self._longest:
+                raise ProtocolViolated(f"A message of {length} bytes.")
+            if len(self._rest) <= length:
+                return
+            content = bytes(self._rest[HEADER : length + 1])
+            del self._rest[: length + 1]
+            yield kind, content

@@ -1,0 +1,352 @@
+"""Between one client and one session of the server: every statement examined, recorded and passed on, and its outcome
+recorded, without a byte changed on the way.
+
+What the client sends is read message by message. Each Query and each Execute is a statement: its intent is in the journal
+before the bytes go on. What the server sends is passed on as it came, and looked at for what became of the statements, in
+the order in which they were sent: `gateway.wire.postgresql.answers`.
+
+A statement that a rule refuses is not sent. In its place goes a word that no parser takes, so that the server itself keeps
+its state right (an open transaction is aborted, the rest up to the next Sync is skipped, answers stay in order), and its
+syntax error, known by the word, becomes our refusal on the way back.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections import deque
+from collections.abc import Callable
+from typing import Protocol
+
+from access.gateway_rules import Durability, Keep
+from gateway.admission import Admitted
+from gateway.errors import (
+    FunctionCallRefused,
+    GatewayError,
+    NotRecorded,
+    ProtocolViolated,
+    StatementRefused,
+)
+from gateway.recording import Examined, Recorder
+from gateway.wire.postgresql import messages
+from gateway.wire.postgresql.answers import REFUSED_QUERY, Answers
+from gateway.wire.postgresql.messages import (
+    BIND,
+    CLOSE,
+    COPY_DATA,
+    COPY_DONE,
+    COPY_FAIL,
+    EXECUTE,
+    FUNCTION_CALL,
+    HEADER,
+    PARSE,
+    QUERY,
+    SYNC,
+    TERMINATE,
+    header_at,
+    message,
+)
+from gateway.wire.postgresql.names import PORTAL, STATEMENT, Names, Portal, Statement, Unsettled
+
+#: The longest single message of a client but for COPY's data, which passes in pieces.
+LONGEST_MESSAGE = 64 << 20
+#: What a client may send once it is in.
+_FROM_CLIENT = frozenset(b"QPBEDCSHXFdcf")
+#: How many texts one session remembers with what they were examined to be.
+_MOST_TEXTS = 1_000
+#: What may wait for the disk before the client is no longer read.
+_MOST_HELD = 1 << 20
+
+
+class Side(Protocol):
+    """One of the two connections."""
+
+    def write(self, data: bytes) -> None:
+        """Send bytes."""
+        ...
+
+    def pause_reading(self) -> None:
+        """Do not take any more bytes until `resume_reading`."""
+        ...
+
+    def resume_reading(self) -> None:
+        """Take bytes again."""
+        ...
+
+
+class Relay:
+    """One session. All calls come from the event loop's thread.
+
+    `cancel` asks the server to stop what it runs; `end` tells the client an error and closes both sides.
+    """
+
+    def __init__(
+        self,
+        *,
+        admitted: Admitted,
+        number: int,
+        recorder: Recorder,
+        examine: Callable[[str], Examined],
+        client: Side,
+        server: Side,
+        clock: Callable[[], float],
+        cancel: Callable[[], None],
+        end: Callable[[GatewayError], None],
+    ) -> None:
+        rules = admitted.rules
+        self._number, self._recorder, self._examine = number, recorder, examine
+        self._client, self._server, self._clock, self._end = client, server, clock, end
+        self._is_strict = rules.durability is Durability.STRICT
+        self._keeps_parameters = rules.keep is Keep.TEXT
+        self.names = Names()
+        self.answers = Answers(rules=rules, recorder=recorder, names=self.names, clock=clock, cancel=cancel)
+        self.last_active = clock()
+        self.is_over = False
+        # What is not read yet: pieces of the stream, how much they are, and how much has to be there to look again.
+        self._chunks: list[bytes] = []
+        self._waiting = 0
+        self._wanted = HEADER
+        self._passing = 0
+        """What is still to come of a message that passes in pieces."""
+        self._is_unsettled = False
+        self._was_refused = False
+        """A Parse of the batch that is being sent."""
+        self._texts: dict[bytes, Statement] = {}
+        self._held: deque[bytes] = deque()
+        """What waits for the disk: one item for each call of `when_durable`."""
+        self._held_bytes = 0
+        self._reasons: set[str] = set()
+
+    # --- From the client to the server
+
+    def client_said(self, data: bytes) -> None:
+        """Some more of the client's stream. Raises `ProtocolViolated`."""
+        self.last_active = self._clock()
+        if self._chunks:
+            self._chunks.append(data)
+            self._waiting += len(data)
+            if self._is_unsettled or self._waiting < self._wanted:
+                return
+            data = b"".join(self._chunks)
+            self._chunks.clear()
+            self._waiting = 0
+        try:
+            self._read(data)
+        except NotRecorded as error:
+            self._end(error)
+        except (ValueError, IndexError):
+            raise ProtocolViolated("A message that is not what its kind says.") from None
+
+    def _read(self, data: bytes) -> None:
+        """Go through the messages, record what they intend, and pass on what may go."""
+        size = len(data)
+        position = min(self._passing, size)
+        self._passing -= position
+        begin, intents = 0, 0
+        out: list[bytes] = []
+        while size - position >= HEADER:
+            kind, length = header_at(data, position)
+            stop = position + 1 + length
+            if stop > size or length < 4 or kind not in _FROM_CLIENT:
+                if kind == COPY_DATA and length >= 4:
+                    self._passing, position = stop - size, size
+                    break
+                self._expect(kind, length)
+                break
+            try:
+                instead, intended = self._take(kind, data, position + HEADER, stop)
+            except Unsettled:
+                self._wait_for_the_server()
+                break
+            intents += intended
+            if instead is not None:
+                out += (data[begin:position], instead)
+                begin = stop
+            position = stop
+            if kind == TERMINATE:
+                break
+        if position < size:
+            self._keep(data[position:])
+        if begin == 0 and position == size:
+            self._forward(data, intents)
+        else:
+            out.append(data[begin:position])
+            self._forward(b"".join(out), intents)
+
+    def _take(self, kind: int, data: bytes, at: int, stop: int) -> tuple[bytes | None, int]:
+        """What to send in the place of a whole message, if anything, and how many intents it made."""
+        if kind == EXECUTE:
+            return self._execute(data[at : data.index(b"\x00", at, stop)])
+        if kind == BIND:
+            self._bind(data, at, stop)
+        elif kind == SYNC:
+            self._was_refused = False
+            self.answers.expect_sync()
+        elif kind == QUERY:
+            return self._query(data[at : stop - 1])
+        elif kind == PARSE:
+            return self._parse(data, at, stop), 0
+        elif kind == CLOSE:
+            self.answers.expect(self.names.sent(data[at], data[at + 1 : stop - 1], None))
+        elif kind in (COPY_DONE, COPY_FAIL):
+            self.answers.copy_in_ended()
+        elif kind == FUNCTION_CALL:
+            self.answers.expect_query(REFUSED_QUERY)
+            return messages.query(self._refusal_word(FunctionCallRefused())), 0
+        return None, 0
+
+    def _query(self, sql: bytes) -> tuple[bytes | None, int]:
+        statement = self._statement(sql)
+        if statement.examined.refusal:
+            self.answers.expect_query(REFUSED_QUERY)
+            return messages.query(self._refuse(statement)), 0
+        try:
+            number = self._recorder.intent(self._number, statement.examined, statement.text)
+        except NotRecorded as error:
+            self.answers.expect_query(REFUSED_QUERY)
+            return messages.query(self._refusal_word(error)), 0
+        if statement.makes_names:
+            self.names.runs(statement)
+        self.answers.expect_query(number, statement)
+        return None, 1
+
+    def _parse(self, data: bytes, at: int, stop: int) -> bytes | None:
+        end = data.index(b"\x00", at, stop)
+        statement = self._statement(data[end + 1 : data.index(b"\x00", end + 1, stop)])
+        self.answers.expect(self.names.sent(STATEMENT, data[at:end], statement))
+        if statement.examined.refusal:
+            self._was_refused = True
+            return message(PARSE, data[at : end + 1] + self._refuse(statement) + b"\x00\x00\x00")
+        return None
+
+    def _bind(self, data: bytes, at: int, stop: int) -> None:
+        end = data.index(b"\x00", at, stop)
+        second = data.index(b"\x00", end + 1, stop)
+        name = data[end + 1 : second]
+        statement = self.names.statement(name) or self._by_name(b"EXECUTE", name)
+        portal = Portal(statement, data[second + 1 : stop] if self._keeps_parameters else b"")
+        self.answers.expect(self.names.sent(PORTAL, data[at:end], portal))
+
+    def _execute(self, name: bytes) -> tuple[bytes | None, int]:
+        portal = self.names.portal(name) or Portal(self._by_name(b"FETCH FROM", name), b"")
+        statement = portal.statement
+        if statement.examined.refusal and self._was_refused:
+            # Its Parse was, a moment ago: the server skips this as well.
+            return None, 0
+        if statement.examined.refusal:
+            return message(PARSE, b"\x00" + self._refuse(statement) + b"\x00\x00\x00"), 0
+        try:
+            number = self._recorder.intent(self._number, statement.examined, statement.text, portal.parameters)
+        except NotRecorded as error:
+            return message(PARSE, b"\x00" + self._refusal_word(error) + b"\x00\x00\x00"), 0
+        if statement.makes_names:
+            self.names.runs(statement)
+        self.answers.expect_execute(number, statement)
+        return None, 1
+
+    def _by_name(self, verb: bytes, name: bytes) -> Statement:
+        """What was named by SQL is recorded as the use of that name."""
+        return self._statement(verb + b' "' + name.replace(b'"', b'""') + b'"')
+
+    def _statement(self, sql: bytes) -> Statement:
+        known = self._texts.get(sql)
+        if known is None:
+            if len(self._texts) >= _MOST_TEXTS:
+                self._texts.clear()
+            try:
+                text = sql.decode()
+            except UnicodeDecodeError:
+                # Another encoding of the client's: every byte is kept, and can be read back.
+                text = sql.decode("latin-1")
+            known = self._texts[sql] = Statement(text, self._examine(text))
+        return known
+
+    def _refuse(self, statement: Statement) -> bytes:
+        self._recorder.refused(self._number, statement.examined, statement.text)
+        return self._refusal_word(StatementRefused(statement.examined.refusal, hint=statement.examined.hint))
+
+    def _refusal_word(self, error: GatewayError) -> bytes:
+        word = b"lockgate_refused_" + secrets.token_hex(8).encode()
+        self.answers.refusals[word] = error
+        return word
+
+    def _expect(self, kind: int, length: int) -> None:
+        """How much is needed before it is worth looking again. Raises `ProtocolViolated` for what never will be."""
+        if kind not in _FROM_CLIENT:
+            raise ProtocolViolated(f"A message of kind {chr(kind)!r}.")
+        if not 4 <= length <= LONGEST_MESSAGE:
+            raise ProtocolViolated(f"A message of {length} bytes.")
+        self._wanted = length + 1
+
+    def _keep(self, rest: bytes) -> None:
+        self._chunks.append(rest)
+        self._waiting = len(rest)
+        if len(rest) < HEADER:
+            self._wanted = HEADER
+
+    def _wait_for_the_server(self) -> None:
+        self._is_unsettled = True
+        self.pause("unsettled")
+
+    # --- The order of recording and sending
+
+    def _forward(self, data: bytes, intents: int) -> None:
+        """Send, once what it intends is in the journal: in the file, or where the role is strict, on the disk."""
+        if intents:
+            self._recorder.write()
+            if self._is_strict:
+                self._held.append(data)
+                self._held_bytes += len(data)
+                if self._held_bytes > _MOST_HELD:
+                    self.pause("held")
+                self._recorder.when_durable(self._durable)
+                return
+        if self._held:
+            # Behind something that waits: it goes with the last of these.
+            self._held[-1] += data
+            self._held_bytes += len(data)
+        elif data:
+            self._server.write(data)
+
+    def _durable(self, error: Exception | None) -> None:
+        if self.is_over:
+            return
+        if error is not None:
+            self._end(NotRecorded())
+            return
+        data = self._held.popleft()
+        self._held_bytes -= len(data)
+        self._server.write(data)
+        if self._held_bytes <= _MOST_HELD:
+            self.resume("held")
+
+    # --- From the server to the client
+
+    def server_said(self, data: bytes) -> None:
+        """Some more of the server's stream."""
+        self._client.write(self.answers.take(data))
+        if self._is_unsettled and self.answers.has_news:
+            self._is_unsettled = False
+            self.resume("unsettled")
+            self.client_said(b"")
+
+    def pause(self, reason: str) -> None:
+        """Take nothing from the client for now."""
+        if not self._reasons:
+            self._client.pause_reading()
+        self._reasons.add(reason)
+
+    def resume(self, reason: str) -> None:
+        """That reason is gone."""
+        if reason in self._reasons:
+            self._reasons.discard(reason)
+            if not self._reasons:
+                self._client.resume_reading()
+
+    def over(self, why: str) -> None:
+        """The session has ended: say what became of what was running."""
+        if not self.is_over:
+            self.is_over = True
+            self._held.clear()
+            self.answers.cut()
+            self._recorder.closed(self._number, why)
+            self._recorder.write()
