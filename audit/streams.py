@@ -102,8 +102,10 @@ def append(stream: UUID, lines: Sequence[Line], places: Places) -> Position:
         if not fresh:
             return end
         _check_that_it_follows(stream, end, fresh[0])
+        # Before COPY begins: to find a place may take a query.
+        rows = b"".join([_row(stream, line, places) for line in fresh])
         with connection.cursor() as cursor, connection.wrap_database_errors, cursor.copy(_COPY) as copy:
-            copy.write(b"".join(_row(stream, line, places) for line in fresh))
+            copy.write(rows)
         return position(stream)
 
 

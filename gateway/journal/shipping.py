@@ -1,6 +1,6 @@
 """Sends what the workers' journals hold into the audit log, and finishes the journals of workers that are gone.
 
-    python -m gateway.journal.shipping
+    python -m gateway.journal
 
 One process ships a folder; a second one waits until the first is gone. It may be killed at any moment: how far a stream
 is in the database is written there together with the entries, and a segment is removed only after that.
@@ -97,22 +97,22 @@ class Shipper:
         return sum(self._ship(folder) for folder in folders.streams(self._journal))
 
     def _ship(self, folder: StreamFolder) -> int:
+        # Before anything is read: who gets the lock knows that nothing is written any more.
+        lock = folder.try_lock()
         try:
             followed = self._follow(folder)
-            shipped = self._drain(folder, followed, is_over=False)
-            lock = folder.try_lock()
+            shipped = self._drain(folder, followed, is_over=lock is not None)
             if lock is not None:
-                try:
-                    shipped += self._drain(folder, followed, is_over=True)
-                    self._finish(folder, followed)
-                finally:
-                    os.close(lock)
+                self._finish(folder, followed)
             return shipped
         except StreamBroken as error:
             # Another stream is not the worse for it; this one stays on the disk, and is tried again, and told of again.
             self._following.pop(folder.stream, None)
             _log.critical("stream_broken", stream=str(folder.stream), error=str(error))
             return 0
+        finally:
+            if lock is not None:
+                os.close(lock)
 
     def _follow(self, folder: StreamFolder) -> _Following:
         if folder.stream not in self._following:
@@ -174,18 +174,3 @@ def ship(journal: Path, *, stopped: threading.Event | None = None) -> None:
     # Statements are not to wait for their record to travel.
     os.nice(5)
     Shipper(journal).run(stopped)
-
-
-def main() -> None:
-    """`python -m gateway.journal.shipping`: ships the folder that `LOCKGATE_GATEWAY_JOURNAL` names."""
-    import django
-
-    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "console.settings")
-    django.setup()
-    from django.conf import settings
-
-    ship(Path(settings.LOCKGATE_GATEWAY_JOURNAL))
-
-
-if __name__ == "__main__":
-    main()
