@@ -4,6 +4,7 @@
     ├── NotInTransaction    an entry without the change that it tells of
     ├── NotRecordable       a value that has no one canonical text
     ├── HeadMissing         the chain has lost its end
+    ├── StreamBroken        what a journal holds does not go on where the record of statements ends
     └── BadFilter           a search that cannot be understood
 
 Each docstring is the sentence a person may read.
@@ -38,6 +39,10 @@ class NotRecordable(AuditError):
 
 class HeadMissing(AuditError):
     """The audit log has lost the end of its chain. Nothing is recorded until an administrator has looked into it."""
+
+
+class StreamBroken(AuditError):
+    """A journal of statements does not fit what is in the database. It is left alone until somebody has looked into it."""
 
 
 class BadFilter(AuditError):

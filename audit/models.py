@@ -2,6 +2,9 @@
 
 `Entry` is the log. `Head` holds the end of the chain and gives it one order. `Mention` finds entries by what they are
 about; the database fills it. `Verification` keeps what each check of the chain found.
+
+`Stream` and `StatementEntry` are the record of statements: a chain for each process of the gateway, written by the
+gateway's shipper and by nothing else (migration 0003). The database lets a stream grow only by entries that follow.
 """
 
 from __future__ import annotations
@@ -14,6 +17,12 @@ from django.db.models import Q
 
 from audit.chain import GENESIS, VERSION, timestamp
 from audit.events import Event
+
+#: What a statement begins with in its stream.
+BEGINS = Q(kind__in=["intent", "refused"])
+
+#: Outcomes that somebody looks for among many.
+UNUSUAL = Q(kind__in=["outcome", "refused"]) & ~Q(verdict="done")
 
 
 class Entry(models.Model):
@@ -139,3 +148,68 @@ class Verification(models.Model):
 
     def __str__(self) -> str:
         return f"{'verified' if self.ok else 'broken'} up to {self.upto_seq} at {self.at:%Y-%m-%d %H:%M:%S}"
+
+
+class Stream(models.Model):
+    """The chain of one process of the gateway, and how far it is here. The database moves it as entries come in."""
+
+    id = models.UUIDField(primary_key=True)
+    host = models.CharField(max_length=255)
+    sealed_key = models.TextField(blank=True)
+    """The key of the texts that its entries hold, encrypted with `LOCKGATE_ENCRYPTION_KEYS`; empty once destroyed."""
+    seen_at = models.DateTimeField(auto_now_add=True)
+    seq = models.BigIntegerField(default=0)
+    hash = models.CharField(max_length=64, default=GENESIS)
+    at = models.DateTimeField(null=True)
+    """Of its last entry."""
+    ended_at = models.DateTimeField(null=True)
+    """When its last entry is one that ends it: nothing follows any more."""
+
+    class Meta:
+        default_permissions = ()
+        ordering = ("seen_at", "id")
+
+    def __str__(self) -> str:
+        return f"{self.id} at {self.seq}"
+
+
+class StatementEntry(models.Model):
+    """One entry of a stream, exactly as the gateway wrote it, with what it is searched by beside it."""
+
+    pk = models.CompositePrimaryKey("stream", "seq", "at")
+    stream = models.UUIDField()
+    seq = models.BigIntegerField()
+    at = models.DateTimeField()
+    kind = models.CharField(max_length=10)
+    session = models.BigIntegerField()
+    statement = models.BigIntegerField()
+    """Of an outcome: the number of its intent."""
+    person = models.CharField(max_length=64)
+    grant_reference = models.CharField(max_length=12)
+    role = models.CharField(max_length=100)
+    server = models.CharField(max_length=200)
+    fingerprint = models.CharField(max_length=16)
+    verdict = models.CharField(max_length=10)
+    hash = models.CharField(max_length=64)
+    content = models.TextField()
+    """The JSON text that the hash is computed from."""
+
+    class Meta:
+        db_table = "audit_statement_entry"
+        default_permissions = ("view",)
+        ordering = ("-at", "-stream", "-seq")
+        verbose_name_plural = "statement entries"
+        indexes = [
+            # Statements are listed by their first entry, so only those are in the indexes that lists walk along.
+            models.Index(fields=["at", "stream", "seq"], condition=BEGINS, name="audit_statement_at"),
+            models.Index(fields=["person", "at"], condition=BEGINS, name="audit_statement_person"),
+            models.Index(fields=["grant_reference", "at"], condition=BEGINS, name="audit_statement_grant"),
+            models.Index(fields=["server", "at"], condition=BEGINS, name="audit_statement_server"),
+            models.Index(fields=["fingerprint", "at"], condition=BEGINS, name="audit_statement_fingerprint"),
+            models.Index(fields=["verdict", "at"], condition=UNUSUAL, name="audit_statement_verdict"),
+            models.Index(fields=["stream", "statement"], condition=Q(kind="outcome"), name="audit_statement_outcome"),
+            models.Index(fields=["stream", "session"], condition=Q(kind="opened"), name="audit_statement_session"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.stream} {self.seq} {self.kind}"

@@ -16,6 +16,9 @@ from django.core.exceptions import ImproperlyConfigured
 DEVELOPMENT_SECRET_KEY = "development-only" * 4
 DEVELOPMENT_ENCRYPTION_KEY = "bG9ja2dhdGUtZGV2ZWxvcG1lbnQtb25seS1rZXktMDE="
 
+#: Outside development. It is on a disk that keeps what was fsynced.
+_JOURNAL = "/var/lib/lockgate/journal"
+
 
 class FilesAndValues(Mapping[str, str]):
     """`os.environ`, where `NAME_FILE` names a file that holds the value of `NAME`."""
@@ -125,6 +128,17 @@ class Environment(environ.Env):  # type: ignore[misc]
                 " characters: python3 -c 'import secrets; print(secrets.token_urlsafe(64))'"
             )
         return key
+
+    def gateway_journal(self, development: Path) -> Path:
+        """The folder in which the gateway keeps what is not in the database yet."""
+        return Path(self.text("LOCKGATE_GATEWAY_JOURNAL", "") or (development if self.is_development else _JOURNAL))
+
+    def count(self, name: str, default: int) -> int:
+        """A whole number from 1 up to a thousand million."""
+        text = self.text(name, "") or str(default)
+        if not (text.isascii() and text.isdecimal() and 1 <= int(text) <= 10**9):
+            raise ImproperlyConfigured(f"{name} is {text!r}; it is a whole number from 1, as {default}.")
+        return int(text)
 
     def encryption_keys(self) -> list[str]:
         """The Fernet keys under which secrets are stored: the first seals, all of them open."""

@@ -223,6 +223,14 @@ MFA_RATE_LIMITS = {"webauthn_login": "10/m/ip"}
 # `console.freshness` asks instead, by one rule for everything, and through SSO as well.
 MFA_REAUTHENTICATION_REQUIRED = False
 
+# -- The gateway's record of statements: docs/gateway-record.md -------------------------------------------------------------
+
+#: Where statements are recorded before they are in the database; its own folder for each machine.
+LOCKGATE_GATEWAY_JOURNAL = env.gateway_journal(BASE_DIR / ".lockgate-journal")
+#: How much of a worker's record may wait for the database; behind that the gateway refuses new statements.
+LOCKGATE_GATEWAY_JOURNAL_MIB = env.count("LOCKGATE_GATEWAY_JOURNAL_MIB", 1024)
+LOCKGATE_GATEWAY_JOURNAL_ENTRIES = env.count("LOCKGATE_GATEWAY_JOURNAL_ENTRIES", 4_000_000)
+
 # -- What goes over the wire ------------------------------------------------------------------------------------------------
 
 SECURE_CONTENT_TYPE_NOSNIFF = True

@@ -26,6 +26,10 @@ class Verdict(StrEnum):
     """The session ended in the middle of it."""
     SKIPPED = "skipped"
     """It was sent behind one that failed, and the server did not run it."""
+    UNSENT = "unsent"
+    """Recorded, and then not sent, because the record could not be made durable."""
+    UNKNOWN = "unknown"
+    """The gateway's worker died in the middle of it: whether the server ran it is not known here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +67,10 @@ class Recorder(Protocol):
         ...
 
     def outcome(self, statement: int, verdict: Verdict, *, code: str = "", rows: int = 0, size: int = 0) -> None:
-        """What became of it. `size` in bytes of result. How long it took is measured from its intent."""
+        """What became of it. `size` in bytes of result. How long it took is measured from its intent.
+
+        Also for a statement whose intent was not made durable: `UNSENT`. Never raises, not at the bound either.
+        """
         ...
 
     def closed(self, session: int, reason: str) -> None:
@@ -71,7 +78,11 @@ class Recorder(Protocol):
         ...
 
     def write(self) -> None:
-        """Everything said so far is in the file when this returns: one call for all that came at once."""
+        """Everything said so far is in the file when this returns: one call for all that came at once.
+
+        When it raises, no statement said since the last call may be sent, and no session opened since then exists; the
+        record sees to both by itself. Outcomes are kept, and written as soon as that is possible again.
+        """
         ...
 
     def when_durable(self, done: Callable[[Exception | None], None]) -> None:

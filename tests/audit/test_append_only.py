@@ -129,6 +129,8 @@ def test_not_even_a_session_that_silences_triggers_is_let_through() -> None:
         "audit_mention_append_only",
         "audit_verification_append_only",
         "audit_head_stays",
+        "audit_statement_append_only",
+        "audit_stream_stays",
     }
 
 

@@ -1,0 +1,103 @@
+"""What one entry of a statement stream is, as text, and how it is found again. Pure: no framework, clock or I/O.
+
+An entry is one JSON object, kept for ever exactly as its bytes were written, and its hash is the SHA-256 of those bytes.
+It holds the hash of the entry before it in the same stream as `prev`. A line of a journal is `<hash> <json>`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from audit.chain import GENESIS
+
+__all__ = ["GENESIS", "VERSION", "BadLine", "Line", "Place", "parsed", "place_of"]
+
+#: Version of the form of an entry, in every entry as `v`.
+VERSION = 1
+
+#: What `place` columns an entry without a session has.
+_NOWHERE: dict[str, Any] = {}
+
+
+class BadLine(ValueError):
+    """The line is not an entry whose hash fits."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One entry: its hash, its exact text, and what the text says."""
+
+    hash: str
+    text: str
+    content: Mapping[str, Any]
+
+    @property
+    def seq(self) -> int:
+        """Its number in the stream, from 1."""
+        return int(self.content["seq"])
+
+    @property
+    def kind(self) -> str:
+        """What it tells of: `began`, `opened`, `intent`, `refused`, `outcome`, `closed`, `trouble`, `ended`."""
+        return str(self.content["kind"])
+
+    @property
+    def prev(self) -> str:
+        """The hash of the entry before."""
+        return str(self.content["prev"])
+
+
+def parsed(line: bytes) -> Line:
+    """One line without its line break; raises `BadLine` when it is torn, changed, or of no version that is known."""
+    sealed, _, body = line.partition(b" ")
+    if hashlib.sha256(body).hexdigest().encode() != sealed:
+        raise BadLine("Its hash does not fit.")
+    return read(sealed.decode(), body.decode())
+
+
+def read(sealed: str, text: str) -> Line:
+    """An entry whose hash was looked at already, or is about to be; raises `BadLine` when the text is no entry."""
+    try:
+        content = orjson.loads(text)
+        fits = content["v"] == VERSION and content["seq"] >= 1 and content["at"] >= 0 and len(content["prev"]) == 64
+    except (ValueError, KeyError, TypeError) as error:
+        raise BadLine("It is no entry.") from error
+    if not (fits and isinstance(content["kind"], str) and isinstance(content["stream"], str)):
+        raise BadLine("It is no entry of a version that is known.")
+    return Line(sealed, text, content)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Under what an entry is found: whose session it is of, and which statement it is about."""
+
+    person: str = ""
+    grant_reference: str = ""
+    role: str = ""
+    server: str = ""
+    fingerprint: str = ""
+    verdict: str = ""
+    session: int = 0
+    statement: int = 0
+    """Number of the intent that an outcome belongs to."""
+
+
+def place_of(content: Mapping[str, Any], opened: Mapping[str, Any] | None, intent: Mapping[str, Any] | None) -> Place:
+    """Where an entry is found. `opened` is the entry that began its session, `intent` the one that it is the outcome of."""
+    who = opened or _NOWHERE
+    about = intent if intent is not None else content
+    return Place(
+        person=str(who.get("person", {}).get("id", "")),
+        grant_reference=str(who.get("grant", {}).get("reference", "")),
+        role=str(who.get("role", {}).get("slug", "")),
+        server=str(who.get("server", "")),
+        fingerprint=str(about.get("fingerprint", "")),
+        verdict="refused" if content["kind"] == "refused" else str(content.get("verdict", "")),
+        session=int(content.get("session", 0)),
+        statement=int(content.get("statement", 0)),
+    )

@@ -1,0 +1,176 @@
+"""Sends what the workers' journals hold into the audit log, and finishes the journals of workers that are gone.
+
+    python -m gateway.journal
+
+One process ships a folder; a second one waits until the first is gone. It may be killed at any moment: how far a stream
+is in the database is written there together with the entries, and a segment is removed only after that.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import structlog
+
+from audit import streams
+from audit.errors import StreamBroken
+from audit.statement_lines import Line
+from gateway.journal import folder as folders
+from gateway.journal.closing import closing_lines
+from gateway.journal.folder import Shipped, StreamFolder
+from gateway.journal.reading import Tail, Torn
+
+#: Between two looks at a journal in which there was nothing, in seconds.
+PAUSE = 0.5
+
+#: Between two attempts when the console's database does not answer: longer each time, up to the last.
+_RETRIES = (0.5, 1, 2, 5, 10)
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass
+class _Following:
+    """What is known of a stream that is being shipped."""
+
+    tail: Tail
+    places: streams.Places
+    is_broken: bool = False
+    torn: list[Torn] = field(default_factory=list)
+
+
+class Shipper:
+    """Ships one journal."""
+
+    def __init__(self, journal: Path) -> None:
+        self._journal = journal
+        self._following: dict[UUID, _Following] = {}
+
+    def run(self, stopped: threading.Event, *, pause: float = PAUSE) -> None:
+        """Until `stopped`: ship, and look again. Waits for the database as long as it takes."""
+        from django.db import DatabaseError, InterfaceError, connection
+
+        lock = self._own(stopped, pause)
+        failures = 0
+        while lock is not None and not stopped.is_set():
+            try:
+                shipped = self.once()
+            except (DatabaseError, InterfaceError) as error:
+                # What the transaction did is not known; the next attempt asks where each stream ends.
+                connection.close()
+                self._following.clear()
+                wait = _RETRIES[min(failures, len(_RETRIES) - 1)]
+                failures += 1
+                _log.error("statements_not_shipped", error=str(error).partition("\n")[0], next_attempt_in_s=wait)
+                stopped.wait(wait)
+                continue
+            failures = 0
+            if not shipped:
+                stopped.wait(pause)
+        if lock is not None:
+            os.close(lock)
+        connection.close()
+
+    def _own(self, stopped: threading.Event, pause: float) -> int | None:
+        """The folder's lock, as soon as nobody else ships it."""
+        self._journal.mkdir(mode=0o700, parents=True, exist_ok=True)
+        while not stopped.is_set():
+            lock = folders.try_lock(self._journal / "shipper.lock")
+            if lock is not None:
+                return lock
+            stopped.wait(pause)
+        return None
+
+    def once(self) -> int:
+        """Ship what is there now; the number of entries. Raises Django's errors of the database."""
+        streams.make_partitions(datetime.now(UTC))
+        return sum(self._ship(folder) for folder in folders.streams(self._journal))
+
+    def _ship(self, folder: StreamFolder) -> int:
+        # Before anything is read: who gets the lock knows that nothing is written any more.
+        lock = folder.try_lock()
+        try:
+            followed = self._follow(folder)
+            shipped = self._drain(folder, followed, is_over=lock is not None)
+            if lock is not None:
+                self._finish(folder, followed)
+            return shipped
+        except StreamBroken as error:
+            # Another stream is not the worse for it; this one stays on the disk, and is tried again, and told of again.
+            self._following.pop(folder.stream, None)
+            _log.critical("stream_broken", stream=str(folder.stream), error=str(error))
+            return 0
+        finally:
+            if lock is not None:
+                os.close(lock)
+
+    def _follow(self, folder: StreamFolder) -> _Following:
+        if folder.stream not in self._following:
+            end = streams.introduce(folder.stream, host=socket.gethostname(), sealed_key=folder.sealed_key())
+            tail = Tail(folder, seq=end.seq, last_hash=end.hash)
+            self._following[folder.stream] = _Following(tail, streams.Places(folder.stream))
+        return self._following[folder.stream]
+
+    def _drain(self, folder: StreamFolder, followed: _Following, *, is_over: bool) -> int:
+        shipped = 0
+        while lines := followed.tail.read(is_over=is_over):
+            streams.append(folder.stream, lines, followed.places)
+            shipped += len(lines)
+            folder.note_shipped(Shipped(followed.tail.seq, followed.tail.size))
+            self._remove_what_is_shipped(folder, followed)
+        return shipped
+
+    def _remove_what_is_shipped(self, folder: StreamFolder, followed: _Following) -> None:
+        """Segments before the one that is being read. What was torn in them is kept elsewhere."""
+        for torn in followed.tail.torn[len(followed.torn) :]:
+            self._keep_torn(folder, torn)
+            followed.torn.append(torn)
+        for number in folder.segments():
+            if number < followed.tail.segment:
+                folder.segment(number).unlink()
+
+    def _keep_torn(self, folder: StreamFolder, torn: Torn) -> None:
+        place = self._journal / "torn"
+        place.mkdir(mode=0o700, exist_ok=True)
+        (place / f"{folder.stream}.{torn.segment}").write_bytes(torn.data)
+        _log.warning("journal_torn", stream=str(folder.stream), segment=torn.segment, bytes=len(torn.data))
+
+    def _finish(self, folder: StreamFolder, followed: _Following) -> None:
+        """Nobody writes it any more and all of it is shipped: close the chain if its worker did not, and remove it."""
+        for torn in followed.tail.torn[len(followed.torn) :]:
+            self._keep_torn(folder, torn)
+            followed.torn.append(torn)
+        end = streams.position(folder.stream)
+        if not end.has_ended:
+            statements = streams.open_statements(folder.stream)
+            torn_now = [torn.as_json() for torn in followed.torn]
+            lines: list[Line] = closing_lines(folder.stream, end, statements, torn=torn_now, now=datetime.now(UTC))
+            streams.append(folder.stream, lines, followed.places)
+            _log.warning("stream_cut", stream=str(folder.stream), statements_unknown=len(statements))
+        self._following.pop(folder.stream, None)
+        shutil.rmtree(folder.path)
+
+
+def ship(journal: Path, *, stopped: threading.Event | None = None) -> None:
+    """Ship a folder until SIGTERM or SIGINT: what a process of the gateway does that is started for it."""
+    stopped = stopped or threading.Event()
+
+    def stop(number: int, frame: Any) -> None:
+        stopped.set()
+
+    handlers: dict[int, Callable[..., Any]] = {signal.SIGTERM: stop, signal.SIGINT: stop}
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
+    # Statements are not to wait for their record to travel.
+    os.nice(5)
+    Shipper(journal).run(stopped)

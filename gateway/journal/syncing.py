@@ -1,0 +1,236 @@
+"""Puts on the disk what was written, in groups, beside the event loop; and mends a journal that could not be written.
+
+One thread a journal. Whoever asks while a sync runs waits for the next one, which is then one for all of them. When
+nobody asks, what was written is synced after `flush_every` seconds at the latest.
+
+After a failed write or sync the file is never written again: what a failed sync left of it is not known. The thread
+begins a new segment, repeats in it what was not synced yet, and tries until that succeeds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import structlog
+
+from gateway.errors import NotRecorded
+from gateway.journal.folder import Segment, StreamFolder
+
+Done = Callable[[Exception | None], None]
+
+#: How often a journal that failed is tried again, in seconds.
+TRY_AGAIN = 0.25
+
+#: A disk with less than this is not tried: it would be full again at once.
+_LEAST_FREE = 256 * 1024
+
+_log = structlog.get_logger(__name__)
+
+
+class Syncer(threading.Thread):
+    """Owns the files of one stream. `append`, `when_synced`, `resume` and `stop` are for the event loop's thread."""
+
+    def __init__(
+        self,
+        folder: StreamFolder,
+        *,
+        loop: asyncio.AbstractEventLoop,
+        flush_every: float,
+        header: dict[str, Any],
+    ) -> None:
+        super().__init__(name=f"journal-{folder.stream}", daemon=True)
+        self.failure: OSError | None = None
+        """What went wrong; nothing is appended until `resume`."""
+        self.is_mended = False
+        """A new segment is in place, with everything in it that was appended before."""
+        self._folder = folder
+        self._loop = loop
+        self._flush_every = flush_every
+        self.landed = b""
+        """Of the last `append` that failed: the whole lines that are in the file all the same."""
+        self._number = 1
+        self._segment = Segment(folder, 1, header)
+        self._full: list[Segment] = []
+        self._lock = threading.Lock()
+        self._unsynced: list[bytes] = []
+        self._is_trusted = True
+        """Whether what was written to the segment can still be put on the disk: not after a sync that failed."""
+        self._waiting: list[Done] = []
+        self._stopping = False
+        self._work = threading.Event()
+        self._urgent = threading.Event()
+
+    @property
+    def segment_size(self) -> int:
+        """Bytes in the segment that is being written."""
+        return self._segment.size
+
+    def append(self, data: bytes) -> None:
+        """Into the file. Raises `OSError`; `landed` then tells what of it is there all the same."""
+        with self._lock:
+            if self.failure is not None:
+                self.landed = b""
+                raise self.failure
+            before = self._segment.size
+            try:
+                self._segment.append(data)
+            except OSError as error:
+                self.failure = error
+                self._work.set()
+                self._urgent.set()
+                self._keep_whole_lines(data[: self._segment.size - before])
+                raise
+            self._unsynced.append(data)
+        if not self._work.is_set():
+            self._work.set()
+
+    def _keep_whole_lines(self, landed: bytes) -> None:
+        """A line that is complete may be in the database already, so it is part of the record, whatever came behind it."""
+        self.landed = landed[: landed.rfind(b"\n") + 1]
+        if self.landed:
+            self._unsynced.append(self.landed)
+
+    def rotate(self, header: dict[str, Any]) -> None:
+        """Go on in a new segment; the old one is synced and closed by the thread. Raises `OSError`."""
+        with self._lock:
+            self._number += 1
+            try:
+                fresh = Segment(self._folder, self._number, header)
+            except OSError as error:
+                self.failure = error
+                self._work.set()
+                raise
+            self._full.append(self._segment)
+            self._segment = fresh
+
+    def when_synced(self, done: Done) -> None:
+        """Call `done` on the event loop when everything appended so far is on the disk, or with what went wrong."""
+        with self._lock:
+            if self.failure is not None:
+                self._loop.call_soon(done, _not_recorded(self.failure))
+                return
+            if not self._unsynced and not self._full:
+                # Nothing is being synced either: the thread takes things off the list only afterwards.
+                self._loop.call_soon(done, None)
+                return
+            self._waiting.append(done)
+        self._urgent.set()
+        self._work.set()
+
+    def resume(self) -> None:
+        """Append again, after `is_mended`."""
+        with self._lock:
+            self.failure, self.is_mended = None, False
+
+    def stop(self) -> None:
+        """Sync what is left, and end the thread. Raises `OSError` when that fails."""
+        self._stopping = True
+        self._urgent.set()
+        self._work.set()
+        self.join()
+        try:
+            if self.failure is not None:
+                raise self.failure
+            self._segment.sync()
+        finally:
+            self._segment.close()
+
+    def abandon(self) -> None:
+        """End the thread, whatever is not synced."""
+        self._stopping = True
+        self._urgent.set()
+        self._work.set()
+        self.join()
+        self._segment.close()
+
+    def run(self) -> None:
+        """The thread: until it is stopped, sync when there is something to sync."""
+        while True:
+            self._work.wait()
+            if self.failure is None:
+                self._urgent.wait(self._flush_every)
+            self._work.clear()
+            self._urgent.clear()
+            self._sync()
+            if self._stopping:
+                return
+            while self.failure is not None and not self._stopping:
+                self._mend()
+                self._urgent.wait(TRY_AGAIN)
+
+    def _sync(self) -> None:
+        with self._lock:
+            waiting, self._waiting = self._waiting, []
+            full, self._full = self._full, []
+            upto, segment = len(self._unsynced), self._segment
+            failure = None if self._is_trusted else self.failure
+        if failure is None and (upto or full):
+            try:
+                for one in (*full, segment):
+                    one.sync()
+            except OSError as error:
+                failure = error
+        with self._lock:
+            if failure is None:
+                del self._unsynced[:upto]
+            else:
+                self.failure, self._is_trusted = failure, False
+        for one in full:
+            one.close()
+        if waiting:
+            self._tell(waiting, failure)
+
+    def _tell(self, waiting: list[Done], failure: OSError | None) -> None:
+        problem = None if failure is None else _not_recorded(failure)
+
+        def tell() -> None:
+            for done in waiting:
+                done(problem)
+
+        self._loop.call_soon_threadsafe(tell)
+
+    def _mend(self) -> None:
+        """A new segment with everything in it that was not synced. The event loop appends nothing meanwhile."""
+        if self.is_mended:
+            return
+        if not self._has_room():
+            return
+        self._number += 1
+        try:
+            fresh = Segment(self._folder, self._number, {"why": f"the segment before failed: {self.failure}"})
+        except OSError as error:
+            self._give_up(error)
+            return
+        try:
+            fresh.append(b"".join(self._unsynced))
+            fresh.sync()
+        except OSError as error:
+            fresh.close()
+            self._give_up(error)
+            return
+        with self._lock:
+            old, self._segment = self._segment, fresh
+            self._unsynced.clear()
+            self._is_trusted = True
+            waiting, self._waiting = self._waiting, []
+            self.is_mended = True
+        old.close()
+        if waiting:
+            self._tell(waiting, self.failure)
+
+    def _has_room(self) -> bool:
+        free = os.statvfs(self._folder.path)
+        return free.f_bavail * free.f_frsize >= _LEAST_FREE
+
+    def _give_up(self, error: OSError) -> None:
+        """Until the next time. What the attempt left is only a copy, and its number is not used again."""
+        _log.warning("journal_still_fails", stream=str(self._folder.stream), error=str(error))
+        self._folder.segment(self._number).unlink(missing_ok=True)
+
+
+def _not_recorded(failure: OSError) -> NotRecorded:
+    return NotRecorded(f"The journal cannot be written: {failure.strerror}.")
