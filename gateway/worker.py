@@ -29,7 +29,8 @@ from gateway.wire.postgresql.client import Client
 
 log = structlog.get_logger(__name__)
 
-Examine = Callable[..., Examined]
+#: From the rules of a role and the name of a dialect to what understands statements under them.
+ExaminerOf = Callable[[Rules, str], Callable[[str], Examined]]
 
 #: How often it is asked whether the sessions may go on.
 ASK_SECONDS = 0.4
@@ -58,14 +59,14 @@ class Settings:
 class Worker:
     """Listens, and holds the sessions that it has let in."""
 
-    def __init__(self, settings: Settings, *, identifier: Identifier, recorder: Recorder, examine: Examine) -> None:
+    def __init__(self, settings: Settings, *, identifier: Identifier, recorder: Recorder, examiner: ExaminerOf) -> None:
         self.loop = asyncio.get_running_loop()
         self.tls = settings.tls
         self.recorder = recorder
         self.clients: set[Client] = set()
         self._settings = settings
         self._identifier = identifier
-        self._examine = examine
+        self._examiner = examiner
         self._inside: dict[tuple[int, int], Client] = {}
         self._serial = secrets.randbelow(_MOST_SERIALS)
         self._tasks: set[asyncio.Task[None]] = set()
@@ -113,8 +114,7 @@ class Worker:
 
     def examiner(self, admitted: Admitted) -> Callable[[str], Examined]:
         """What understands the statements of a session."""
-        rules: Rules = admitted.rules
-        return partial(self._examine, rules=rules, dialect=admitted.parsed_as)
+        return self._examiner(admitted.rules, admitted.parsed_as)
 
     def enter(self, client: Client) -> tuple[int, int]:
         """A session begins; what it shows to cancel."""
