@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from access.gateway_rules import Rules, rules_from_json, rules_to_json
 from connectors.base import Level, Limits, Scope
 
 
@@ -37,10 +38,12 @@ class Content:
     extends: str = ""
     identity: str = ""
     """The requester as their directory names them, where they come in as themselves."""
+    gateway: Rules | None = None
+    """What the access may do at the gateway; None in contents that were frozen before there was one."""
 
     def to_json(self) -> dict[str, Any]:
         """The content as it is stored and hashed."""
-        return {
+        data = {
             "reference": self.reference,
             "requester": self.requester,
             "principal": self.principal,
@@ -58,6 +61,8 @@ class Content:
             "extends": self.extends,
             "identity": self.identity,
         }
+        # Contents that were frozen before keep their hash.
+        return data if self.gateway is None else {**data, "gateway": rules_to_json(self.gateway)}
 
     @property
     def hash(self) -> str:
@@ -72,6 +77,7 @@ class Content:
         fields = dict(data)
         fields["scope"] = scope_from_json(data["scope"])
         fields["limits"] = limits_from_json(data["limits"])
+        fields["gateway"] = rules_from_json(data["gateway"]) if "gateway" in data else None
         fields["duration"] = timedelta(seconds=fields.pop("duration_s"))
         start = fields["wished_start"]
         fields["wished_start"] = datetime.fromisoformat(start) if start else None

@@ -16,7 +16,8 @@
     ├── BadRequest                  something typed is not possible; `field` says which
     │   ├── TooLong, StartNotPossible, ReasonMissing, AlreadyAsked, ScopeNotPossible
     ├── Stale                       the world has moved on
-    │   ├── AlreadyDecided, AlreadyVoted, ContentHasChanged, HasLapsed, GrantIsOver, NotReadyYet, AlreadyShown
+    │   ├── AlreadyDecided, AlreadyVoted, ContentHasChanged, HasLapsed, GrantIsOver, NotReadyYet, AlreadyShown,
+    │   ├── TooManyTokens, NotThroughTheGateway
     └── Unavailable
         ├── SecretUnavailable       a secret reference leads nowhere
         └── UnsealFailed            a stored password cannot be decrypted
@@ -167,6 +168,14 @@ class GrantIsOver(Stale):
 
 class NotReadyYet(Stale):
     """This access is not ready yet."""
+
+
+class TooManyTokens(Stale):
+    """This access has as many tokens as it may have. Revoke one that is not used any more."""
+
+
+class NotThroughTheGateway(Stale):
+    """This access does not pass the gateway."""
 
 
 class AlreadyShown(Stale):

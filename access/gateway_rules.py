@@ -6,9 +6,13 @@ The wall stays the principal's privileges on the server; these rules say no earl
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
+from typing import Any
+
+from connectors.base import Level
 
 
 class StatementClass(StrEnum):
@@ -76,7 +80,65 @@ class Rules:
     """Of one statement."""
     most_bytes: int | None = None
     """Of one statement's result, as the wire carries it."""
-    most_sessions: int | None = 5
-    """Of one person through this grant, on all gateways that share a console."""
     keep: Keep = Keep.SHAPE
     durability: Durability = Durability.STRICT
+
+
+#: What a role of each level may do at the gateway until an administrator says otherwise.
+_CLASSES = {
+    Level.READ: {StatementClass.READ},
+    Level.WRITE: {StatementClass.READ, StatementClass.WRITE},
+    Level.DDL: {StatementClass.READ, StatementClass.WRITE, StatementClass.DDL},
+    Level.MEMBER: {StatementClass.READ, StatementClass.WRITE, StatementClass.CALL},
+}
+#: Every session needs these.
+_ALWAYS = {StatementClass.TRANSACTION, StatementClass.SESSION}
+
+
+def rules_for(level: Level) -> Rules:
+    """The rules of a role of this level that nobody has changed."""
+    return Rules(classes=frozenset(_CLASSES[level] | _ALWAYS), read_only=level is Level.READ)
+
+
+def rules_to_json(rules: Rules) -> dict[str, Any]:
+    """Rules as plain JSON values, times in seconds, lists in one order."""
+    return {
+        "classes": sorted(rules.classes),
+        "tables": None if rules.tables is None else list(rules.tables),
+        "denied_functions": list(rules.denied_functions),
+        "where_required": rules.where_required,
+        "unparsed": rules.unparsed.value,
+        "read_only": rules.read_only,
+        "longest_statement_s": _seconds(rules.longest_statement),
+        "longest_idle_s": _seconds(rules.longest_idle),
+        "most_rows": rules.most_rows,
+        "most_bytes": rules.most_bytes,
+        "keep": rules.keep.value,
+        "durability": rules.durability.value,
+    }
+
+
+def rules_from_json(data: Mapping[str, Any]) -> Rules:
+    """The rules that `rules_to_json` wrote."""
+    return Rules(
+        classes=frozenset(StatementClass(name) for name in data["classes"]),
+        tables=None if data["tables"] is None else tuple(data["tables"]),
+        denied_functions=tuple(data["denied_functions"]),
+        where_required=data["where_required"],
+        unparsed=Unparsed(data["unparsed"]),
+        read_only=data["read_only"],
+        longest_statement=_duration(data["longest_statement_s"]),
+        longest_idle=_duration(data["longest_idle_s"]),
+        most_rows=data["most_rows"],
+        most_bytes=data["most_bytes"],
+        keep=Keep(data["keep"]),
+        durability=Durability(data["durability"]),
+    )
+
+
+def _seconds(span: timedelta | None) -> int | None:
+    return None if span is None else int(span.total_seconds())
+
+
+def _duration(seconds: int | None) -> timedelta | None:
+    return None if seconds is None else timedelta(seconds=seconds)

@@ -43,6 +43,11 @@ class Event(models.TextChoices):
     GRANT_KEPT = "grant.kept", "Access kept although no longer allowed"
     GRANT_REFUSED = "grant.refused", "Refused: somebody else's access"
 
+    TOKEN_MADE = "token.made", "Token for the gateway made"
+    TOKEN_REVOKED = "token.revoked", "Token for the gateway revoked"
+    GATEWAY_REFUSED = "gateway.refused", "Refused at the gateway"
+    GATEWAY_LIMITED = "gateway.limited", "Too many attempts at the gateway: made to wait"
+
     SERVER_ADDED = "server.added", "Server added"
     SERVER_CHANGED = "server.changed", "Server changed"
     SERVER_REMOVED = "server.removed", "Server removed"

@@ -6,6 +6,7 @@ from access.models.policies import Policy, PolicyStep
 from access.models.requests import AccessRequest, Comment, Vote
 from access.models.servers import AccessRole, Environment, Server
 from access.models.sweeps import SweepFinding
+from access.models.tokens import GatewayToken
 from access.models.workers import Heartbeat
 
 __all__ = [
@@ -13,6 +14,7 @@ __all__ = [
     "AccessRole",
     "Comment",
     "Environment",
+    "GatewayToken",
     "Grant",
     "Heartbeat",
     "HeldBack",

@@ -40,6 +40,8 @@ class Grant(models.Model):
     """Who comes in as themselves, as their directory names them; empty where an account is made."""
     scope = models.JSONField()
     limits = models.JSONField()
+    gateway = models.JSONField(default=dict, blank=True)
+    """What it may do at the gateway; empty for those from before there was one, which do not pass it."""
     heir = models.CharField(max_length=63)
     state = models.CharField(
         max_length=12, choices=[(state.value, state.value) for state in GrantState], default=GrantState.SCHEDULED
@@ -51,7 +53,7 @@ class Grant(models.Model):
     extend_to = models.DateTimeField(null=True, blank=True)
     """A later end that was approved and that the server does not hold yet."""
     password = models.TextField(blank=True)
-    """Encrypted; emptied when it was shown, and at the latest when the grant ends."""
+    """Encrypted, for the gateway, which logs in as the principal; emptied when the grant ends. Shown to its owner once."""
     password_shown_at = models.DateTimeField(null=True, blank=True)
     questioned_at = models.DateTimeField(null=True, blank=True)
     """Since when its owner is in no team any more that may have it, and nobody has decided what becomes of it."""

@@ -10,6 +10,7 @@ from django.db import models
 
 from access.audience import Guarded
 from access.content import hash_of, scope_to_json
+from access.gateway_rules import Rules, rules_for, rules_from_json
 from access.models.policies import Policy
 from connectors.base import Level, Limits, Scope, Tls
 from connectors.registry import ENGINE_LABELS
@@ -100,6 +101,8 @@ class AccessRole(models.Model):
     connections = models.PositiveSmallIntegerField(null=True, blank=True, default=5)
     statement_timeout = models.DurationField(null=True, blank=True, default=timedelta(minutes=5))
     idle_in_transaction_timeout = models.DurationField(null=True, blank=True, default=timedelta(minutes=5))
+    gateway = models.JSONField(default=dict, blank=True)
+    """The rules at the gateway, as `access.gateway_rules` writes them; empty for those of the level."""
     is_enabled = models.BooleanField(default=True)
     revision = models.PositiveIntegerField(default=1)
     """Counts changes by administrators."""
@@ -138,6 +141,11 @@ class AccessRole(models.Model):
     def limits(self) -> Limits:
         """What the server itself will hold an account of this role to."""
         return Limits(self.connections, self.statement_timeout, self.idle_in_transaction_timeout)
+
+    @property
+    def gateway_rules(self) -> Rules:
+        """What sessions of this role may do at the gateway."""
+        return rules_from_json(self.gateway) if self.gateway else rules_for(Level(self.level))
 
     @property
     def guarded(self) -> Guarded:

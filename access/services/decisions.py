@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from access import queueing
 from access.content import limits_to_json, scope_to_json
 from access.errors import GrantIsOver
+from access.gateway_rules import rules_to_json
 from access.models import AccessRequest, Grant
 from access.services.door import actor_of, lock_grant, move_request, record_about
 from access.states import GrantState, RequestMove
@@ -49,6 +50,7 @@ def _make_grant(request: AccessRequest, actor: Actor, now: datetime) -> None:
         identity=content.identity,
         scope=scope_to_json(content.scope),
         limits=limits_to_json(content.limits),
+        gateway=rules_to_json(content.gateway) if content.gateway else {},
         heir=content.heir,
         duration=duration,
         starts_at=starts_at,

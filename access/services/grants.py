@@ -58,7 +58,7 @@ def end(*, person: User, grant: Grant, reason: str, now: datetime) -> None:
 
 
 def reveal_password(*, person: User, grant: Grant, now: datetime) -> str:
-    """The password, once, to its owner: reading it destroys the stored copy in the same transaction."""
+    """The password, once, to its owner. It stays sealed for the gateway until the grant ends."""
     with _refusal_recorded(person, grant), transaction.atomic():
         locked = lock_grant(grant.pk)
         if locked.person_id != person.pk:
@@ -72,9 +72,8 @@ def reveal_password(*, person: User, grant: Grant, now: datetime) -> str:
         if locked.identity:
             raise NothingToShow
         password = unseal(locked.password)
-        locked.password = ""
         locked.password_shown_at = now
-        locked.save(update_fields=["password", "password_shown_at"])
+        locked.save(update_fields=["password_shown_at"])
         record_about(locked, Event.GRANT_PASSWORD_REVEALED, actor=actor_of(person))
     return password.reveal()
 

@@ -91,6 +91,7 @@ def submit(
             role=role.slug,
             scope=role.scope,
             limits=role.limits,
+            gateway=role.gateway_rules,
             duration=duration,
             reason=reason.strip(),
             ticket=ticket.strip(),
