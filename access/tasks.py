@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from access import change_notices, notices, provisioning, queueing, sweeping, ticking
 from access.services import servers
-from audit import verification
+from audit import checkpoints, verification
 from audit.origin import Origin, coming_from
 
 
@@ -73,6 +73,12 @@ def sweep() -> None:
 def check_servers() -> None:
     """Look whether every server answers."""
     servers.check_all(now=timezone.now())
+
+
+@shared_task(name="access.checkpoint", base=FromWorker)
+def checkpoint() -> None:
+    """Sign where the audit log and the record of statements end."""
+    checkpoints.make(now=timezone.now())
 
 
 @shared_task(name="access.verify_audit", base=FromWorker)

@@ -4,6 +4,7 @@
     ├── NotInTransaction    an entry without the change that it tells of
     ├── NotRecordable       a value that has no one canonical text
     ├── HeadMissing         the chain has lost its end
+    ├── KeyUnknown          checkpoints cannot be signed with the key that is configured
     ├── StreamBroken        what a journal holds does not go on where the record of statements ends
     └── BadFilter           a search that cannot be understood
 
@@ -39,6 +40,10 @@ class NotRecordable(AuditError):
 
 class HeadMissing(AuditError):
     """The audit log has lost the end of its chain. Nothing is recorded until an administrator has looked into it."""
+
+
+class KeyUnknown(AuditError):
+    """Checkpoints are not signed: the first of the configured keys is new, and none that was used before stands beside it."""
 
 
 class StreamBroken(AuditError):

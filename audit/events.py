@@ -96,3 +96,5 @@ class Event(models.TextChoices):
     SWEEP_DRIFT_FOUND = "sweep.drift_found", "Drift found"
 
     AUDIT_EXPORTED = "audit.exported", "Audit log exported"
+    AUDIT_KEY_INTRODUCED = "audit.key_introduced", "Key for checkpoints introduced"
+    AUDIT_STATEMENT_READ = "audit.statement_read", "Text of a statement read"

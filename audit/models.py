@@ -5,6 +5,7 @@ about; the database fills it. `Verification` keeps what each check of the chain 
 
 `Stream` and `StatementEntry` are the record of statements: a chain for each process of the gateway, written by the
 gateway's shipper and by nothing else (migration 0003). The database lets a stream grow only by entries that follow.
+`Checkpoint` and `CheckpointKey` hold the signatures over where all of them ended (`audit.checkpoints`).
 """
 
 from __future__ import annotations
@@ -164,6 +165,11 @@ class Stream(models.Model):
     """Of its last entry."""
     ended_at = models.DateTimeField(null=True)
     """When its last entry is one that ends it: nothing follows any more."""
+    checkpointed_seq = models.BigIntegerField(default=0)
+    """The number that the last checkpoint that names it has of it."""
+    verified_seq = models.BigIntegerField(default=0)
+    """As far as a check found nothing wrong, with the hash of that entry; the next check may begin there."""
+    verified_hash = models.CharField(max_length=64, default=GENESIS)
 
     class Meta:
         default_permissions = ()
@@ -213,3 +219,41 @@ class StatementEntry(models.Model):
 
     def __str__(self) -> str:
         return f"{self.stream} {self.seq} {self.kind}"
+
+
+class CheckpointKey(models.Model):
+    """A public key under which checkpoints are signed. Each but the first was signed by the one before it."""
+
+    number = models.IntegerField(primary_key=True)
+    key_id = models.CharField(max_length=16, unique=True)
+    public_key = models.CharField(max_length=64)
+    content = models.TextField()
+    """The canonical JSON of the introduction."""
+    signature = models.CharField(max_length=128, blank=True)
+    """Of the introduction, by the key before; empty for the first."""
+
+    class Meta:
+        default_permissions = ()
+        ordering = ("number",)
+
+    def __str__(self) -> str:
+        return f"{self.number} {self.key_id}"
+
+
+class Checkpoint(models.Model):
+    """Where the log and the streams ended at one moment, signed: what nobody can make fit afterwards without the key."""
+
+    number = models.BigIntegerField(primary_key=True)
+    at = models.DateTimeField()
+    key_id = models.CharField(max_length=16)
+    content = models.TextField()
+    """The canonical JSON that is hashed and signed."""
+    hash = models.CharField(max_length=64)
+    signature = models.CharField(max_length=128)
+
+    class Meta:
+        default_permissions = ("view",)
+        ordering = ("-number",)
+
+    def __str__(self) -> str:
+        return f"{self.number} at {self.at:%Y-%m-%d %H:%M:%S}"

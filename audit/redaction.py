@@ -32,14 +32,14 @@ SHOWN = frozenset({
     "database", "database_roles", "databases", "description", "detail", "device", "display_name", "drift",
     "duration_s", "email", "ended_by", "ends_at", "engine", "environment", "error", "errors", "event", "extend_to",
     "extends", "factor", "filters", "findings", "format", "found", "from", "gives_the_actor", "grant", "group",
-    "groups", "handed_over", "heir", "host", "identity", "idle_in_transaction_timeout_s", "is_active", "is_clean",
-    "is_enabled", "kind", "lapses_after_s", "level", "limits", "line", "longest_s", "memberships", "name", "note",
-    "outcome", "own_identity", "person", "policy", "port", "position", "principal", "problem", "provider", "question", "reason",
-    "receipt", "reference", "remedies", "request", "requester", "requesters", "revision", "role", "roles", "schemas",
-    "scope", "self_approved_environments", "server", "server_time", "sessions", "sessions_ended", "sha256", "slug",
-    "source", "sql", "starts_at", "state", "statement_timeout_s", "statements", "steps", "subject", "tables", "team",
-    "teams", "terms", "text", "through", "ticket", "tls", "tls_ca_file", "to", "unreadable", "user", "valid_until",
-    "verdict", "version", "what_to_do", "wished_start",
+    "groups", "handed_over", "heir", "host", "identity", "idle_in_transaction_timeout_s", "introduced_by", "is_active",
+    "is_clean", "is_enabled", "kind", "lapses_after_s", "level", "limits", "line", "longest_s", "memberships", "name",
+    "note", "outcome", "own_identity", "person", "policy", "port", "position", "principal", "problem", "provider",
+    "question", "reason", "receipt", "reference", "remedies", "request", "requester", "requesters", "revision", "role",
+    "roles", "schemas", "scope", "self_approved_environments", "server", "server_time", "sessions", "sessions_ended",
+    "sha256", "signature", "slug", "source", "sql", "starts_at", "state", "statement_timeout_s", "statements", "steps",
+    "subject", "tables", "team", "teams", "terms", "text", "through", "ticket", "tls", "tls_ca_file", "to",
+    "unreadable", "user", "valid_until", "verdict", "version", "what_to_do", "wished_start",
 })
 # fmt: on
 
@@ -47,7 +47,17 @@ SHOWN = frozenset({
 MASKED = frozenset({"password", "admin_secret", "secret", "token", "sealed_password", "verifier"})
 
 #: Names that look like a secret's and are none.
-HARMLESS = frozenset({"content_hash", "head_hash", "terms_hash", "password_shown_at", "password_revealed_at"})
+HARMLESS = frozenset(
+    {
+        "content_hash",
+        "head_hash",
+        "terms_hash",
+        "password_shown_at",
+        "password_revealed_at",
+        "public_key",
+        "key_id",
+    }
+)
 
 _LOOKS_SECRET = re.compile(r"passw|secret|token|credential|key|hash|verifier|dsn|cookie|private|otp", re.IGNORECASE)
 _URL_PASSWORD = re.compile(r"(?<=://)([^\s:/@]*):[^\s/@]+@")

@@ -17,7 +17,7 @@ from django.db import connection, transaction
 
 from audit.errors import StreamBroken
 from audit.models import StatementEntry, Stream
-from audit.statement_lines import Line, place_of
+from audit.statement_lines import Line, Place, place_of
 
 #: Months for which there is a table before they begin.
 AHEAD = 2
@@ -60,8 +60,8 @@ class Places:
         self._opened: dict[int, Mapping[str, Any]] = {}
         self._intents: dict[int, Mapping[str, Any]] = {}
 
-    def columns(self, line: Line) -> bytes:
-        """The columns from `kind` to `verdict`, as COPY takes them."""
+    def place(self, line: Line) -> Place:
+        """Give it every entry of the stream, in order."""
         content, kind = line.content, line.kind
         session, statement = int(content.get("session", 0)), int(content.get("statement", 0))
         if kind == "opened":
@@ -74,8 +74,7 @@ class Places:
             self._intents.pop(statement, None)
         elif kind == "closed":
             self._opened.pop(session, None)
-        found = (place.person, place.grant_reference, place.role, place.server, place.fingerprint, place.verdict)
-        return "\t".join((kind, str(session), str(statement), *map(_escaped, found))).encode()
+        return place
 
     def _session(self, number: int) -> Mapping[str, Any]:
         if number not in self._opened:
@@ -148,7 +147,9 @@ def _check_that_it_follows(stream: UUID, end: Position, first: Line) -> None:
 
 
 def _row(stream: UUID, line: Line, places: Places) -> bytes:
-    columns = places.columns(line)
+    place = places.place(line)
+    found = (place.person, place.grant_reference, place.role, place.server, place.fingerprint, place.verdict)
+    columns = "\t".join((line.kind, str(place.session), str(place.statement), *map(_escaped, found))).encode()
     at = moment(int(line.content["at"])).isoformat()
     text = line.text.encode().replace(b"\\", b"\\\\")
     return b"%b\t%d\t%b\t%b\t%b\t%b\n" % (

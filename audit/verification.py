@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import chain, islice
 
 from django.db import DataError
 from django.db.models import QuerySet, Subquery
 
 from audit.chain import GENESIS
+from audit.checkpoint_verification import checkpoint_faults
 from audit.models import Entry, Head, Mention, Verification
+from audit.statement_verification import Tally, stream_faults
 from audit.walk import Fault, FaultKind, Link, Walk
 
 _BATCH = 2000
@@ -35,6 +38,7 @@ class Report:
     head_hash: str
     checked: int
     faults: tuple[Fault, ...]
+    statements: Tally = field(default_factory=Tally)
 
     @property
     def ok(self) -> bool:
@@ -42,19 +46,21 @@ class Report:
         return not self.faults
 
 
-def verify(*, now: datetime, from_seq: int = 1, anchors: Mapping[int, str] | None = None) -> Report:
-    """Check the log from an entry on to its end, keep the result, and return it.
+def verify(
+    *, now: datetime, from_seq: int = 1, anchors: Mapping[int, str] | None = None, whole: bool = False
+) -> Report:
+    """Check the log from an entry on to its end, the streams of statements and the checkpoints; keep and return the result.
+
+    Streams and checkpoints are checked from where the last check found nothing wrong, or, if `whole`, all of them.
 
     `anchors` are hashes that somebody noted elsewhere, by number; those of earlier checks are always among them. The
     entry before `from_seq` is trusted as it stands. Entries that are recorded meanwhile are left for the next check.
     """
     check = _Check(from_seq, {**_earlier(from_seq), **(anchors or {})})
-    faults: list[Fault] = []
-    for fault in check.faults():
-        faults.append(fault)
-        if len(faults) == MOST_FAULTS:
-            break
-    report = Report(from_seq, check.walk.seq, check.walk.hash, check.checked, tuple(faults))
+    tally = Tally()
+    found = chain(check.faults(), stream_faults(tally, whole=whole), checkpoint_faults(whole=whole))
+    faults = tuple(islice(found, MOST_FAULTS))
+    report = Report(from_seq, check.walk.seq, check.walk.hash, check.checked, faults, tally)
     Verification.objects.create(
         at=now,
         from_seq=report.from_seq,

@@ -42,11 +42,14 @@ class Fault:
     problem: str
     expected: str = ""
     found: str = ""
+    where: str = ""
+    """Empty for the log itself; else `stream <id>` or `checkpoints`, whose entries `seq` then counts."""
 
     def __str__(self) -> str:
         event = f" ({self.event})" if self.event else ""
         detail = f" Expected {self.expected}, found {self.found}." if self.expected or self.found else ""
-        return f"Entry {self.seq}{event} {self.kind}: {self.problem}{detail}"
+        where = f" of {self.where}" if self.where else ""
+        return f"Entry {self.seq}{where}{event} {self.kind}: {self.problem}{detail}"
 
     def to_json(self) -> dict[str, Any]:
         """The fault as plain values."""
@@ -57,6 +60,7 @@ class Fault:
             "problem": self.problem,
             "expected": self.expected,
             "found": self.found,
+            "where": self.where,
         }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
@@ -14,6 +15,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 #: Never accepted outside development, where they spare everybody the making of secrets that protect nothing.
 DEVELOPMENT_SECRET_KEY = "development-only" * 4
+DEVELOPMENT_CHECKPOINT_KEY = "bG9ja2dhdGUtZGV2ZWxvcG1lbnQtY2hlY2twb2ludHM="
 DEVELOPMENT_ENCRYPTION_KEY = "bG9ja2dhdGUtZGV2ZWxvcG1lbnQtb25seS1rZXktMDE="
 
 #: Outside development. It is on a disk that keeps what was fsynced.
@@ -151,6 +153,26 @@ class Environment(environ.Env):  # type: ignore[misc]
                 " 'from cryptography.fernet import Fernet; print(Fernet.generate_key().decode())'"
             )
         return keys
+
+    def checkpoint_keys(self) -> list[bytes]:
+        """The Ed25519 keys of checkpoints, 32 bytes each: the first signs. Empty: there are no checkpoints."""
+        text = self.text("LOCKGATE_CHECKPOINT_KEY", DEVELOPMENT_CHECKPOINT_KEY if self.is_development else "")
+        names = [name.strip() for name in text.split(",") if name.strip()]
+        keys = [_decoded(name) for name in names]
+        known = DEVELOPMENT_CHECKPOINT_KEY in names and not self.is_development
+        if known or any(len(key) != 32 or len(set(key)) < 12 for key in keys):
+            raise ImproperlyConfigured(
+                "LOCKGATE_CHECKPOINT_KEY is weak or not usable. Set it, or LOCKGATE_CHECKPOINT_KEY_FILE, to one or more keys"
+                " of 32 random bytes as base64, newest first, with commas between: openssl rand -base64 32"
+            )
+        return keys
+
+
+def _decoded(text: str) -> bytes:
+    try:
+        return base64.b64decode(text, validate=True)
+    except ValueError:
+        return b""
 
 
 def _is_fernet_key(key: str) -> bool:

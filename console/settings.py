@@ -159,6 +159,7 @@ CELERY_BEAT_SCHEDULE = {
     "tick": {"task": "access.tick", "schedule": 1.0, "options": {"expires": 5}},
     "sweep": {"task": "access.sweep", "schedule": timedelta(minutes=10), "options": {"expires": 500}},
     "verify_audit": {"task": "access.verify_audit", "schedule": timedelta(hours=1), "options": {"expires": 3000}},
+    "checkpoint": {"task": "access.checkpoint", "schedule": timedelta(minutes=5), "options": {"expires": 250}},
     "check_servers": {"task": "access.check_servers", "schedule": timedelta(minutes=1), "options": {"expires": 50}},
 }
 # The schedule is static, so beat has nothing to remember, and no file to write.
@@ -230,6 +231,8 @@ LOCKGATE_GATEWAY_JOURNAL = env.gateway_journal(BASE_DIR / ".lockgate-journal")
 #: How much of a worker's record may wait for the database; behind that the gateway refuses new statements.
 LOCKGATE_GATEWAY_JOURNAL_MIB = env.count("LOCKGATE_GATEWAY_JOURNAL_MIB", 1024)
 LOCKGATE_GATEWAY_JOURNAL_ENTRIES = env.count("LOCKGATE_GATEWAY_JOURNAL_ENTRIES", 4_000_000)
+#: Under which the ends of the log and of the streams are signed; without one that is not done, and doctor says so.
+LOCKGATE_CHECKPOINT_KEYS = env.checkpoint_keys()
 
 # -- What goes over the wire ------------------------------------------------------------------------------------------------
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlencode
 
@@ -17,6 +18,7 @@ from access.services.door import actor_of
 from audit import export as exporting
 from audit.errors import BadFilter
 from audit.events import Event
+from audit.evidence import evidence
 from audit.export import Format
 from audit.search import Filters
 from console.http import PersonRequest, signed_in, wants
@@ -69,14 +71,20 @@ def export(request: PersonRequest) -> HttpResponseBase:
     """Exactly what the filters find, as a download. By POST, since an export is itself written into the log."""
     if not may_see_audit(request.user):
         raise PermissionDenied
+    if request.POST.get("format") == "evidence":
+        return _download(evidence(actor=actor_of(request.user)), "text/plain; charset=utf-8", "txt")
     try:
         filters = Filters.from_query(request.POST.dict())
         form = Format(request.POST.get("format", ""))
     except (BadFilter, ValueError) as error:
         return render(request, "audit/export_refused.html", {"error": str(error)}, status=422)
     lines = exporting.export(filters, form, actor=actor_of(request.user))
-    response = StreamingHttpResponse(lines, content_type=form.content_type)
-    name = f"lockgate-audit-{timezone.now():%Y%m%dT%H%M%SZ}.{form.value}"
+    return _download(lines, form.content_type, form.value)
+
+
+def _download(lines: Iterator[str], content_type: str, suffix: str) -> StreamingHttpResponse:
+    response = StreamingHttpResponse(lines, content_type=content_type)
+    name = f"lockgate-audit-{timezone.now():%Y%m%dT%H%M%SZ}.{suffix}"
     response["Content-Disposition"] = f'attachment; filename="{name}"'
     return response
 

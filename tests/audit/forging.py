@@ -60,6 +60,26 @@ def unguarded() -> Iterator[None]:
     run("SET CONSTRAINTS ALL DEFERRED")
 
 
+@contextmanager
+def unguarded_everywhere() -> Iterator[None]:
+    """Without any trigger of the audit log, on streams, partitions and checkpoints too."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT oid::regclass::text FROM pg_class WHERE relname LIKE 'audit\\_%%' AND relkind IN ('r', 'p')", ()
+        )
+        tables = [str(table) for (table,) in cursor.fetchall()]
+    run("SET CONSTRAINTS ALL IMMEDIATE")
+    guards = _guards(tuple(tables))
+    for table in tables:
+        run(f"ALTER TABLE ONLY {table} DISABLE TRIGGER USER")
+    run("SET CONSTRAINTS ALL DEFERRED")
+    yield
+    run("SET CONSTRAINTS ALL IMMEDIATE")
+    for table, guard, always in guards:
+        run(f"ALTER TABLE ONLY {table} ENABLE {'ALWAYS' if always else ''} TRIGGER {guard}")
+    run("SET CONSTRAINTS ALL DEFERRED")
+
+
 def run(sql: str, *values: Any) -> int:
     """One statement; how many rows it touched."""
     with connection.cursor() as cursor:

@@ -131,6 +131,8 @@ def test_not_even_a_session_that_silences_triggers_is_let_through() -> None:
         "audit_head_stays",
         "audit_statement_append_only",
         "audit_stream_stays",
+        "audit_checkpoint_append_only",
+        "audit_checkpointkey_append_only",
     }
 
 

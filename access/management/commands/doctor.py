@@ -17,6 +17,8 @@ from access.models.workers import SILENT_AFTER
 from access.sealing import needs_an_older_key
 from access.services import servers
 from access.ticking import overdue
+from audit import checkpoints
+from audit.models import Stream
 from connectors.errors import ConnectorError
 from people.second_factor import sealed_secrets
 
@@ -30,17 +32,19 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Look at everything, then fail if anything was wrong."""
-        findings = [*_keys(), *_broker(), *_workers(), *_servers(), *_grants()]
+        findings = [*_keys(), *_broker(), *_workers(), *_servers(), *_grants(), *_checkpoints()]
         for ok, line in findings:
             self.stdout.write(f"{'ok  ' if ok else 'BAD '} {line}")
-        call_command("verify_audit", stdout=self.stdout)
+        call_command("verify_audit", "--new", stdout=self.stdout)
         if not all(ok for ok, _ in findings):
             raise CommandError("Something is wrong: see the lines marked BAD.")
 
 
 def _keys() -> Iterator[Finding]:
     older = lost = 0
-    sealed = [*Grant.objects.exclude(password="").values_list("password", flat=True), *sealed_secrets()]
+    passwords = Grant.objects.exclude(password="").values_list("password", flat=True)
+    streams = Stream.objects.exclude(sealed_key="").values_list("sealed_key", flat=True)
+    sealed = [*passwords, *streams, *sealed_secrets()]
     for password in sealed:
         try:
             older += needs_an_older_key(password)
@@ -50,6 +54,12 @@ def _keys() -> Iterator[Finding]:
         yield False, f"{lost} stored secrets cannot be read. Put their key back into LOCKGATE_ENCRYPTION_KEYS."
     needed = f"{older} of them need an older key, which has to stay" if older else "the newest key reads them all"
     yield True, f"{len(sealed) - lost} stored secrets can be read; {needed}."
+
+
+def _checkpoints() -> Iterator[Finding]:
+    state = checkpoints.state()
+    made = f"The last is {state.last}." if state.last else "None was made yet."
+    yield not state.problem, f"Checkpoints of the audit log: {state.problem or 'signed.'} {made}"
 
 
 def _broker() -> Iterator[Finding]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 import sys
 from argparse import ArgumentParser
+from collections.abc import Iterator
 from typing import Any
 
 from django.contrib.auth import get_user_model
@@ -12,6 +13,7 @@ from django.core.exceptions import ObjectDoesNotExist
 from django.core.management.base import BaseCommand, CommandError
 
 from audit.errors import BadFilter
+from audit.evidence import evidence
 from audit.export import Format, export
 from audit.log import Actor
 from audit.search import Filters
@@ -25,6 +27,11 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         """The same filters as the Audit page has in its address."""
         parser.add_argument("--format", choices=[form.value for form in Format], default=Format.JSONL.value)
+        parser.add_argument(
+            "--evidence",
+            action="store_true",
+            help="everything instead: log, statements, checkpoints and their keys, for lockgate_verify.py; no filters",
+        )
         parser.add_argument("--output", metavar="FILE", help="instead of standard output; must not exist yet")
         parser.add_argument("--person", default="", help="e-mail or id: what they did and what has to do with them")
         parser.add_argument("--actor", default="", metavar="KIND:ID", help="only what they did")
@@ -43,9 +50,11 @@ class Command(BaseCommand):
         except BadFilter as error:
             raise CommandError(str(error)) from error
         actor = Actor("command", "export_audit", f"manage.py export_audit by {getpass.getuser()}")
+        if options["evidence"] and filters:
+            raise CommandError("Evidence is whole or it is none: leave the filters away.")
         if options["output"] is None:
             self.stdout.ending = ""
-            for line in export(filters, Format(options["format"]), actor=actor):
+            for line in _lines(filters, options, actor):
                 self.stdout.write(line)
             return
         try:
@@ -54,8 +63,12 @@ class Command(BaseCommand):
         except OSError as error:
             raise CommandError(f"Cannot write to {options['output']}: {error.strerror}.") from error
         with target:
-            target.writelines(export(filters, Format(options["format"]), actor=actor))
+            target.writelines(_lines(filters, options, actor))
         sys.stderr.write(f"Written to {options['output']}.\n")
+
+
+def _lines(filters: Filters, options: dict[str, Any], actor: Actor) -> Iterator[str]:
+    return evidence(actor=actor) if options["evidence"] else export(filters, Format(options["format"]), actor=actor)
 
 
 def _person_id(text: str) -> str:
