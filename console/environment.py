@@ -135,6 +135,14 @@ class Environment(environ.Env):  # type: ignore[misc]
         """The folder in which the gateway keeps what is not in the database yet."""
         return Path(self.text("LOCKGATE_GATEWAY_JOURNAL", "") or (development if self.is_development else _JOURNAL))
 
+    def listen(self, name: str, default: str) -> tuple[str, int]:
+        """An address and a port to listen on: `0.0.0.0:6432`, `[::]:6432`."""
+        text = self.text(name, "") or default
+        host, _, port = text.rpartition(":")
+        if not host or not (port.isascii() and port.isdecimal() and int(port) < 1 << 16):
+            raise ImproperlyConfigured(f"{name} is {text!r}; it is an address and a port, as {default}.")
+        return host.strip("[]"), int(port)
+
     def count(self, name: str, default: int) -> int:
         """A whole number from 1 up to a thousand million."""
         text = self.text(name, "") or str(default)

@@ -6,6 +6,7 @@ do. docs/configuration.md lists the variables; `tests/console/test_settings.py` 
 
 from __future__ import annotations
 
+import os
 from datetime import timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -223,6 +224,16 @@ ACCOUNT_RATE_LIMITS = {"login": "30/m/ip", "login_failed": "10/m/ip,5/300s/key",
 MFA_RATE_LIMITS = {"webauthn_login": "10/m/ip"}
 # `console.freshness` asks instead, by one rule for everything, and through SSO as well.
 MFA_REAUTHENTICATION_REQUIRED = False
+
+# -- The gateway: docs/gateway.md -------------------------------------------------------------------------------------------
+
+LOCKGATE_GATEWAY_LISTEN = env.listen("LOCKGATE_GATEWAY_LISTEN", "127.0.0.1:6432")
+#: What people type: `gateway.example.com:6432`; where it listens, unless somebody says otherwise.
+LOCKGATE_GATEWAY_ADDRESS = env.text("LOCKGATE_GATEWAY_ADDRESS", "") or "{}:{}".format(*LOCKGATE_GATEWAY_LISTEN)
+LOCKGATE_GATEWAY_WORKERS = env.count("LOCKGATE_GATEWAY_WORKERS", os.cpu_count() or 1)
+#: Paths of PEM files. Without a certificate the gateway takes connections from this machine alone.
+LOCKGATE_GATEWAY_CERTIFICATE = env.text("LOCKGATE_GATEWAY_CERTIFICATE", "")
+LOCKGATE_GATEWAY_KEY = env.text("LOCKGATE_GATEWAY_KEY", "")
 
 # -- The gateway's record of statements: docs/gateway-record.md -------------------------------------------------------------
 
