@@ -70,7 +70,7 @@ def supervise() -> int:
         signal.signal(number, lambda *_: told.set())
     settings.LOCKGATE_GATEWAY_JOURNAL.mkdir(parents=True, exist_ok=True, mode=0o700)
     workers = [Child(f"worker {n}", "gateway", f"--worker={n}") for n in range(settings.LOCKGATE_GATEWAY_WORKERS)]
-    shipper = Child("shipper", "gateway.journal")
+    shipper = Child("shipper", "gateway.journal", "--until-input-ends")
     while not told.is_set():
         now = time.monotonic()
         for child in (*workers, shipper):

@@ -2,20 +2,35 @@
 
 from __future__ import annotations
 
+import argparse
 import os
+import sys
+import threading
 
 import django
 
 
 def main() -> None:
     """Models can be imported only when Django is set up."""
+    arguments = argparse.ArgumentParser(prog="python -m gateway.journal", description=__doc__)
+    arguments.add_argument("--until-input-ends", action="store_true", help="end with whoever holds the other end")
+    given = arguments.parse_args()
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "console.settings")
     django.setup()
     from django.conf import settings
 
     from gateway.journal.shipping import ship
 
-    ship(settings.LOCKGATE_GATEWAY_JOURNAL)
+    stopped = threading.Event()
+    if given.until_input_ends:
+        threading.Thread(target=_wait_for_the_end, args=(stopped,), daemon=True).start()
+    ship(settings.LOCKGATE_GATEWAY_JOURNAL, stopped=stopped)
+
+
+def _wait_for_the_end(stopped: threading.Event) -> None:
+    """The supervisor holds the other end of the pipe, and the pipe ends when it does, however that comes."""
+    sys.stdin.buffer.read()
+    stopped.set()
 
 
 if __name__ == "__main__":

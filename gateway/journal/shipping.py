@@ -78,8 +78,18 @@ class Shipper:
             if not shipped:
                 stopped.wait(pause)
         if lock is not None:
+            self._ship_the_last()
             os.close(lock)
         connection.close()
+
+    def _ship_the_last(self) -> None:
+        """What was written until we were told to stop, once; what cannot be shipped now is there at the next start."""
+        from django.db import DatabaseError, InterfaceError
+
+        try:
+            self.once()
+        except (DatabaseError, InterfaceError) as error:
+            _log.error("statements_not_shipped", error=str(error).partition("\n")[0])
 
     def _own(self, stopped: threading.Event, pause: float) -> int | None:
         """The folder's lock, as soon as nobody else ships it."""
