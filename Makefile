@@ -3,7 +3,7 @@ PYTHON := .venv/bin/python
 SETUP := python3 -m deploy.local setup
 CODE := access audit connectors console deploy gateway people tests manage.py
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-reset test test-sqlserver check format lock bench-lifecycle
+.PHONY: help setup demo demo-reset test test-sqlserver check format lock bench-lifecycle bench-gateway
 
 help: ## what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -43,3 +43,7 @@ lock: ## make the lock files anew from pyproject.toml and package.json
 
 bench-lifecycle: setup ## approval to login, end to nothing left, two hundred ends at once; last line is JSON
 	@$(PYTHON) -m tests.bench.lifecycle
+
+bench-gateway: ## the gateway beside the server alone and beside PgBouncer, in one run; last line is JSON
+	@$(SETUP) --bench
+	@$(PYTHON) -m tests.bench.gateway

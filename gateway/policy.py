@@ -53,8 +53,8 @@ def _classes(rules: Rules, statement: Statement) -> Refusal | None:
 def _read_only(rules: Rules, statement: Statement) -> Refusal | None:
     if not rules.read_only:
         return None
-    touched = statement.settings & (WRITE_SETTINGS | {"all"})
-    if statement.asks_to_write or touched or "set_config" in statement.functions:
+    # RESET leads back to what the gateway has said when it connected, and changes nothing.
+    if statement.asks_to_write or statement.settings & WRITE_SETTINGS or "set_config" in statement.functions:
         return Refusal("read_only", "Sessions of this role are read-only, and it would change that.")
     return None
 

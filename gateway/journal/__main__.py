@@ -29,7 +29,9 @@ def main() -> None:
 
 def _wait_for_the_end(stopped: threading.Event) -> None:
     """The supervisor holds the other end of the pipe, and the pipe ends when it does, however that comes."""
-    sys.stdin.buffer.read()
+    # Past Python's own buffer, whose lock must be free when the process ends.
+    while os.read(sys.stdin.fileno(), 1):
+        pass
     stopped.set()
 
 

@@ -125,7 +125,7 @@ class Statement:
     changes_every_row: bool = False
     """An UPDATE or DELETE whose WHERE names no column, or which has none; a TRUNCATE."""
     settings: frozenset[str] = frozenset()
-    """What it SETs or RESETs."""
+    """What it SETs."""
     asks_to_write: bool = False
     """READ WRITE of a transaction, by whatever words."""
     changes_role: bool = False
@@ -206,10 +206,7 @@ def _wrapped(found: _Found, words: tuple[str, ...], dialect: str) -> None:
 def _session(found: _Found, words: tuple[str, ...]) -> None:
     found.classes.add(Class.SESSION)
     rest = [word for word in words[1:] if word not in ("session", "local")]
-    if words[0] == "discard" or rest[:1] == ["all"]:
-        # It resets what the gateway has set, read-only sessions among it.
-        found.settings.add("all")
-    if words[0] in ("set", "reset") and rest:
+    if words[0] == "set" and rest:
         found.settings.add(rest[0].strip('"').lower())
         found.changes_role |= rest[0] in ("role", "authorization")
         found.asks_to_write |= _has(words, "read", "write")

@@ -1,0 +1,28 @@
+"""The smallest FastAPI service on asyncpg, for the gateway's benchmark: only its DSN changes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import asyncpg
+from fastapi import FastAPI
+
+_SQL = "SELECT abalance FROM pgbench_accounts WHERE aid = $1"
+
+
+@asynccontextmanager
+async def _pool(service: FastAPI) -> AsyncIterator[None]:
+    async with asyncpg.create_pool(os.environ["BENCH_DSN"], min_size=8, max_size=8) as pool:
+        service.state.pool = pool
+        yield
+
+
+service = FastAPI(lifespan=_pool)
+
+
+@service.get("/accounts/{number}")
+async def account(number: int) -> dict[str, int]:
+    """One row."""
+    return {"balance": await service.state.pool.fetchval(_SQL, number)}

@@ -1,0 +1,77 @@
+"""Which rule refuses which statement, and that what is not refused is allowed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from access.gateway_rules import Rules, StatementClass, Unparsed, rules_for, rules_from_json, rules_to_json
+from connectors.base import Level
+from gateway.examining import examiner
+
+READ, WRITE, DDL = (rules_for(level) for level in (Level.READ, Level.WRITE, Level.DDL))
+NARROW = replace(WRITE, tables=("shop.*", "note"), denied_functions=("pg_*", "dblink"))
+
+
+def rule_that_refuses(rules: Rules, text: str) -> str:
+    return examiner(rules, "postgres")(text).rule
+
+
+@pytest.mark.parametrize(
+    ("rules", "text", "rule"),
+    [
+        (READ, "SELECT * FROM item", ""),
+        (READ, "BEGIN", ""),
+        (READ, "SET search_path = shop", ""),
+        (READ, "RESET ALL", ""),
+        (READ, "DISCARD ALL", ""),
+        (READ, "DELETE FROM item WHERE id = 1", "class"),
+        (READ, "WITH x AS (DELETE FROM item WHERE id = 1 RETURNING *) SELECT * FROM x", "class"),
+        (READ, "CREATE TABLE x (id int)", "class"),
+        (READ, "DO $$ BEGIN END $$", "class"),
+        (READ, "COPY item TO PROGRAM 'sh'", "class"),
+        (READ, "SET default_transaction_read_only = off", "read_only"),
+        (READ, "BEGIN READ WRITE", "read_only"),
+        (READ, "SELECT set_config('transaction_read_only', 'off', false)", "read_only"),
+        (READ, "SET ROLE postgres", "role"),
+        (READ, "FROBNICATE", "unparsed"),
+        (replace(READ, unparsed=Unparsed.PASS), "FROBNICATE", ""),
+        (READ, "SELECT 'open", "unparsed"),
+        (WRITE, "DELETE FROM item WHERE id = 1", ""),
+        (WRITE, "SELECT set_config('search_path', 'shop', false)", ""),
+        (WRITE, "DELETE FROM item", "where"),
+        (WRITE, "UPDATE item SET price = 0 WHERE 1 = 1", "where"),
+        (replace(WRITE, where_required=False), "DELETE FROM item", ""),
+        (WRITE, "DROP TABLE item", "class"),
+        (DDL, "DROP TABLE item", ""),
+        (DDL, "CREATE ROLE mallory", "class"),
+        (NARROW, "SELECT * FROM shop.item", ""),
+        (NARROW, "SELECT * FROM note JOIN shop.item USING (id)", ""),
+        (NARROW, "SELECT * FROM secret.item", "table"),
+        (NARROW, "SELECT * FROM pg_catalog.pg_class", ""),
+        (NARROW, "SELECT pg_sleep(1)", "function"),
+        (NARROW, "SELECT PG_Catalog.PG_Sleep(1)", "function"),
+        (Rules(classes=frozenset()), "SELECT 1", "class"),
+    ],
+)
+def test_the_rule_that_refuses(rules: Rules, text: str, rule: str) -> None:
+    assert rule_that_refuses(rules, text) == rule
+
+
+def test_a_refusal_says_which_rule_and_how_to_ask_for_more() -> None:
+    examined = examiner(READ, "postgres")("DROP TABLE item")
+    assert examined.refusal == "It is a statement of the class ddl; the role allows read, session, transaction."
+    assert "Ask in the console" in examined.hint
+
+
+def test_a_text_that_cannot_be_taken_apart_shows_nothing_of_itself() -> None:
+    examined = examiner(replace(READ, unparsed=Unparsed.PASS), "postgres")("SELECT 'secret")
+    assert (examined.shape, examined.parsed, examined.classes) == ("", False, (StatementClass.UNKNOWN.value,))
+
+
+@pytest.mark.parametrize("level", list(Level))
+def test_rules_come_back_as_they_were_stored(level: Level) -> None:
+    rules = replace(rules_for(level), tables=("a.*",), denied_functions=("f",), most_rows=5, longest_idle=None)
+    assert rules_from_json(rules_to_json(rules)) == rules
+    assert rules_from_json(rules_to_json(rules_for(level))) == rules_for(level)
