@@ -90,7 +90,9 @@ def in_child(work: Callable[[], None]) -> int:
             os._exit(status)
     _, status = os.waitpid(child, 0)
     assert os.WIFSIGNALED(status) or os.WEXITSTATUS(status) == 0, "It failed by itself."
-    assert not os.WIFSIGNALED(status) or os.WTERMSIG(status) == signal.SIGKILL, f"It crashed with {os.WTERMSIG(status)}."
+    assert not os.WIFSIGNALED(status) or os.WTERMSIG(status) == signal.SIGKILL, (
+        f"It crashed with {os.WTERMSIG(status)}."
+    )
     return os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
 
 
