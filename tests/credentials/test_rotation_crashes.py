@@ -26,7 +26,7 @@ from tests.connectors.conftest import Notebook
 from tests.connectors.labs.base import Lab
 
 #: A rotation has fewer points than this at which it can be killed.
-_MANY = 60
+_MANY = 250
 
 
 class Rotating:
@@ -96,11 +96,14 @@ def in_child(work: Callable[[], None]) -> int:
     return os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
 
 
-def dying_at(number: int, work: Callable[[], None]) -> None:
+def dying_at(number: int, work: Callable[[], None], log: Path) -> None:
     """Run it, and die as by a power cut at its n-th step: before or after a call that changes a file or the server."""
     steps = count(1)
+    told = log.open("w")
 
-    def step() -> None:
+    def step(what: str) -> None:
+        told.write(f"{what}\n")
+        told.flush()
         if next(steps) == number:
             os.kill(os.getpid(), signal.SIGKILL)
 
@@ -108,9 +111,9 @@ def dying_at(number: int, work: Callable[[], None]) -> None:
         honest = getattr(owner, name)
 
         def stopped(*args: Any, **options: Any) -> Any:
-            step()
+            step(f"before {name} {args[:1]}")
             result = honest(*args, **options)
-            step()
+            step(f"after {name}")
             return result
 
         setattr(owner, name, stopped)
@@ -128,11 +131,11 @@ def dying_at(number: int, work: Callable[[], None]) -> None:
     work()
 
 
-def test_wherever_it_is_killed_lockgate_gets_in_and_the_next_one_finishes(rotating: Rotating) -> None:
-    killed = 0
+def test_wherever_it_is_killed_lockgate_gets_in_and_the_next_one_finishes(rotating: Rotating, tmp_path: Path) -> None:
+    killed, log = 0, tmp_path / "steps"
     passwords = {rotating.store.fetch().secret}
     for number in range(1, _MANY):
-        if in_child(lambda number=number: dying_at(number, rotating.rotate)) == 0:  # type: ignore[misc]
+        if in_child(lambda number=number: dying_at(number, rotating.rotate, log)) == 0:  # type: ignore[misc]
             break
         killed += 1
         rotating.assert_in()
@@ -141,7 +144,7 @@ def test_wherever_it_is_killed_lockgate_gets_in_and_the_next_one_finishes(rotati
         assert rotating.store.fetch_next() is None
         passwords.add(rotating.store.fetch().secret)
     else:
-        pytest.fail("It never came to its end.")
+        pytest.fail(f"It never came to its end:\n{log.read_text()}")
     assert killed > 20
     assert len(passwords) > killed, "each of them ended with a new password"
 
