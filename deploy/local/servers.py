@@ -229,7 +229,9 @@ class MariaDB(PrivateServer):
             return
         self._make_data_folder()
         options = ["--no-defaults", f"--datadir={self._data}", "--auth-root-authentication-method=normal"]
-        run([program("mariadb-install-db"), *options, "--skip-test-db"], user=self._user)
+        # With temporary files where no other server that starts clears them away.
+        environment = {**os.environ, "TMPDIR": str(self._temporary)}
+        run([program("mariadb-install-db"), *options, "--skip-test-db"], user=self._user, environment=environment)
 
     @property
     def _temporary(self) -> Path:

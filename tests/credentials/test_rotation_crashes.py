@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 from collections.abc import Callable, Iterator
@@ -25,7 +26,7 @@ from tests.connectors.conftest import Notebook
 from tests.connectors.labs.base import Lab
 
 #: A rotation has fewer points than this at which it can be killed.
-_MANY = 60
+_MANY = 250
 
 
 class Rotating:
@@ -80,6 +81,8 @@ def in_child(work: Callable[[], None]) -> int:
     if child == 0:
         # No exception may get out, since the rest of the test run is here too.
         status = 1
+        # What other tests left to be collected would clear away its files here, and each of these would count as a step.
+        gc.disable()
         try:
             work()
             status = 0
@@ -87,14 +90,20 @@ def in_child(work: Callable[[], None]) -> int:
             os._exit(status)
     _, status = os.waitpid(child, 0)
     assert os.WIFSIGNALED(status) or os.WEXITSTATUS(status) == 0, "It failed by itself."
+    assert not os.WIFSIGNALED(status) or os.WTERMSIG(status) == signal.SIGKILL, (
+        f"It crashed with {os.WTERMSIG(status)}."
+    )
     return os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
 
 
-def dying_at(number: int, work: Callable[[], None]) -> None:
+def dying_at(number: int, work: Callable[[], None], log: Path) -> None:
     """Run it, and die as by a power cut at its n-th step: before or after a call that changes a file or the server."""
     steps = count(1)
+    told = log.open("w")
 
-    def step() -> None:
+    def step(what: str) -> None:
+        told.write(f"{what}\n")
+        told.flush()
         if next(steps) == number:
             os.kill(os.getpid(), signal.SIGKILL)
 
@@ -102,9 +111,9 @@ def dying_at(number: int, work: Callable[[], None]) -> None:
         honest = getattr(owner, name)
 
         def stopped(*args: Any, **options: Any) -> Any:
-            step()
+            step(f"before {name} {args[:1]}")
             result = honest(*args, **options)
-            step()
+            step(f"after {name}")
             return result
 
         setattr(owner, name, stopped)
@@ -122,11 +131,11 @@ def dying_at(number: int, work: Callable[[], None]) -> None:
     work()
 
 
-def test_wherever_it_is_killed_lockgate_gets_in_and_the_next_one_finishes(rotating: Rotating) -> None:
-    killed = 0
+def test_wherever_it_is_killed_lockgate_gets_in_and_the_next_one_finishes(rotating: Rotating, tmp_path: Path) -> None:
+    killed, log = 0, tmp_path / "steps"
     passwords = {rotating.store.fetch().secret}
     for number in range(1, _MANY):
-        if in_child(lambda number=number: dying_at(number, rotating.rotate)) == 0:  # type: ignore[misc]
+        if in_child(lambda number=number: dying_at(number, rotating.rotate, log)) == 0:  # type: ignore[misc]
             break
         killed += 1
         rotating.assert_in()
@@ -135,7 +144,7 @@ def test_wherever_it_is_killed_lockgate_gets_in_and_the_next_one_finishes(rotati
         assert rotating.store.fetch_next() is None
         passwords.add(rotating.store.fetch().secret)
     else:
-        pytest.fail("It never came to its end.")
+        pytest.fail(f"It never came to its end:\n{log.read_text()}")
     assert killed > 20
     assert len(passwords) > killed, "each of them ended with a new password"
 
