@@ -1,4 +1,4 @@
-# One image for web, worker and beat; the compose file says which it is.
+# One image for web, worker, beat and gateway; the compose file says which it is.
 FROM node:22-bookworm-slim AS front-end
 WORKDIR /app
 COPY package.json package-lock.json ./
@@ -16,7 +16,8 @@ FROM python:3.11-slim-bookworm
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends libgssapi-krb5-2 libltdl7 libmariadb3 libodbc2 \
     && rm -rf /var/lib/apt/lists/* \
-    && useradd --system --uid 10001 --home-dir /app lockgate
+    && useradd --system --uid 10001 --home-dir /app lockgate \
+    && install -d -m 700 -o lockgate -g lockgate /var/lib/lockgate/journal
 WORKDIR /app
 ENV PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 LOCKGATE_STATIC_ROOT=/app/staticfiles
 COPY --from=packages /venv /venv
@@ -26,6 +27,7 @@ COPY audit ./audit
 COPY connectors ./connectors
 COPY console ./console
 COPY deploy ./deploy
+COPY gateway ./gateway
 COPY people ./people
 COPY static ./static
 COPY templates ./templates

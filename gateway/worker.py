@@ -24,6 +24,7 @@ import structlog
 from access.gateway_rules import Rules
 from gateway.admission import Admitted, Attempt, Ended, Identifier
 from gateway.errors import SessionEnded
+from gateway.outbox import Outbox
 from gateway.recording import Examined, Recorder
 from gateway.wire.postgresql.client import Client
 
@@ -63,6 +64,7 @@ class Worker:
         self.loop = asyncio.get_running_loop()
         self.tls = settings.tls
         self.recorder = recorder
+        self.outbox = Outbox(self.loop, recorder)
         self.clients: set[Client] = set()
         self._settings = settings
         self._identifier = identifier

@@ -1,4 +1,4 @@
-"""`make demo`: private servers, the demo world, and web, worker and beat, until Ctrl-C.
+"""`make demo`: private servers, the demo world, and web, worker, beat and gateway, until Ctrl-C.
 
 Lockgate's processes are started here rather than by a process manager: they follow the servers, are waited for until they
 serve, and end before the servers do, in that order, also when this program is interrupted half way or killed.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import time
 import urllib.error
@@ -25,7 +26,7 @@ from deploy.local.stack import Stack
 READY_SECONDS = 60.0
 STOP_SECONDS = 15.0
 #: In the order in which they are started.
-PROCESSES = ("provider", "web", "worker", "beat")
+PROCESSES = ("provider", "web", "worker", "beat", "gateway")
 
 
 def run(folder: Path, port: int) -> None:
@@ -66,6 +67,8 @@ def environment_of(stack: Stack, port: int) -> dict[str, str]:
         **os.environ,
         **stack.environment(),
         "LOCKGATE_BASE_URL": f"http://127.0.0.1:{port}",
+        "LOCKGATE_GATEWAY_LISTEN": f"127.0.0.1:{stack.gateway_port}",
+        "LOCKGATE_GATEWAY_JOURNAL": str(stack.folder / "journal"),
         "LOCKGATE_SSO": "demo",
         "LOCKGATE_SSO_DEMO_NAME": "Demo SSO",
         "LOCKGATE_SSO_DEMO_ISSUER": f"http://127.0.0.1:{stack.provider_port}",
@@ -77,7 +80,7 @@ def environment_of(stack: Stack, port: int) -> dict[str, str]:
 
 
 def commands(port: int, environment: dict[str, str]) -> dict[str, list[str]]:
-    """The demo's identity provider, and Lockgate's three kinds of process, by the commands that the compose file runs."""
+    """The demo's identity provider, and Lockgate's four kinds of process, by the commands that the compose file runs."""
     python = str(installed.PYTHON)
     provider_port = environment["LOCKGATE_SSO_DEMO_ISSUER"].rpartition(":")[2]
     return {
@@ -91,6 +94,7 @@ def commands(port: int, environment: dict[str, str]) -> dict[str, list[str]]:
             *("--loglevel=WARNING", "--without-gossip", "--without-mingle"),
         ],
         "beat": [python, "-m", "celery", "--app=console", "beat", "--loglevel=WARNING", "--pidfile="],
+        "gateway": [python, "-m", "gateway"],
     }
 
 
@@ -109,6 +113,7 @@ def start_processes(
             log = logs / f"{name}.log"
             processes.append(spawn(words, log=log, environment=environment, folder=installed.ROOT))
         _wait_until_ready(port, processes, logs)
+        _wait_for_the_gateway(environment["LOCKGATE_GATEWAY_LISTEN"], processes, logs)
     except CommandFailed:
         stop(processes)
         raise
@@ -133,9 +138,12 @@ def _start_everything(stack: Stack, port: int, processes: list[subprocess.Popen[
         stack.start()
     environment = environment_of(stack, port)
     who = _load(stack, environment)
-    with step("starting web, worker, beat and an identity provider"):
+    with step("starting web, worker, beat, gateway and an identity provider"):
         start_processes(port, environment, stack.folder, processes)
     say(f"\n{who}")
+    say(
+        f"  The gateway listens on {environment['LOCKGATE_GATEWAY_LISTEN']}: the page of an active access says how to use it."
+    )
     say(f"  Lockgate runs at http://127.0.0.1:{port}/ (logs in {stack.logs}). Ctrl-C ends it.\n")
 
 
@@ -171,6 +179,20 @@ def _wait_until_ready(port: int, processes: list[subprocess.Popen[bytes]], logs:
         except (urllib.error.URLError, OSError):
             time.sleep(0.1)
     raise CommandFailed(f"The web server does not get ready: see {logs / 'web.log'}.")
+
+
+def _wait_for_the_gateway(listen: str, processes: list[subprocess.Popen[bytes]], logs: Path) -> None:
+    host, _, port = listen.rpartition(":")
+    deadline = time.monotonic() + READY_SECONDS
+    while time.monotonic() < deadline:
+        _check_running(processes, logs)
+        try:
+            socket.create_connection((host, int(port)), timeout=2).close()
+        except OSError:
+            time.sleep(0.1)
+        else:
+            return
+    raise CommandFailed(f"The gateway does not listen: see {logs / 'gateway.log'}.")
 
 
 def _watch(processes: list[subprocess.Popen[bytes]], logs: Path) -> None:

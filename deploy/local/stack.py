@@ -50,7 +50,15 @@ class Stack:
     @property
     def provider_port(self) -> int:
         """Where the demo's identity provider listens: kept, since people are known by it."""
-        kept = self.servers_folder / "provider-port"
+        return self._kept_port("provider")
+
+    @property
+    def gateway_port(self) -> int:
+        """Where the demo's gateway listens: kept, since people write it down."""
+        return self._kept_port("gateway")
+
+    def _kept_port(self, name: str) -> int:
+        kept = self.servers_folder / f"{name}-port"
         if not kept.exists():
             kept.write_text(str(free_port()))
         return int(kept.read_text())
@@ -71,7 +79,9 @@ class Stack:
             shutil.rmtree(server.folder, ignore_errors=True)
         shutil.rmtree(self.logs, ignore_errors=True)
         (self.folder / "lock").unlink(missing_ok=True)
-        (self.servers_folder / "provider-port").unlink(missing_ok=True)
+        shutil.rmtree(self.folder / "journal", ignore_errors=True)
+        for name in ("provider", "gateway"):
+            (self.servers_folder / f"{name}-port").unlink(missing_ok=True)
         for folder in {self.servers_folder, self.folder}:
             if folder.is_dir() and not any(folder.iterdir()):
                 folder.rmdir()

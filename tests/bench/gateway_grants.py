@@ -1,7 +1,7 @@
 """Grants for the gateway's benchmark, made by the services that the console calls; prints where they lead, as JSON.
 
 Run beside the demo's servers, with the environment of Lockgate's processes. There is one access role for each kind of
-durability, on the demo's orders server, over pgbench's tables.
+durability, on the demo's orders server, over the tables of the benchmark.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 import asyncpg
 from fastapi import FastAPI
 
-_SQL = "SELECT abalance FROM pgbench_accounts WHERE aid = $1"
+_SQL = "SELECT balance FROM customer WHERE id = $1"
 
 
 @asynccontextmanager
@@ -22,7 +22,7 @@ async def _pool(service: FastAPI) -> AsyncIterator[None]:
 service = FastAPI(lifespan=_pool)
 
 
-@service.get("/accounts/{number}")
-async def account(number: int) -> dict[str, int]:
+@service.get("/customers/{number}")
+async def customer(number: int) -> dict[str, int]:
     """One row."""
     return {"balance": await service.state.pool.fetchval(_SQL, number)}

@@ -113,6 +113,7 @@ REQUIRED: list[tuple[str, Callable[[Service], bool], list[str]]] = [
     ("web server", _runs("gunicorn", "console.wsgi:application"), []),
     ("worker", _runs("celery", "worker"), []),
     ("beat", _runs("celery", "beat"), []),
+    ("gateway", _runs("python", "gateway"), []),
     ("target PostgreSQL", _uses("postgres:"), ["targets"]),
     ("target MariaDB", _uses("mariadb:"), ["targets"]),
     ("target SQL Server 2022", _uses("mcr.microsoft.com/mssql/server:2022-"), ["targets"]),
@@ -298,7 +299,9 @@ def _words(service: Service) -> list[str]:
 
 
 def _bound_port(service: Service) -> int | None:
-    bound = [word.rpartition(":")[2] for word in _words(service) if word.startswith("--bind=")]
+    told = str(service.get("environment", {}).get("LOCKGATE_GATEWAY_LISTEN", ""))
+    words = [*_words(service), *([f"--bind={told}"] if told else [])]
+    bound = [word.rpartition(":")[2] for word in words if word.startswith("--bind=")]
     return int(bound[0]) if bound else None
 
 

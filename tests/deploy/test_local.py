@@ -410,12 +410,12 @@ def left_after(number: signal.Signals, running: subprocess.Popen[str], folder: P
 
 
 def test_ctrl_c_and_sigterm_end_every_process_and_the_second_start_keeps_its_data(folder: Path) -> None:
-    """The whole demo: four servers, web, worker and beat, and an identity provider."""
+    """The whole demo: four servers, web, worker, beat and gateway, and an identity provider."""
     port = str(free_port())
     with demo(folder, port) as running:
         said_until(running, "Ctrl-C ends it.")
         names = " ".join(processes_of(folder))
-        for name in ("postgres", "mariadbd", "redis-server", "gunicorn", "worker", "beat"):
+        for name in ("postgres", "mariadbd", "redis-server", "gunicorn", "worker", "beat", "gateway"):
             assert name in names
         assert left_after(signal.SIGINT, running, folder) == []
     with demo(folder, port) as running:

@@ -185,9 +185,7 @@ def test_texts_that_differ_in_a_name_have_two() -> None:
     assert skeleton_of(bare("SELECT a FROM item")).fingerprint != skeleton_of(bare("SELECT b FROM item")).fingerprint
 
 
-@pytest.mark.parametrize(
-    "text", ["SELECT 'open", 'SELECT "open', "SELECT $$open", "/* open", "x" * 2_000_000]
-)
+@pytest.mark.parametrize("text", ["SELECT 'open", 'SELECT "open', "SELECT $$open", "/* open", "x" * 2_000_000])
 def test_a_text_that_is_none_has_no_skeleton(text: str) -> None:
     with pytest.raises(NoSkeleton):
         skeleton_of(bare(text))

@@ -248,6 +248,7 @@ class Client(asyncio.Protocol):
             admitted=self.admitted,
             number=number,
             recorder=self._worker.recorder,
+            outbox=self._worker.outbox,
             examine=self._worker.examiner(self.admitted),
             client=self.transport,
             server=server.transport,

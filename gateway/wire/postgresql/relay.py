@@ -26,6 +26,7 @@ from gateway.errors import (
     ProtocolViolated,
     StatementRefused,
 )
+from gateway.outbox import Outbox
 from gateway.recording import Examined, Recorder
 from gateway.wire.postgresql import messages
 from gateway.wire.postgresql.answers import REFUSED_QUERY, Answers
@@ -85,6 +86,7 @@ class Relay:
         admitted: Admitted,
         number: int,
         recorder: Recorder,
+        outbox: Outbox,
         examine: Callable[[str], Examined],
         client: Side,
         server: Side,
@@ -93,7 +95,7 @@ class Relay:
         end: Callable[[GatewayError], None],
     ) -> None:
         rules = admitted.rules
-        self._number, self._recorder, self._examine = number, recorder, examine
+        self._number, self._recorder, self._outbox, self._examine = number, recorder, outbox, examine
         self._client, self._server, self._clock, self._end = client, server, clock, end
         self._is_strict = rules.durability is Durability.STRICT
         self._keeps_parameters = rules.keep is Keep.TEXT
@@ -111,6 +113,7 @@ class Relay:
         self._was_refused = False
         """A Parse of the batch that is being sent."""
         self._texts: dict[bytes, Statement] = {}
+        self._in_outbox = 0
         self._held: deque[bytes] = deque()
         """What waits for the disk: one item for each call of `when_durable`."""
         self._held_bytes = 0
@@ -291,21 +294,36 @@ class Relay:
 
     def _forward(self, data: bytes, intents: int) -> None:
         """Send, once what it intends is in the journal: in the file, or where the role is strict, on the disk."""
-        if intents:
-            self._recorder.write()
-            if self._is_strict:
-                self._held.append(data)
-                self._held_bytes += len(data)
-                if self._held_bytes > _MOST_HELD:
-                    self.pause("held")
-                self._recorder.when_durable(self._durable)
-                return
-        if self._held:
-            # Behind something that waits: it goes with the last of these.
+        if intents or self._in_outbox:
+            # Also what intends nothing, behind something that waits: the order is the client's.
+            self._in_outbox += 1
+            self._outbox.send(self, data)
+        elif self._held:
+            # Likewise, behind what waits for the disk: it goes with the last of these.
             self._held[-1] += data
             self._held_bytes += len(data)
         elif data:
             self._server.write(data)
+
+    def recorded(self, data: bytes) -> None:
+        """See `gateway.outbox.Sender`."""
+        self._in_outbox -= 1
+        if self.is_over:
+            return
+        if not self._is_strict:
+            self._server.write(data)
+            return
+        self._held.append(data)
+        self._held_bytes += len(data)
+        if self._held_bytes > _MOST_HELD:
+            self.pause("held")
+        self._recorder.when_durable(self._durable)
+
+    def not_recorded(self, error: NotRecorded) -> None:
+        """See `gateway.outbox.Sender`."""
+        self._in_outbox -= 1
+        if not self.is_over:
+            self._end(error)
 
     def _durable(self, error: Exception | None) -> None:
         if self.is_over:

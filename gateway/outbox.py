@@ -1,0 +1,51 @@
+"""What goes to the servers once it is recorded: one write to the journal for all sessions that have something to send.
+
+Everything that the clients said in one turn of the event loop is written to the file at once, and then sent. So a busy
+gateway writes seldom and much, and an idle one waits for nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Protocol
+
+from gateway.errors import NotRecorded
+from gateway.recording import Recorder
+
+
+class Sender(Protocol):
+    """A session that has something to send."""
+
+    def recorded(self, data: bytes) -> None:
+        """What it intends is in the file: send it, or wait for the disk."""
+        ...
+
+    def not_recorded(self, error: NotRecorded) -> None:
+        """It could not be written."""
+        ...
+
+
+class Outbox:
+    """One worker's. All calls come from the event loop's thread."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, recorder: Recorder) -> None:
+        self._loop = loop
+        self._recorder = recorder
+        self._waiting: list[tuple[Sender, bytes]] = []
+
+    def send(self, sender: Sender, data: bytes) -> None:
+        """Send `data` at the end of this turn, once all that was intended in it is recorded."""
+        if not self._waiting:
+            self._loop.call_soon(self._flush)
+        self._waiting.append((sender, data))
+
+    def _flush(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        try:
+            self._recorder.write()
+        except NotRecorded as error:
+            for sender, _ in waiting:
+                sender.not_recorded(error)
+            return
+        for sender, data in waiting:
+            sender.recorded(data)
