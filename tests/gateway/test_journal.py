@@ -16,11 +16,11 @@ from pathlib import Path
 import pytest
 
 from access.gateway_rules import Keep
+from access.statement_sealing import opened_text
 from audit.chain import GENESIS
 from gateway.errors import NotRecorded
 from gateway.journal.folder import Shipped, StreamFolder, try_lock
 from gateway.journal.journal import Journal, Limits
-from gateway.journal.keeping import opened as opened_text
 from gateway.journal.syncing import Syncer
 from gateway.recording import Verdict
 from tests.gateway.recording import admitted, examined, journals, run_statements, written
@@ -119,7 +119,10 @@ def test_what_is_kept_of_a_text_is_what_the_role_says(begin: Begin, tmp_path: Pa
     assert "Köln" not in json.dumps(dict(entry), ensure_ascii=False)
     if keep is Keep.TEXT:
         key = bytes.fromhex((folder / "key").read_text())
-        assert opened_text(key, journal.stream.bytes, entry["sealed"]) == ("SELECT 'Köln\\xff'", b"\x00\x01")
+        assert opened_text(key, stream=journal.stream.bytes, sealed=entry["sealed"]) == (
+            "SELECT 'Köln\\xff'",
+            b"\x00\x01",
+        )
 
 
 def test_a_text_that_is_very_long_is_shortened_and_says_so(begin: Begin, tmp_path: Path) -> None:
@@ -131,7 +134,7 @@ def test_a_text_that_is_very_long_is_shortened_and_says_so(begin: Begin, tmp_pat
     entry = list(written(folder))[-1].content
     key = bytes.fromhex((folder / "key").read_text())
     assert entry["shortened"] is True
-    assert opened_text(key, journal.stream.bytes, entry["sealed"]) == ("SELECT " + "1" * 13, b"")
+    assert opened_text(key, stream=journal.stream.bytes, sealed=entry["sealed"]) == ("SELECT " + "1" * 13, b"")
 
 
 def test_durable_is_told_on_the_event_loop_once_for_all_who_wait(begin: Begin, loop: asyncio.AbstractEventLoop) -> None:
