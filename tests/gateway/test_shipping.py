@@ -352,7 +352,7 @@ def test_nothing_follows_the_end_of_a_stream(journal: Journal, tmp_path: Path) -
     die(journal)
     Shipper(tmp_path).once()
     extra = [parsed(f"{line.hash} {line.text}".encode()) for line in lines[-1:]]
-    object.__setattr__(extra[0], "content", {**extra[0].content, "seq": 8})
+    extra[0].seq = 8
     with pytest.raises(StreamBroken, match="has ended"):
         streams.append(journal.stream, extra, streams.Places(journal.stream))
 
