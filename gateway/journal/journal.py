@@ -134,7 +134,7 @@ class Journal:
     def intent(self, session: int, examined: Examined, text: str, parameters: bytes = b"") -> int:
         """See `Recorder`."""
         self._refuse_if_it_must_not_grow()
-        owner = self._sessions[session]
+        owner = self._session(session)
         self._last_statement += 1
         statement = self._statements[self._last_statement] = _Statement(owner, time.perf_counter_ns())
         self._say("intent", self._about(owner, examined, text, parameters), owner, begins=statement)
@@ -143,7 +143,7 @@ class Journal:
     def refused(self, session: int, examined: Examined, text: str) -> None:
         """See `Recorder`."""
         self._refuse_if_it_must_not_grow()
-        owner = self._sessions[session]
+        owner = self._session(session)
         why = {"rule": examined.rule, "reason": examined.refusal}
         self._say("refused", {**self._about(owner, examined, text, b""), **why}, owner)
 
@@ -198,6 +198,11 @@ class Journal:
             os.close(self._lock)
 
     # -- how it is kept -----------------------------------------------------------------------------------------------
+
+    def _session(self, number: int) -> _Session:
+        if number not in self._sessions:
+            raise NotRecorded("The beginning of this session could not be written.")
+        return self._sessions[number]
 
     def _about(self, owner: _Session, examined: Examined, text: str, parameters: bytes) -> dict[str, Any]:
         return {

@@ -315,6 +315,28 @@ def test_after_a_failed_sync_nothing_more_is_written_to_that_file(
     assert [line.kind for line in lines[9:]] == ["outcome", "intent", "trouble", "outcome"]
 
 
+def test_a_session_whose_beginning_was_not_written_runs_nothing(
+    begin: Begin, monkeypatch: pytest.MonkeyPatch, loop: asyncio.AbstractEventLoop
+) -> None:
+    journal = begin()
+    write = os.write
+
+    def full(descriptor: int, data: bytes) -> int:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "write", full)
+    number = session(journal)
+    with pytest.raises(NotRecorded):
+        journal.write()
+    monkeypatch.setattr(os, "write", write)
+    until(lambda: journal._syncer.is_mended)
+    with pytest.raises(NotRecorded, match="beginning of this session"):
+        journal.intent(number, examined("SELECT 1"), "SELECT 1")
+    journal.closed(number, "gone")
+    run_statements(journal, session(journal), 1)
+    assert durable(journal, loop) is None
+
+
 def test_a_journal_that_cannot_be_begun_says_why(begin: Begin, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(NotRecorded, match="cannot be begun"):
