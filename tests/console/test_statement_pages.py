@@ -5,7 +5,9 @@ from __future__ import annotations
 from uuid import UUID, uuid4
 
 import pytest
+from cryptography.fernet import Fernet
 from django.urls import reverse
+from pytest_django import Settings
 
 from access.services import statements as service
 from audit.events import Event
@@ -174,6 +176,23 @@ def test_a_text_that_was_not_kept_or_cannot_be_opened_is_told_in_words(pages: Pa
     assert (not_kept.status_code, not_ours.status_code) == (422, 422)
     assert "keeps no text" in not_kept.content.decode()
     assert not Entry.objects.filter(event=Event.AUDIT_STATEMENT_READ).exists()
+
+
+def test_texts_outlive_the_encryption_key_under_which_they_were_written(pages: Pages, settings: Settings) -> None:
+    stream = uuid4()
+    store([BEGUN, opened(pages.active), sealed(stream, "SELECT 4711")], stream=stream)
+    old = settings.LOCKGATE_ENCRYPTION_KEYS[0]
+    new = Fernet.generate_key().decode()
+    settings.LOCKGATE_ENCRYPTION_KEYS = [new, old]
+    assert service.seal_keys_anew() == 1
+    assert service.seal_keys_anew() == 0
+    settings.LOCKGATE_ENCRYPTION_KEYS = [new]
+    response = signed_in(pages.world.auditor).post(reverse("statement_text", args=[stream, 3]))
+    assert "SELECT 4711" in response.content.decode()
+    settings.LOCKGATE_ENCRYPTION_KEYS = [old]
+    assert service.seal_keys_anew() == 0
+    response = signed_in(pages.world.auditor).post(reverse("statement_text", args=[stream, 3]))
+    assert response.status_code == 422
 
 
 def test_a_statement_that_does_not_exist_is_no_page(pages: Pages) -> None:

@@ -5,16 +5,18 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from django.db import IntegrityError, OperationalError, connection, transaction
+from django.db import IntegrityError, OperationalError, ProgrammingError, connection, transaction
 
 from audit import streams
 from audit.errors import StreamBroken
@@ -295,6 +297,25 @@ def _test_database_url() -> str:
     return base.rsplit("/", 1)[0] + f"/{name}" + (f"?{query}" if query else "")
 
 
+def test_an_account_that_owns_nothing_ships_and_makes_months(journal: Journal, tmp_path: Path) -> None:
+    """With the rights that docs/gateway-record.md names, and none besides."""
+    grants = re.findall(r"^GRANT .*;$", (ROOT / "docs" / "gateway-record.md").read_text(), re.MULTILINE)
+    assert len(grants) == 2
+    run_statements(journal, journal.opened(admitted(), client_ip="", application=""), 2)
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("CREATE ROLE lockgate_app")
+        for grant in grants:
+            cursor.execute(grant)
+        cursor.execute("SET LOCAL ROLE lockgate_app")
+        streams.make_partitions(datetime(2033, 5, 9, tzinfo=UTC))
+        assert Shipper(tmp_path).once() == 6
+        for statement in ("DELETE FROM audit_statement_entry", "DROP TABLE audit_statement_entry_2033_05"):
+            with pytest.raises(ProgrammingError), transaction.atomic():
+                cursor.execute(statement)
+        cursor.execute("RESET ROLE")
+        transaction.set_rollback(True)
+
+
 STATEMENTS = [
     "UPDATE audit_statement_entry SET content = 'better' WHERE seq = 2",
     "UPDATE audit_statement_entry SET content = 'better' WHERE false",
@@ -371,8 +392,6 @@ def test_a_month_that_no_table_was_made_for_is_no_reason_to_refuse(
 
 
 def test_months_are_made_ahead_and_each_is_guarded() -> None:
-    from datetime import UTC, datetime
-
     streams.make_partitions(datetime(2031, 12, 9, tzinfo=UTC))
     streams.make_partitions(datetime(2031, 12, 9, tzinfo=UTC))
     with connection.cursor() as cursor:
