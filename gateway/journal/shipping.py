@@ -16,7 +16,7 @@ import socket
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -56,6 +56,8 @@ class Shipper:
     def __init__(self, journal: Path) -> None:
         self._journal = journal
         self._following: dict[UUID, _Following] = {}
+        self._months_made: date | None = None
+        """On which day it was looked whether there are tables for the months to come."""
 
     def run(self, stopped: threading.Event, *, pause: float = PAUSE) -> None:
         """Until `stopped`: ship, and look again. Waits for the database as long as it takes."""
@@ -104,7 +106,10 @@ class Shipper:
 
     def once(self) -> int:
         """Ship what is there now; the number of entries. Raises Django's errors of the database."""
-        streams.make_partitions(datetime.now(UTC))
+        today = datetime.now(UTC).date()
+        if today != self._months_made:
+            streams.make_partitions(datetime.now(UTC))
+            self._months_made = today
         return sum(self._ship(folder) for folder in folders.streams(self._journal))
 
     def _ship(self, folder: StreamFolder) -> int:

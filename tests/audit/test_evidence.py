@@ -18,7 +18,7 @@ from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 from pytest_django import Settings
 
-from audit import checkpoints, lockgate_verify
+from audit import checkpoints, lockgate_verify, statement_verification
 from audit.chain import GENESIS
 from audit.errors import KeyUnknown
 from audit.evidence import evidence
@@ -286,6 +286,16 @@ def test_a_check_of_what_is_new_begins_where_the_last_one_ended(log: None) -> No
     assert (FaultKind.REWRITTEN, "stream", 12) in [
         (fault.kind, fault.where.partition(" ")[0], fault.seq) for fault in verify(now=timezone.now()).faults
     ]
+
+
+def test_a_check_of_what_is_new_looks_at_so_much_and_goes_on_the_next_time(
+    log: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(statement_verification, "MOST_NEW", 10)
+    checked = []
+    while entries := verify(now=timezone.now()).statements.entries:
+        checked.append(entries)
+    assert (checked, faults()) == ([10, 10, 5], ())
 
 
 def test_the_command_checks_statements_and_names_what_is_wrong(log: None) -> None:
