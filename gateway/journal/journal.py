@@ -259,7 +259,7 @@ class Journal:
 
     def _take_back(self, said: list[_Said], lines: list[bytes], hashes: list[str]) -> None:
         """After a failed write: nothing that was said now begins. What did get into the file is told to be void."""
-        landed = self._syncer.landed.count(b"\n")
+        landed = self._syncer.landed.count(b"\n") if lines else 0
         if landed:
             self._go_on(lines[:landed], hashes[:landed])
         ended = [ends for _, _, ends in said[:landed]]
@@ -282,6 +282,8 @@ class Journal:
     def _resume(self) -> None:
         failure = self._syncer.failure
         if not self._syncer.is_mended:
+            said, self._said = self._said, []
+            self._take_back(said, [], [])
             raise NotRecorded(f"The journal cannot be written: {_reason(failure)}.")
         self._syncer.resume()
         self._say(

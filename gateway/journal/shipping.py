@@ -46,7 +46,7 @@ class _Following:
 
     tail: Tail
     places: streams.Places
-    is_broken: bool = False
+    noted: Shipped | None = None
     torn: list[Torn] = field(default_factory=list)
 
 
@@ -126,6 +126,10 @@ class Shipper:
             self._following.pop(folder.stream, None)
             _log.critical("stream_broken", stream=str(folder.stream), error=str(error))
             return 0
+        except OSError as error:
+            self._following.pop(folder.stream, None)
+            _log.error("journal_not_read", stream=str(folder.stream), error=str(error))
+            return 0
         finally:
             if lock is not None:
                 os.close(lock)
@@ -142,9 +146,23 @@ class Shipper:
         while lines := followed.tail.read(is_over=is_over):
             streams.append(folder.stream, lines, followed.places)
             shipped += len(lines)
-            folder.note_shipped(Shipped(followed.tail.seq, followed.tail.size))
             self._remove_what_is_shipped(folder, followed)
+            self._note(folder, followed)
+        # Also when there was nothing to ship: a worker may have left its segment, or there is room again.
+        self._remove_what_is_shipped(folder, followed)
+        self._note(folder, followed)
         return shipped
+
+    def _note(self, folder: StreamFolder, followed: _Following) -> None:
+        now = Shipped(followed.tail.seq, followed.tail.size)
+        if now == followed.noted:
+            return
+        try:
+            folder.note_shipped(now)
+            followed.noted = now
+        except OSError as error:
+            # The disk is full, and what makes room again is to go on.
+            _log.warning("shipped_not_noted", stream=str(folder.stream), error=str(error))
 
     def _remove_what_is_shipped(self, folder: StreamFolder, followed: _Following) -> None:
         """Segments before the one that is being read. What was torn in them is kept elsewhere."""
@@ -157,9 +175,13 @@ class Shipper:
 
     def _keep_torn(self, folder: StreamFolder, torn: Torn) -> None:
         place = self._journal / "torn"
-        place.mkdir(mode=0o700, exist_ok=True)
-        (place / f"{folder.stream}.{torn.segment}").write_bytes(torn.data)
-        _log.warning("journal_torn", stream=str(folder.stream), segment=torn.segment, bytes=len(torn.data))
+        _log.warning("journal_torn", stream=str(folder.stream), **torn.as_json())
+        try:
+            place.mkdir(mode=0o700, exist_ok=True)
+            (place / f"{folder.stream}.{torn.segment}").write_bytes(torn.data)
+        except OSError as error:
+            # On a full disk there are many of these, each a piece of a line; how each begins is in the line above.
+            _log.error("torn_not_kept", stream=str(folder.stream), error=str(error))
 
     def _finish(self, folder: StreamFolder, followed: _Following) -> None:
         """Nobody writes it any more and all of it is shipped: close the chain if its worker did not, and remove it."""

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from audit import streams
 from audit.errors import StreamBroken
 from audit.models import StatementEntry, Stream
 from audit.statement_lines import parsed
+from gateway.errors import NotRecorded
 from gateway.journal import folder as folders
 from gateway.journal.journal import Journal, Limits
 from gateway.journal.shipping import Shipper
@@ -231,6 +232,36 @@ def test_a_database_that_is_away_is_waited_for(
     Shipper(tmp_path).run(stopped, pause=0.01)
     assert len(calls) == 3, "One that failed, one that shipped, and one at the end."
     assert len(shipped()) == 12
+
+
+def test_a_disk_that_the_journal_itself_has_filled_is_free_again_once_it_is_shipped(small_disk: Path) -> None:
+    loop = asyncio.new_event_loop()
+    journal = Journal.begin(small_disk, loop=loop, seal=lambda key: key.hex())
+    shipper = Shipper(small_disk)
+    for _ in range(3):
+        session = journal.opened(admitted(), client_ip="", application="")
+        with pytest.raises(NotRecorded, match="No space left"):
+            run_statements(journal, session, 5000)
+        _until(lambda: len(list(small_disk.glob("*/*.journal"))) > 1)
+        shipper.once()
+        _until(lambda: journal._syncer.is_mended)
+        journal.write()
+    journal.close()
+    shipper.once()
+    assert journals(small_disk) == []
+    assert StatementEntry.objects.filter(kind="trouble").count() == 3
+    assert StatementEntry.objects.count() > 3000
+    rows = StatementEntry.objects.values_list("kind", flat=True)
+    assert list(rows).count("intent") == list(rows).count("outcome")
+    assert chain_is_whole()
+    loop.close()
+
+
+def _until(condition: Callable[[], bool]) -> None:
+    end = time.monotonic() + 5
+    while not condition():
+        assert time.monotonic() < end, "It did not come to pass."
+        time.sleep(0.02)
 
 
 def test_two_shippers_do_not_ship_the_same_folder(tmp_path: Path) -> None:
