@@ -59,7 +59,7 @@ def durable(journal: Journal, loop: asyncio.AbstractEventLoop) -> Exception | No
     return loop.run_until_complete(asyncio.wait_for(said, 5))
 
 
-def until(condition: Callable[[], bool], seconds: float = 5.0) -> None:
+def until(condition: Callable[[], bool], seconds: float = 30.0) -> None:
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "It did not come to pass."

@@ -258,7 +258,7 @@ def test_a_disk_that_the_journal_itself_has_filled_is_free_again_once_it_is_ship
 
 
 def _until(condition: Callable[[], bool]) -> None:
-    end = time.monotonic() + 5
+    end = time.monotonic() + 30
     while not condition():
         assert time.monotonic() < end, "It did not come to pass."
         time.sleep(0.02)
