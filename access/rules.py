@@ -93,6 +93,11 @@ def may_see_servers(person: User) -> bool:
     return person.is_active and (person.is_administrator or person.is_auditor)
 
 
+def may_read_statements(person: User) -> bool:
+    """Auditors alone: the whole text of what others ran holds what they looked for and what they wrote."""
+    return person.is_active and person.is_auditor
+
+
 def may_see_audit(person: User) -> bool:
     """Auditors and administrators."""
     return person.is_active and (person.is_auditor or person.is_administrator)

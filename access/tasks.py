@@ -8,7 +8,7 @@ from celery import Task, shared_task
 from django.utils import timezone
 
 from access import change_notices, notices, provisioning, queueing, sweeping, ticking
-from access.services import servers
+from access.services import servers, statements
 from audit import checkpoints, verification
 from audit.origin import Origin, coming_from
 
@@ -79,6 +79,12 @@ def check_servers() -> None:
 def checkpoint() -> None:
     """Sign where the audit log and the record of statements end."""
     checkpoints.make(now=timezone.now())
+
+
+@shared_task(name="access.seal_keys_anew", base=FromWorker)
+def seal_keys_anew() -> None:
+    """After a new encryption key: so that the old one can go."""
+    statements.seal_keys_anew()
 
 
 @shared_task(name="access.verify_audit", base=FromWorker)

@@ -53,6 +53,10 @@ class Stream:
     open: set[int] = field(default_factory=set)
     """Intents without an outcome so far."""
     intents: int = 0
+    unknown: int = 0
+    """Statements in the middle of which the gateway died."""
+    torn: int = 0
+    """Bytes of its journal that were no entry."""
     sessions: set[int] = field(default_factory=set)
     ended: bool = False
 
@@ -133,6 +137,13 @@ def report(evidence: Evidence) -> Iterator[str]:
     waiting = sum(len(evidence.streams[name].open) for name in cut)
     if waiting:
         yield f"Of {waiting} statements the outcome was not recorded yet when this was exported."
+    unknown = sum(stream.unknown for stream in evidence.streams.values())
+    torn = sum(stream.torn for stream in evidence.streams.values())
+    if unknown or torn:
+        yield (
+            f"Where a gateway died: of {unknown} statements nobody recorded the outcome; {torn} bytes of its journal were no"
+            " entry."
+        )
     if not evidence.checkpoints:
         yield "There are no checkpoints: that nothing was rewritten rests on hashes noted elsewhere alone (--head)."
         return
@@ -214,8 +225,10 @@ def _statement(evidence: Evidence, rest: str) -> None:
         if content["statement"] not in stream.open:
             raise Faulty(f"{where} is an outcome without an intent before it.")
         stream.open.remove(content["statement"])
+        stream.unknown += content["verdict"] == "unknown"
     elif kind == "ended":
         stream.ended = True
+        stream.torn = sum(piece["bytes"] for piece in content.get("torn", []))
         if stream.open:
             raise Faulty(f"{where} ends the stream, but the intent {min(stream.open)} has no outcome.")
     stream.seq, stream.hash = seq, sealed

@@ -41,7 +41,7 @@ class Subject:
     """What it was done to, or what it has to do with."""
 
     kind: str
-    """`request`, `grant`, `server`, `role`, `policy`, `person`, `team`, `session` or `audit`."""
+    """`request`, `grant`, `server`, `role`, `policy`, `person`, `team`, `session`, `statement` or `audit`."""
     id: str
     label: str
 

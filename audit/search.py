@@ -60,8 +60,8 @@ class Filters:
             subject=_named("subject", query.get("subject", "")),
             server=query.get("server", "").strip(),
             events=_events(query.get("event", "")),
-            since=_moment(query.get("from", ""), end=False),
-            until=_moment(query.get("to", ""), end=True),
+            since=moment_from(query.get("from", ""), end=False),
+            until=moment_from(query.get("to", ""), end=True),
             text=query.get("text", "").strip(),
         )
 
@@ -193,8 +193,11 @@ def _named(name: str, text: str) -> tuple[str, str] | None:
     return kind, ident
 
 
-def _moment(text: str, *, end: bool) -> datetime | None:
-    """A day or a time; without a zone it is UTC. The end of a span takes the whole of a day that is named."""
+def moment_from(text: str, *, end: bool) -> datetime | None:
+    """A day or a time; without a zone it is UTC. The end of a span takes the whole of a day that is named.
+
+    Raises `BadFilter`.
+    """
     text = text.strip()
     if not text:
         return None

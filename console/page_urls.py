@@ -19,6 +19,7 @@ from console.views import (
     settings_overview,
     settings_policies,
     settings_roles,
+    statements,
 )
 
 urlpatterns: list[URLPattern] = [
@@ -46,6 +47,9 @@ urlpatterns: list[URLPattern] = [
     path("account/sessions/end-others/", account.end_other_sessions, name="account_sessions_end_others"),
     path("audit/", audit.entries, name="audit"),
     path("audit/export/", audit.export, name="audit_export"),
+    path("audit/statements/", statements.listed, name="statements"),
+    path("audit/statements/<uuid:stream>/<int:seq>/", statements.show, name="statement"),
+    path("audit/statements/<uuid:stream>/<int:seq>/text/", statements.text, name="statement_text"),
     path("servers/", servers.overview, name="servers"),
     path("servers/add/", servers.add, name="server_add"),
     path("servers/<slug:slug>/", servers.show, name="server"),

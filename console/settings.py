@@ -161,6 +161,7 @@ CELERY_BEAT_SCHEDULE = {
     "sweep": {"task": "access.sweep", "schedule": timedelta(minutes=10), "options": {"expires": 500}},
     "verify_audit": {"task": "access.verify_audit", "schedule": timedelta(hours=1), "options": {"expires": 3000}},
     "checkpoint": {"task": "access.checkpoint", "schedule": timedelta(minutes=5), "options": {"expires": 250}},
+    "seal_keys_anew": {"task": "access.seal_keys_anew", "schedule": timedelta(hours=1), "options": {"expires": 3000}},
     "check_servers": {"task": "access.check_servers", "schedule": timedelta(minutes=1), "options": {"expires": 50}},
 }
 # The schedule is static, so beat has nothing to remember, and no file to write.

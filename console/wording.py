@@ -75,6 +75,7 @@ EVENT_LOOKS: Mapping[str, Look] = {
     "server.secret_rotated": Look("", icon="refresh", tone="good"),
     "server.secret_rotation_failed": Look("", icon="alert-triangle", tone="bad"),
     "grant.password_revealed": Look("", icon="eye", tone="over"),
+    "audit.statement_read": Look("", icon="eye", tone="over"),
 }
 
 _ANY_EVENT = Look("", icon="point", tone="over")

@@ -191,6 +191,9 @@ _PAGES = {
 
 
 def _page_of(kind: str, ident: str) -> str:
+    if kind == "statement":
+        stream, _, seq = ident.partition(":")
+        return reverse("statement", args=[stream, seq])
     name = _PAGES.get(kind)
     return reverse(name, args=[ident]) if name and ident else ""
 

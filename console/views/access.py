@@ -15,6 +15,7 @@ from access.models import Grant
 from access.queries.grants import grants_visible_to, living_grants_visible_to
 from access.queries.pages import ended_grants_of, hints_for
 from access.queries.requests import requests_of
+from access.queries.statements import statements_of_grant
 from access.rules import may_end, may_keep, may_review
 from access.services import grants as service
 from access.services import requests as asking
@@ -156,6 +157,7 @@ def render_page(request: PersonRequest, grant: Grant, *, status: int = 200, **fo
             # What was refused has no place on the page any more; why it was refused still has to be read.
             tell_errors(request, form)
     context |= forms
+    context["statements"] = statements_of_grant(grant)
     return render(request, "access/show.html", context, status=status)
 
 

@@ -15,6 +15,7 @@ from django.utils import timezone
 from access.queries.pages import audit_page_for, chain_state_for, people_for_filters, servers_for_filters
 from access.rules import may_see_audit
 from access.services.door import actor_of
+from audit import checkpoints
 from audit import export as exporting
 from audit.errors import BadFilter
 from audit.events import Event
@@ -57,6 +58,7 @@ def entries(request: PersonRequest) -> HttpResponse:
         return render(request, "audit/_rows.html", context)
     context |= {
         "chain": chain_state_for(request.user),
+        "checkpoints": checkpoints.state(),
         "families": _FAMILIES,
         "events": Event.choices,
         "people": people_for_filters(request.user),

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 
 from django.conf import settings
 
-from access.sealing import seal
-from connectors.base import Secret
+from access.statement_sealing import sealed_key
 from gateway.journal.journal import Journal, Limits
 
 
@@ -18,8 +16,4 @@ def begin(loop: asyncio.AbstractEventLoop) -> Journal:
         unshipped_bytes=settings.LOCKGATE_GATEWAY_JOURNAL_MIB * 1024**2,
         unshipped_entries=settings.LOCKGATE_GATEWAY_JOURNAL_ENTRIES,
     )
-    return Journal.begin(settings.LOCKGATE_GATEWAY_JOURNAL, loop=loop, seal=_sealed, limits=limits)
-
-
-def _sealed(key: bytes) -> str:
-    return seal(Secret(base64.b64encode(key).decode()))
+    return Journal.begin(settings.LOCKGATE_GATEWAY_JOURNAL, loop=loop, seal=sealed_key, limits=limits)

@@ -134,7 +134,7 @@ class Journal:
     def intent(self, session: int, examined: Examined, text: str, parameters: bytes = b"") -> int:
         """See `Recorder`."""
         self._refuse_if_it_must_not_grow()
-        owner = self._sessions[session]
+        owner = self._session(session)
         self._last_statement += 1
         statement = self._statements[self._last_statement] = _Statement(owner, time.perf_counter_ns())
         self._say("intent", self._about(owner, examined, text, parameters), owner, begins=statement)
@@ -143,7 +143,7 @@ class Journal:
     def refused(self, session: int, examined: Examined, text: str) -> None:
         """See `Recorder`."""
         self._refuse_if_it_must_not_grow()
-        owner = self._sessions[session]
+        owner = self._session(session)
         why = {"rule": examined.rule, "reason": examined.refusal}
         self._say("refused", {**self._about(owner, examined, text, b""), **why}, owner)
 
@@ -198,6 +198,11 @@ class Journal:
             os.close(self._lock)
 
     # -- how it is kept -----------------------------------------------------------------------------------------------
+
+    def _session(self, number: int) -> _Session:
+        if number not in self._sessions:
+            raise NotRecorded("The beginning of this session could not be written.")
+        return self._sessions[number]
 
     def _about(self, owner: _Session, examined: Examined, text: str, parameters: bytes) -> dict[str, Any]:
         return {
@@ -254,7 +259,7 @@ class Journal:
 
     def _take_back(self, said: list[_Said], lines: list[bytes], hashes: list[str]) -> None:
         """After a failed write: nothing that was said now begins. What did get into the file is told to be void."""
-        landed = self._syncer.landed.count(b"\n")
+        landed = self._syncer.landed.count(b"\n") if lines else 0
         if landed:
             self._go_on(lines[:landed], hashes[:landed])
         ended = [ends for _, _, ends in said[:landed]]
@@ -277,6 +282,8 @@ class Journal:
     def _resume(self) -> None:
         failure = self._syncer.failure
         if not self._syncer.is_mended:
+            said, self._said = self._said, []
+            self._take_back(said, [], [])
             raise NotRecorded(f"The journal cannot be written: {_reason(failure)}.")
         self._syncer.resume()
         self._say(

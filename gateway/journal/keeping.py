@@ -7,18 +7,15 @@ rotated, and destroyed, without touching the record.
 
 from __future__ import annotations
 
-import base64
 import os
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from access.gateway_rules import Keep
+from access.statement_sealing import sealed_text
 from gateway.recording import Examined
-
-#: Bytes of the length of the text, before the text itself; behind it are the parameters.
-_LENGTH: Final = 8
 
 
 class Keeper:
@@ -54,14 +51,5 @@ class Keeper:
         parameters = parameters[: self._longest - len(encoded)]
         self._used += 1
         nonce = self._used.to_bytes(12, "big")
-        plain = len(encoded).to_bytes(_LENGTH, "big") + encoded + parameters
-        sealed = base64.b64encode(nonce + self._box.encrypt(nonce, plain, self._stream)).decode()
+        sealed = sealed_text(self._box, nonce=nonce, stream=self._stream, text=encoded, parameters=parameters)
         return {"sealed": sealed, "shortened": True} if shortened else {"sealed": sealed}
-
-
-def opened(key: bytes, stream: bytes, sealed: str) -> tuple[str, bytes]:
-    """The text and the parameters that were kept. Raises `cryptography.exceptions.InvalidTag`."""
-    raw = base64.b64decode(sealed)
-    plain = AESGCM(key).decrypt(raw[:12], raw[12:], stream)
-    end = _LENGTH + int.from_bytes(plain[:_LENGTH], "big")
-    return plain[_LENGTH:end].decode("utf-8", "backslashreplace"), plain[end:]

@@ -8,6 +8,7 @@ is in the database is written there together with the entries, and a segment is 
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import signal
@@ -15,7 +16,7 @@ import socket
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -45,7 +46,7 @@ class _Following:
 
     tail: Tail
     places: streams.Places
-    is_broken: bool = False
+    noted: Shipped | None = None
     torn: list[Torn] = field(default_factory=list)
 
 
@@ -55,6 +56,8 @@ class Shipper:
     def __init__(self, journal: Path) -> None:
         self._journal = journal
         self._following: dict[UUID, _Following] = {}
+        self._months_made: date | None = None
+        """On which day it was looked whether there are tables for the months to come."""
 
     def run(self, stopped: threading.Event, *, pause: float = PAUSE) -> None:
         """Until `stopped`: ship, and look again. Waits for the database as long as it takes."""
@@ -103,7 +106,10 @@ class Shipper:
 
     def once(self) -> int:
         """Ship what is there now; the number of entries. Raises Django's errors of the database."""
-        streams.make_partitions(datetime.now(UTC))
+        today = datetime.now(UTC).date()
+        if today != self._months_made:
+            streams.make_partitions(datetime.now(UTC))
+            self._months_made = today
         return sum(self._ship(folder) for folder in folders.streams(self._journal))
 
     def _ship(self, folder: StreamFolder) -> int:
@@ -119,6 +125,10 @@ class Shipper:
             # Another stream is not the worse for it; this one stays on the disk, and is tried again, and told of again.
             self._following.pop(folder.stream, None)
             _log.critical("stream_broken", stream=str(folder.stream), error=str(error))
+            return 0
+        except OSError as error:
+            self._following.pop(folder.stream, None)
+            _log.error("journal_not_read", stream=str(folder.stream), error=str(error))
             return 0
         finally:
             if lock is not None:
@@ -136,9 +146,23 @@ class Shipper:
         while lines := followed.tail.read(is_over=is_over):
             streams.append(folder.stream, lines, followed.places)
             shipped += len(lines)
-            folder.note_shipped(Shipped(followed.tail.seq, followed.tail.size))
             self._remove_what_is_shipped(folder, followed)
+            self._note(folder, followed)
+        # Also when there was nothing to ship: a worker may have left its segment, or there is room again.
+        self._remove_what_is_shipped(folder, followed)
+        self._note(folder, followed)
         return shipped
+
+    def _note(self, folder: StreamFolder, followed: _Following) -> None:
+        now = Shipped(followed.tail.seq, followed.tail.size)
+        if now == followed.noted:
+            return
+        try:
+            folder.note_shipped(now)
+            followed.noted = now
+        except OSError as error:
+            # The disk is full, and what makes room again is to go on.
+            _log.warning("shipped_not_noted", stream=str(folder.stream), error=str(error))
 
     def _remove_what_is_shipped(self, folder: StreamFolder, followed: _Following) -> None:
         """Segments before the one that is being read. What was torn in them is kept elsewhere."""
@@ -151,9 +175,13 @@ class Shipper:
 
     def _keep_torn(self, folder: StreamFolder, torn: Torn) -> None:
         place = self._journal / "torn"
-        place.mkdir(mode=0o700, exist_ok=True)
-        (place / f"{folder.stream}.{torn.segment}").write_bytes(torn.data)
-        _log.warning("journal_torn", stream=str(folder.stream), segment=torn.segment, bytes=len(torn.data))
+        _log.warning("journal_torn", stream=str(folder.stream), **torn.as_json())
+        try:
+            place.mkdir(mode=0o700, exist_ok=True)
+            (place / f"{folder.stream}.{torn.segment}").write_bytes(torn.data)
+        except OSError as error:
+            # On a full disk there are many of these, each a piece of a line; how each begins is in the line above.
+            _log.error("torn_not_kept", stream=str(folder.stream), error=str(error))
 
     def _finish(self, folder: StreamFolder, followed: _Following) -> None:
         """Nobody writes it any more and all of it is shipped: close the chain if its worker did not, and remove it."""
@@ -182,5 +210,8 @@ def ship(journal: Path, *, stopped: threading.Event | None = None) -> None:
     for number, handler in handlers.items():
         signal.signal(number, handler)
     # Statements are not to wait for their record to travel.
-    os.nice(5)
+    os.nice(10)
+    # Entries come and go by the thousand and hold no cycles: looking for some costs more than all else.
+    gc.freeze()
+    gc.set_threshold(100_000, 50, 100)
     Shipper(journal).run(stopped)

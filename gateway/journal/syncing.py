@@ -55,6 +55,8 @@ class Syncer(threading.Thread):
         self._number = 1
         self._segment = Segment(folder, 1, header)
         self._full: list[Segment] = []
+        self._has_left = False
+        """The segment failed, and the shipper was told that nothing more comes in it."""
         self._lock = threading.Lock()
         self._unsynced: list[bytes] = []
         self._is_trusted = True
@@ -82,15 +84,20 @@ class Syncer(threading.Thread):
                 self.failure = error
                 self._work.set()
                 self._urgent.set()
-                self._keep_whole_lines(data[: self._segment.size - before])
+                self._keep_whole_lines(data, self._segment.size - before)
                 raise
             self._unsynced.append(data)
         if not self._work.is_set():
             self._work.set()
 
-    def _keep_whole_lines(self, landed: bytes) -> None:
-        """A line that is complete may be in the database already, so it is part of the record, whatever came behind it."""
-        self.landed = landed[: landed.rfind(b"\n") + 1]
+    def _keep_whole_lines(self, data: bytes, landed: int) -> None:
+        """A line that is complete may be in the database already, so it is part of the record, whatever came behind it.
+
+        One that lacks nothing but its line break is complete: so it is to whoever reads it.
+        """
+        if data[landed : landed + 1] == b"\n":
+            landed += 1
+        self.landed = data[: data.rfind(b"\n", 0, landed) + 1]
         if self.landed:
             self._unsynced.append(self.landed)
 
@@ -98,6 +105,7 @@ class Syncer(threading.Thread):
         """Go on in a new segment; the old one is synced and closed by the thread. Raises `OSError`."""
         with self._lock:
             self._number += 1
+            self.landed = b""
             try:
                 fresh = Segment(self._folder, self._number, header)
             except OSError as error:
@@ -198,6 +206,7 @@ class Syncer(threading.Thread):
         if self.is_mended:
             return
         if not self._has_room():
+            self._leave_the_segment()
             return
         self._number += 1
         try:
@@ -215,15 +224,32 @@ class Syncer(threading.Thread):
         with self._lock:
             old, self._segment = self._segment, fresh
             self._unsynced.clear()
-            self._is_trusted = True
+            self._is_trusted, self._has_left = True, False
             waiting, self._waiting = self._waiting, []
             self.is_mended = True
         old.close()
         if waiting:
             self._tell(waiting, self.failure)
 
+    def _leave_the_segment(self) -> None:
+        """Tell the shipper, by an empty segment behind it, that it may remove this one: that may be what makes room."""
+        if self._has_left:
+            return
+        self._number += 1
+        try:
+            os.close(os.open(self._folder.segment(self._number), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+        except OSError as error:
+            _log.warning("journal_still_fails", stream=str(self._folder.stream), error=str(error))
+        else:
+            self._has_left = True
+            # A file that is removed takes its room until nobody has it open any more.
+            self._segment.close()
+
     def _has_room(self) -> bool:
-        free = os.statvfs(self._folder.path)
+        try:
+            free = os.statvfs(self._folder.path)
+        except OSError:
+            return False
         return free.f_bavail * free.f_frsize >= _LEAST_FREE
 
     def _give_up(self, error: OSError) -> None:

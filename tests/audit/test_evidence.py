@@ -18,7 +18,7 @@ from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 from pytest_django import Settings
 
-from audit import checkpoints, lockgate_verify
+from audit import checkpoints, lockgate_verify, statement_verification
 from audit.chain import GENESIS
 from audit.errors import KeyUnknown
 from audit.evidence import evidence
@@ -149,7 +149,8 @@ def test_no_line_of_evidence_can_be_left_out_or_moved(log: None) -> None:
     for number in range(1, len(lines) - 1):
         swapped = [*lines[:number], lines[number + 1], lines[number], *lines[number + 2 :]]
         # Where one stream ends and the next one begins, the two lines are neighbours by chance.
-        if '"kind":"ended"' not in lines[number]:
+        word = lines[number].split(" ")[0]
+        if lines[number + 1].startswith(f"{word} ") and '"kind":"ended"' not in lines[number]:
             assert outsider(swapped), lines[number]
 
 
@@ -285,6 +286,16 @@ def test_a_check_of_what_is_new_begins_where_the_last_one_ended(log: None) -> No
     assert (FaultKind.REWRITTEN, "stream", 12) in [
         (fault.kind, fault.where.partition(" ")[0], fault.seq) for fault in verify(now=timezone.now()).faults
     ]
+
+
+def test_a_check_of_what_is_new_looks_at_so_much_and_goes_on_the_next_time(
+    log: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(statement_verification, "MOST_NEW", 10)
+    checked = []
+    while entries := verify(now=timezone.now()).statements.entries:
+        checked.append(entries)
+    assert (checked, faults()) == ([10, 10, 5], ())
 
 
 def test_the_command_checks_statements_and_names_what_is_wrong(log: None) -> None:

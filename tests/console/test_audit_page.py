@@ -10,6 +10,7 @@ import pytest
 from django.http import StreamingHttpResponse
 from django.urls import reverse
 from django.utils import timezone
+from pytest_django import Settings
 
 from access.services import requests
 from audit.events import Event
@@ -52,6 +53,12 @@ def test_filters_are_in_the_address(pages: Pages, query: dict[str, str], seen: s
     rows = listed(pages, **query).split('aria-label="Entries"')[1]
     assert seen in rows
     assert unseen not in rows
+
+
+def test_the_page_says_when_there_are_no_checkpoints(pages: Pages, settings: Settings) -> None:
+    assert "checkpoints-off" not in listed(pages)
+    settings.LOCKGATE_CHECKPOINT_KEYS = []
+    assert "Checkpoints are off: LOCKGATE_CHECKPOINT_KEY is not set." in listed(pages)
 
 
 def test_the_form_shows_the_filters_that_are_on(pages: Pages) -> None:

@@ -25,6 +25,7 @@ NAMES = (
     "duration", "duration_custom", "wished_start", "utc_offset", "reason", "ticket", "comment", "content_hash", "revision",
     "slug", "name", "group", "provider", "port", "host", "longest", "lapses_after", "level", "databases", "engine",
     "login", "password", "code", "email", "steps", "step-0-team", "step-0-count", "requesters", "mapping", "policy",
+    "verdict", "fingerprint", "grant",
 )  # fmt: skip
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from uuid import uuid4
 
 import pytest
 from django.test import Client
@@ -12,6 +13,7 @@ from access.models import HeldBack
 from people.models import User
 from tests.access.world import World
 from tests.console.people_and_pages import Pages, signed_in
+from tests.gateway.stored import opened, sealed, store
 
 ANONYMOUS, OUTSIDER, OWNER, ENGINEER, APPROVER, AUDITOR, ADMINISTRATOR = ROLES = (
     "anonymous",
@@ -87,6 +89,9 @@ MATRIX: dict[str, dict[str, dict[str, int | str]]] = {
     "grant_review": {"GET": answers(405), "POST": answers(422, outsider=404, engineer=404)},
     "audit": {"GET": WATCHERS, "POST": answers(405)},
     "audit_export": {"GET": answers(405), "POST": WATCHERS},
+    "statements": {"GET": WATCHERS, "POST": answers(405)},
+    "statement": {"GET": WATCHERS, "POST": answers(405)},
+    "statement_text": {"GET": answers(405), "POST": answers(403, auditor=200)},
     "servers": {"GET": WATCHERS, "POST": answers(405)},
     "server_add": {"GET": answers(403, administrator=200), "POST": answers(403, administrator=422)},
     "server": {"GET": WATCHERS, "POST": answers(405)},
@@ -171,6 +176,10 @@ def address(name: str, pages: Pages) -> str:
     if name == "settings_right_confirm":
         held, _ = HeldBack.objects.get_or_create(person=pages.world.bob, role=pages.world.read)
         return reverse(name, args=[held.pk])
+    if name in ("statement", "statement_text"):
+        stream = uuid4()
+        store([opened(pages.active), sealed(stream, "SELECT 1")], stream=stream)
+        return reverse(name, args=[stream, 2])
     known = arguments(pages)
     fitting = max((one for one in known if name.startswith(one)), key=len, default="")
     return reverse(name, args=known.get(fitting, []))

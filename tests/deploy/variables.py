@@ -11,7 +11,7 @@ from deploy.local.installed import ROOT
 
 SETTINGS = ("console/settings.py", "console/environment.py")
 #: Programs and tests read a few more: where the demo keeps its data, which servers the tests run against.
-CODE = ("access", "audit", "connectors", "console", "deploy", "people", "tests")
+CODE = ("access", "audit", "connectors", "console", "deploy", "gateway", "people", "tests")
 _NAME = re.compile(r"[A-Z][A-Z0-9]*(_[A-Z0-9]+)*_?")
 _READERS = {"text", "required", "bool", "int", "count", "listen", "email_url", "get"}
 

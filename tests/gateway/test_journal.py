@@ -16,11 +16,11 @@ from pathlib import Path
 import pytest
 
 from access.gateway_rules import Keep
+from access.statement_sealing import opened_text
 from audit.chain import GENESIS
 from gateway.errors import NotRecorded
 from gateway.journal.folder import Shipped, StreamFolder, try_lock
 from gateway.journal.journal import Journal, Limits
-from gateway.journal.keeping import opened as opened_text
 from gateway.journal.syncing import Syncer
 from gateway.recording import Verdict
 from tests.gateway.recording import admitted, examined, journals, run_statements, written
@@ -59,7 +59,7 @@ def durable(journal: Journal, loop: asyncio.AbstractEventLoop) -> Exception | No
     return loop.run_until_complete(asyncio.wait_for(said, 5))
 
 
-def until(condition: Callable[[], bool], seconds: float = 5.0) -> None:
+def until(condition: Callable[[], bool], seconds: float = 30.0) -> None:
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "It did not come to pass."
@@ -119,7 +119,10 @@ def test_what_is_kept_of_a_text_is_what_the_role_says(begin: Begin, tmp_path: Pa
     assert "Köln" not in json.dumps(dict(entry), ensure_ascii=False)
     if keep is Keep.TEXT:
         key = bytes.fromhex((folder / "key").read_text())
-        assert opened_text(key, journal.stream.bytes, entry["sealed"]) == ("SELECT 'Köln\\xff'", b"\x00\x01")
+        assert opened_text(key, stream=journal.stream.bytes, sealed=entry["sealed"]) == (
+            "SELECT 'Köln\\xff'",
+            b"\x00\x01",
+        )
 
 
 def test_a_text_that_is_very_long_is_shortened_and_says_so(begin: Begin, tmp_path: Path) -> None:
@@ -131,7 +134,7 @@ def test_a_text_that_is_very_long_is_shortened_and_says_so(begin: Begin, tmp_pat
     entry = list(written(folder))[-1].content
     key = bytes.fromhex((folder / "key").read_text())
     assert entry["shortened"] is True
-    assert opened_text(key, journal.stream.bytes, entry["sealed"]) == ("SELECT " + "1" * 13, b"")
+    assert opened_text(key, stream=journal.stream.bytes, sealed=entry["sealed"]) == ("SELECT " + "1" * 13, b"")
 
 
 def test_durable_is_told_on_the_event_loop_once_for_all_who_wait(begin: Begin, loop: asyncio.AbstractEventLoop) -> None:
@@ -223,19 +226,6 @@ def fill(ballast: Path) -> None:
     os.close(descriptor)
 
 
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    place = tmp_path / "small"
-    place.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(place)], capture_output=True, check=False
-    )
-    if mounted.returncode:
-        pytest.skip("Only root may mount a small disk.")
-    yield place
-    subprocess.run(["umount", "--lazy", str(place)], check=True)
-
-
 def test_a_full_disk_refuses_statements_and_loses_no_outcome(
     begin: Begin, small_disk: Path, loop: asyncio.AbstractEventLoop
 ) -> None:
@@ -310,6 +300,88 @@ def test_after_a_failed_sync_nothing_more_is_written_to_that_file(
     lines = list(written(folder))
     assert [line.seq for line in lines] == list(range(1, len(lines) + 1))
     assert [line.kind for line in lines[9:]] == ["outcome", "intent", "trouble", "outcome"]
+
+
+@pytest.mark.parametrize("missing", [0, 1, 2, 300])
+def test_what_is_in_the_file_in_spite_of_a_failure_is_in_the_record_and_nothing_else(
+    begin: Begin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, missing: int
+) -> None:
+    """Whoever reads the file sees a line as whole exactly when the writer does: also the one that lacks its end alone."""
+    journal = begin()
+    number = session(journal)
+    journal.write()
+    write, calls = os.write, []
+
+    def fail_in_the_second_line(descriptor: int, data: bytes) -> int:
+        calls.append(data)
+        if len(calls) == 1:
+            end = data.index(b"\n", data.index(b"\n") + 1) + 1
+            return write(descriptor, data[: end - missing])
+        monkeypatch.setattr(os, "write", write)
+        raise OSError(28, "No space left on device")
+
+    for _ in range(3):
+        journal.intent(number, examined("SELECT 1"), "SELECT 1")
+    monkeypatch.setattr(os, "write", fail_in_the_second_line)
+    with pytest.raises(NotRecorded):
+        journal.write()
+    until(lambda: journal._syncer.is_mended)
+    run_statements(journal, number, 1)
+    (folder,) = journals(tmp_path)
+    lines = list(written_with_torn_ends(folder))
+    assert [line.seq for line in lines] == list(range(1, len(lines) + 1))
+    unsent = [line for line in lines if line.content.get("verdict") == "unsent"]
+    assert len(unsent) == (1 if missing > 1 else 2)
+
+
+def test_statements_said_while_the_disk_fails_never_begin(
+    begin: Begin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, loop: asyncio.AbstractEventLoop
+) -> None:
+    journal = begin()
+    number = session(journal)
+    run_statements(journal, number, 1)
+    assert durable(journal, loop) is None
+
+    def fail(descriptor: int) -> None:
+        raise OSError(5, "Input/output error")
+
+    syncing = os.fdatasync
+    statement = journal.intent(number, examined("SELECT 2"), "SELECT 2")
+    monkeypatch.setattr(os, "fdatasync", fail)
+    journal._syncer._unsynced.append(b"")
+    journal._syncer._work.set()
+    until(lambda: journal._syncer.failure is not None)
+    with pytest.raises(NotRecorded):
+        journal.write()
+    monkeypatch.setattr(os, "fdatasync", syncing)
+    until(lambda: journal._syncer.is_mended)
+    journal.outcome(statement, Verdict.CUT)
+    run_statements(journal, number, 1)
+    (folder,) = journals(tmp_path)
+    kinds = [line.kind for line in written(folder)]
+    assert kinds.count("intent") == kinds.count("outcome") == 2
+
+
+def test_a_session_whose_beginning_was_not_written_runs_nothing(
+    begin: Begin, monkeypatch: pytest.MonkeyPatch, loop: asyncio.AbstractEventLoop
+) -> None:
+    journal = begin()
+    write = os.write
+
+    def full(descriptor: int, data: bytes) -> int:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "write", full)
+    number = session(journal)
+    with pytest.raises(NotRecorded):
+        journal.write()
+    monkeypatch.setattr(os, "write", write)
+    until(lambda: journal._syncer.is_mended)
+    with pytest.raises(NotRecorded, match="beginning of this session"):
+        journal.intent(number, examined("SELECT 1"), "SELECT 1")
+    journal.closed(number, "gone")
+    run_statements(journal, session(journal), 1)
+    assert durable(journal, loop) is None
 
 
 def test_a_journal_that_cannot_be_begun_says_why(begin: Begin, tmp_path: Path) -> None:

@@ -5,21 +5,27 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from django.db import IntegrityError, OperationalError, connection, transaction
+from django.db import IntegrityError, OperationalError, ProgrammingError, connection, transaction
 
-from audit import streams
+from audit import lockgate_verify, streams
 from audit.errors import StreamBroken
+from audit.evidence import evidence
+from audit.log import Actor
 from audit.models import StatementEntry, Stream
 from audit.statement_lines import parsed
+from audit.verification import verify
+from gateway.errors import NotRecorded
 from gateway.journal import folder as folders
 from gateway.journal.journal import Journal, Limits
 from gateway.journal.shipping import Shipper
@@ -227,8 +233,38 @@ def test_a_database_that_is_away_is_waited_for(
 
     monkeypatch.setattr(Shipper, "once", cut_at_first)
     Shipper(tmp_path).run(stopped, pause=0.01)
-    assert len(calls) == 2
+    assert len(calls) == 3, "One that failed, one that shipped, and one at the end."
     assert len(shipped()) == 12
+
+
+def test_a_disk_that_the_journal_itself_has_filled_is_free_again_once_it_is_shipped(small_disk: Path) -> None:
+    loop = asyncio.new_event_loop()
+    journal = Journal.begin(small_disk, loop=loop, seal=lambda key: key.hex())
+    shipper = Shipper(small_disk)
+    for _ in range(3):
+        session = journal.opened(admitted(), client_ip="", application="")
+        with pytest.raises(NotRecorded, match="No space left"):
+            run_statements(journal, session, 5000)
+        _until(lambda: len(list(small_disk.glob("*/*.journal"))) > 1)
+        shipper.once()
+        _until(lambda: journal._syncer.is_mended)
+        journal.write()
+    journal.close()
+    shipper.once()
+    assert journals(small_disk) == []
+    assert StatementEntry.objects.filter(kind="trouble").count() == 3
+    assert StatementEntry.objects.count() > 3000
+    rows = StatementEntry.objects.values_list("kind", flat=True)
+    assert list(rows).count("intent") == list(rows).count("outcome")
+    assert chain_is_whole()
+    loop.close()
+
+
+def _until(condition: Callable[[], bool]) -> None:
+    end = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < end, "It did not come to pass."
+        time.sleep(0.02)
 
 
 def test_two_shippers_do_not_ship_the_same_folder(tmp_path: Path) -> None:
@@ -274,8 +310,11 @@ def test_killed_under_load_nothing_is_lost_and_nothing_is_doubled(tmp_path: Path
     assert last >= promised
     assert {(kind, verdict) for _, kind, verdict in closing} == {("outcome", "unknown"), ("ended", "")}
     assert sum(kind == "intent" for _, kind, _ in rows) == sum(kind == "outcome" for _, kind, _ in rows)
-    assert chain_is_whole()
     assert journals(folder) == []
+    report = verify(now=datetime.now(UTC), whole=True)
+    assert (report.faults, report.statements.entries) == ((), len(rows))
+    read = lockgate_verify.check(evidence(actor=Actor("command", "tests", "tests")))
+    assert read.statements == len(rows)
 
 
 def _wait_until_more_is_shipped_than(count: int) -> None:
@@ -293,6 +332,25 @@ def _test_database_url() -> str:
     base, _, query = os.environ["DATABASE_URL"].partition("?")
     name = connection.settings_dict["NAME"]
     return base.rsplit("/", 1)[0] + f"/{name}" + (f"?{query}" if query else "")
+
+
+def test_an_account_that_owns_nothing_ships_and_makes_months(journal: Journal, tmp_path: Path) -> None:
+    """With the rights that docs/gateway-record.md names, and none besides."""
+    grants = re.findall(r"^GRANT .*;$", (ROOT / "docs" / "gateway-record.md").read_text(), re.MULTILINE)
+    assert len(grants) == 2
+    run_statements(journal, journal.opened(admitted(), client_ip="", application=""), 2)
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("CREATE ROLE lockgate_app")
+        for grant in grants:
+            cursor.execute(grant)
+        cursor.execute("SET LOCAL ROLE lockgate_app")
+        streams.make_partitions(datetime(2033, 5, 9, tzinfo=UTC))
+        assert Shipper(tmp_path).once() == 6
+        for statement in ("DELETE FROM audit_statement_entry", "DROP TABLE audit_statement_entry_2033_05"):
+            with pytest.raises(ProgrammingError), transaction.atomic():
+                cursor.execute(statement)
+        cursor.execute("RESET ROLE")
+        transaction.set_rollback(True)
 
 
 STATEMENTS = [
@@ -352,7 +410,7 @@ def test_nothing_follows_the_end_of_a_stream(journal: Journal, tmp_path: Path) -
     die(journal)
     Shipper(tmp_path).once()
     extra = [parsed(f"{line.hash} {line.text}".encode()) for line in lines[-1:]]
-    object.__setattr__(extra[0], "content", {**extra[0].content, "seq": 8})
+    extra[0].seq = 8
     with pytest.raises(StreamBroken, match="has ended"):
         streams.append(journal.stream, extra, streams.Places(journal.stream))
 
@@ -371,8 +429,6 @@ def test_a_month_that_no_table_was_made_for_is_no_reason_to_refuse(
 
 
 def test_months_are_made_ahead_and_each_is_guarded() -> None:
-    from datetime import UTC, datetime
-
     streams.make_partitions(datetime(2031, 12, 9, tzinfo=UTC))
     streams.make_partitions(datetime(2031, 12, 9, tzinfo=UTC))
     with connection.cursor() as cursor:

@@ -1,0 +1,85 @@
+"""Statements through the gateway: who ran what, where, and what became of it; the whole text of one, for auditors."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import urlencode
+from uuid import UUID
+
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpResponse
+from django.shortcuts import render
+
+from access.errors import UnsealFailed
+from access.queries.pages import people_for_filters, servers_for_filters
+from access.queries.statements import statement_for, statement_page_for
+from access.rules import may_read_statements
+from access.services.statements import read_text
+from audit.errors import BadFilter
+from audit.statement_search import VERDICTS, Place, Statement, StatementFilters
+from console.http import PersonRequest, signed_in, wants
+
+#: What a page shows of a text; nobody reads more, and a browser would choke on it.
+_SHOWN = 100_000
+
+
+@signed_in()
+def listed(request: PersonRequest) -> HttpResponse:
+    """One page of them, newest first; the filters and the place are in the address."""
+    error, status = "", 200
+    try:
+        filters = StatementFilters.from_query(request.GET.dict())
+    except BadFilter as refused:
+        filters, error, status = StatementFilters(), str(refused), 422
+    older_than = Place.from_text(request.GET.get("before", ""))
+    page = statement_page_for(request.user, filters, older_than=older_than)
+    context: dict[str, Any] = {"page": page, "error": error, "typed": request.GET, "filtered": bool(filters)}
+    if page.older_than is not None:
+        context["older"] = "?" + urlencode({**filters.as_query(), "before": str(page.older_than)})
+    if wants(request, "rows"):
+        return render(request, "audit/_statements.html", context)
+    context |= {
+        "people": people_for_filters(request.user),
+        "servers": servers_for_filters(request.user),
+        "verdicts": VERDICTS,
+    }
+    return render(request, "audit/statements.html", context, status=status)
+
+
+@signed_in()
+def show(request: PersonRequest, stream: UUID, seq: int) -> HttpResponse:
+    """One statement with all that the record tells of it, but for its text."""
+    return render(request, "audit/statement.html", _context(request, _found(request, stream, seq)))
+
+
+@signed_in("POST")
+def text(request: PersonRequest, stream: UUID, seq: int) -> HttpResponse:
+    """The whole text, in this one answer. By POST, since the reading is itself written into the log."""
+    if not may_read_statements(request.user):
+        raise PermissionDenied
+    statement = _found(request, stream, seq)
+    context = _context(request, statement)
+    if not statement.holds_text:
+        context["text_error"] = "The access role keeps no text of this statement."
+        return render(request, "audit/statement.html", context, status=422)
+    try:
+        whole, parameters = read_text(person=request.user, statement=statement)
+    except UnsealFailed as error:
+        context["text_error"] = error.sentence
+        return render(request, "audit/statement.html", context, status=422)
+    context |= {"text": whole[:_SHOWN], "is_cut": len(whole) > _SHOWN, "parameters": parameters[:_SHOWN].hex(" ")}
+    return render(request, "audit/statement.html", context)
+
+
+def _found(request: PersonRequest, stream: UUID, seq: int) -> Statement:
+    statement = statement_for(request.user, stream, seq)
+    if statement is None:
+        raise Http404
+    return statement
+
+
+def _context(request: PersonRequest, statement: Statement) -> dict[str, Any]:
+    begun = {name: value for name, value in statement.begun.items() if name != "sealed"}
+    parts = [("Session", statement.opened), ("Statement", begun), ("Outcome", statement.outcome)]
+    may_read = statement.holds_text and may_read_statements(request.user)
+    return {"statement": statement, "parts": parts, "may_read": may_read}
