@@ -26,6 +26,7 @@ from console.forms.asking import ExtendForm, tell_errors
 from console.forms.asking import show as show_error
 from console.forms.deciding import EndForm, KeepForm, ReviewForm
 from console.http import PersonRequest, signed_in, wants
+from console.views.gateway import gateway_context
 from people.models import User
 
 _ENDED_SHOWN = 10
@@ -157,6 +158,7 @@ def render_page(request: PersonRequest, grant: Grant, *, status: int = 200, **fo
             # What was refused has no place on the page any more; why it was refused still has to be read.
             tell_errors(request, form)
     context |= forms
+    context |= gateway_context(request.user, grant)
     context["statements"] = statements_of_grant(grant)
     return render(request, "access/show.html", context, status=status)
 

@@ -8,8 +8,9 @@ from uuid import uuid4
 import pytest
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
+from django.utils import timezone
 
-from access.models import HeldBack
+from access.models import GatewayToken, HeldBack
 from people.models import User
 from tests.access.world import World
 from tests.console.people_and_pages import Pages, signed_in
@@ -83,6 +84,9 @@ MATRIX: dict[str, dict[str, dict[str, int | str]]] = {
     "access": {"GET": SIGNED_IN, "POST": answers(405)},
     "grant": {"GET": SEEN, "POST": answers(405)},
     "grant_reveal": {"GET": answers(405), "POST": answers(422, outsider=404, engineer=404, owner=200)},
+    # No grant here passes a gateway: its server is the double's.
+    "grant_token_make": {"GET": answers(405), "POST": answers(422, outsider=404, engineer=404)},
+    "grant_token_revoke": {"GET": answers(405), "POST": answers(302, outsider=404, engineer=404)},
     "grant_extend": {"GET": answers(405), "POST": answers(422, outsider=404, engineer=404, owner=302)},
     "grant_end": {"GET": answers(405), "POST": answers(302, outsider=404, engineer=404, auditor=422)},
     "grant_keep": {"GET": answers(405), "POST": answers(422, outsider=404, engineer=404)},
@@ -180,6 +184,10 @@ def address(name: str, pages: Pages) -> str:
         stream = uuid4()
         store([opened(pages.active), sealed(stream, "SELECT 1")], stream=stream)
         return reverse(name, args=[stream, 2])
+    if name == "grant_token_revoke":
+        digest = uuid4().hex * 2
+        token = GatewayToken.objects.create(grant=pages.active, digest=digest, made_at=timezone.now())
+        return reverse(name, args=[pages.active.reference, token.reference])
     known = arguments(pages)
     fitting = max((one for one in known if name.startswith(one)), key=len, default="")
     return reverse(name, args=known.get(fitting, []))

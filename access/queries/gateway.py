@@ -1,0 +1,60 @@
+"""What the page of a grant shows of the gateway: the tokens, and how to connect with one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from django.conf import settings
+from django.core.exceptions import PermissionDenied
+
+from access.models import GatewayToken, Grant
+from access.rules import may_end, may_see_grant
+from access.services.tokens import why_not_through_the_gateway
+from connectors.base import ConnectionHint, Secret, Target, Tls
+from connectors.registry import open_connector
+from people.models import User
+
+
+@dataclass(frozen=True, slots=True)
+class ThroughTheGateway:
+    """What one person sees of one grant at the gateway."""
+
+    why_not: str
+    """A sentence where it does not pass the gateway, else empty."""
+    tokens: Sequence[GatewayToken]
+    """Those that are not revoked."""
+    may_make: bool
+    may_revoke: bool
+    hints: Sequence[ConnectionHint]
+    """`{password}` stands where the token belongs."""
+
+
+def gateway_of(person: User, grant: Grant) -> ThroughTheGateway:
+    """For whoever may see the grant; only its owner is told how to connect."""
+    if not may_see_grant(person, grant):
+        raise PermissionDenied
+    why_not = why_not_through_the_gateway(grant)
+    is_owner = grant.person_id == person.pk
+    return ThroughTheGateway(
+        why_not=why_not,
+        tokens=list(grant.tokens.filter(revoked_at=None)),
+        may_make=is_owner and not why_not,
+        may_revoke=may_end(person, grant),
+        hints=_hints(grant) if is_owner and not why_not else (),
+    )
+
+
+def token_of(grant: Grant, reference: str) -> GatewayToken | None:
+    """One of the grant's tokens."""
+    return grant.tokens.select_related("grant").filter(reference=reference).first()
+
+
+def _hints(grant: Grant) -> Sequence[ConnectionHint]:
+    """As for the server itself, but to the gateway: with the person's own name, and the role in the place of a database."""
+    host, _, port = settings.LOCKGATE_GATEWAY_ADDRESS.rpartition(":")
+    # Its certificate is the gateway's own matter; without one it takes connections from its own machine alone.
+    tls = Tls.REQUIRE if settings.LOCKGATE_GATEWAY_CERTIFICATE else Tls.DISABLE
+    target = Target(grant.address["engine"], host.strip("[]"), int(port), grant.person.email, Secret(""), tls=tls)
+    with open_connector(target) as connector:
+        return connector.connection_hints(grant.person.email, grant.request.role.slug)
