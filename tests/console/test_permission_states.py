@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from datetime import timedelta
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from access.models import AccessRequest, Comment, Grant, Vote
+from access.models import AccessRequest, Comment, GatewayToken, Grant, Vote
 from access.states import GrantState, RequestState
 from tests.access.world import World
 from tests.console.people_and_pages import activated, approved, ask, ended, signed_in
@@ -46,6 +47,8 @@ REQUESTS: dict[str, tuple[set[RequestState], set[str]]] = {
 }
 GRANTS: dict[str, tuple[set[GrantState], set[str]]] = {
     "grant_reveal": ({GrantState.ACTIVE}, {OWNER}),
+    "grant_token_make": ({GrantState.ACTIVE}, {OWNER}),
+    "grant_token_revoke": (set(GrantState), {OWNER, APPROVER, ADMINISTRATOR}),
     "grant_extend": ({GrantState.ACTIVE}, {OWNER}),
     "grant_end": (BEFORE_THE_END, {OWNER, APPROVER, ADMINISTRATOR}),
     "grant_keep": (BEFORE_THE_END, {APPROVER, ADMINISTRATOR}),
@@ -93,14 +96,22 @@ def snapshot() -> dict[str, Any]:
     """Everything that these addresses could change."""
     return {
         model.__name__: list(model._default_manager.order_by("pk").values())
-        for model in (AccessRequest, Grant, Vote, Comment)
+        for model in (AccessRequest, Grant, GatewayToken, Vote, Comment)
     }
 
 
-def changes(client: Client, name: str, reference: str, data: dict[str, str]) -> bool:
+def changes(client: Client, name: str, thing: AccessRequest | Grant, data: dict[str, str]) -> bool:
+    path = address(name, thing)
     before = snapshot()
-    client.post(reverse(name, args=[reference]), data)
+    client.post(path, data)
     return snapshot() != before
+
+
+def address(name: str, thing: AccessRequest | Grant) -> str:
+    if name == "grant_token_revoke":
+        token = GatewayToken.objects.create(grant=thing, digest=uuid4().hex * 2, made_at=timezone.now())
+        return reverse(name, args=[thing.reference, token.reference])
+    return reverse(name, args=[thing.reference])
 
 
 @pytest.mark.parametrize("role", ROLES)
@@ -110,7 +121,7 @@ def test_what_a_request_lets_each_role_change(world: World, name: str, state: Re
     request = request_in(world, state)
     states, roles = REQUESTS[name]
     data = {"content_hash": request.content_hash, **FORMS.get(name, {})}
-    changed = changes(signed_in(person(world, role)), name, request.reference, data)
+    changed = changes(signed_in(person(world, role)), name, request, data)
     assert changed == (state in states and role in roles)
 
 
@@ -120,7 +131,7 @@ def test_what_a_request_lets_each_role_change(world: World, name: str, state: Re
 def test_what_a_grant_lets_each_role_change(world: World, name: str, state: GrantState, role: str) -> None:
     grant = grant_in(world, state)
     states, roles = GRANTS[name]
-    changed = changes(signed_in(person(world, role)), name, grant.reference, FORMS.get(name, {}))
+    changed = changes(signed_in(person(world, role)), name, grant, FORMS.get(name, {}))
     assert changed == (state in states and role in roles)
 
 

@@ -84,8 +84,7 @@ MATRIX: dict[str, dict[str, dict[str, int | str]]] = {
     "access": {"GET": SIGNED_IN, "POST": answers(405)},
     "grant": {"GET": SEEN, "POST": answers(405)},
     "grant_reveal": {"GET": answers(405), "POST": answers(422, outsider=404, engineer=404, owner=200)},
-    # No grant here passes a gateway: its server is the double's.
-    "grant_token_make": {"GET": answers(405), "POST": answers(422, outsider=404, engineer=404)},
+    "grant_token_make": {"GET": answers(405), "POST": answers(422, outsider=404, engineer=404, owner=200)},
     "grant_token_revoke": {"GET": answers(405), "POST": answers(302, outsider=404, engineer=404)},
     "grant_extend": {"GET": answers(405), "POST": answers(422, outsider=404, engineer=404, owner=302)},
     "grant_end": {"GET": answers(405), "POST": answers(302, outsider=404, engineer=404, auditor=422)},
