@@ -41,7 +41,11 @@ async def _serve(number: int) -> int:
     gc.freeze()
     await _until_told(loop)
     await worker.stop()
-    journal.close()
+    try:
+        journal.close()
+    except NotRecorded as error:
+        log.error("gateway.end_not_recorded", error=str(error))  # noqa: TRY400 - the sentence says it all
+        return 1
     return 0
 
 

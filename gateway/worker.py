@@ -33,6 +33,8 @@ log = structlog.get_logger(__name__)
 #: From the rules of a role and the name of a dialect to what understands statements under them.
 ExaminerOf = Callable[[Rules, str], Callable[[str], Examined]]
 
+#: Connections that have not shown yet who they are.
+MOST_AT_THE_DOOR = 1000
 #: How often it is asked whether the sessions may go on.
 ASK_SECONDS = 0.4
 #: For how long they go on when nobody answers.
@@ -109,6 +111,11 @@ class Worker:
         task.add_done_callback(self._tasks.discard)
 
     # --- For the clients
+
+    @property
+    def is_crowded(self) -> bool:
+        """Whether so many stand at the door that nobody else is let near it."""
+        return len(self.clients) - len(self._inside) >= MOST_AT_THE_DOOR
 
     async def identify(self, attempt: Attempt) -> Admitted:
         """Who this is. Raises an error of `gateway.errors.Refused`."""

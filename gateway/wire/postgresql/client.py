@@ -9,6 +9,7 @@ import asyncio
 import ipaddress
 import ssl
 import struct
+from contextlib import suppress
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -19,7 +20,9 @@ from gateway.admission import Admitted, Attempt
 from gateway.errors import (
     GatewayError,
     NotAdmitted,
+    NotRecorded,
     ProtocolViolated,
+    Refused,
     ReplicationRefused,
     SessionEnded,
     TlsNeeded,
@@ -37,6 +40,7 @@ log = structlog.get_logger(__name__)
 #: From the first byte to the end of the login.
 LOGIN_SECONDS = 15.0
 _LONGEST_PASSWORD = 16 * 1024
+_REFUSAL_SECONDS = 0.5
 #: What a client may set when it connects; the rest is the gateway's to say.
 _PASSED_ON = (
     "client_encoding",
@@ -76,7 +80,10 @@ class Client(asyncio.Protocol):
         """A client has connected, or its connection has become one with TLS."""
         self.transport = transport  # type: ignore[assignment]
         self.transport.set_write_buffer_limits(high=WRITE_HIGH)
-        self._worker.clients.add(self)
+        if self._worker.is_crowded:
+            self.transport.abort()
+        else:
+            self._worker.clients.add(self)
 
     def data_received(self, data: bytes) -> None:
         """Some more of its stream."""
@@ -199,7 +206,12 @@ class Client(asyncio.Protocol):
 
     async def _admit(self, password: bytes) -> None:
         attempt = self._attempt(password)
-        self.admitted = await self._worker.identify(attempt)
+        try:
+            self.admitted = await self._worker.identify(attempt)
+        except Refused:
+            # Whoever guesses waits for each answer.
+            await asyncio.sleep(_REFUSAL_SECONDS)
+            raise
         self.ends_at = self.admitted.ends_at
         number = self._worker.recorder.opened(
             self.admitted, client_ip=attempt.client_ip, application=attempt.application
@@ -210,10 +222,11 @@ class Client(asyncio.Protocol):
                 raise SessionEnded("The client closed the connection.")
             self._worker.recorder.write()
         except GatewayError as error:
-            self._worker.recorder.closed(number, str(error))
-            self._worker.recorder.write()
             if self.server is not None:
                 self.server.close()
+            self._worker.recorder.closed(number, str(error))
+            with suppress(NotRecorded):  # which is what ended it, and what the client is told
+                self._worker.recorder.write()
             raise
         self._connect(number, server)
 
