@@ -292,7 +292,8 @@ class Answers:
     # --- Limits and the end
 
     def _reach_limit(self) -> None:
-        if self._limit is None and not self._was_limited:
+        # A Query may hold several statements: the next one is stopped as well, for their rows count together.
+        if self._limit is None:
             if self._rows >= self._most_rows:
                 self._stop(LimitReached(f"It gives more than {self._most_rows} rows.", limit="rows"))
             else:
