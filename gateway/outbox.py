@@ -7,6 +7,7 @@ gateway writes seldom and much, and an idle one waits for nothing.
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import Protocol
 
 from gateway.errors import NotRecorded
@@ -38,6 +39,13 @@ class Outbox:
         if not self._waiting:
             self._loop.call_soon(self._flush)
         self._waiting.append((sender, data))
+
+    def write_what_is_left(self) -> None:
+        """Outcomes that no statement came after. Where they cannot be written the record keeps them, and says so itself."""
+        # What waits is written in a moment, and whether it may be sent is asked then.
+        if not self._waiting:
+            with suppress(NotRecorded):
+                self._recorder.write()
 
     def _flush(self) -> None:
         waiting, self._waiting = self._waiting, []

@@ -198,6 +198,7 @@ class Worker:
     async def _look_for_ever(self) -> None:
         while True:
             await asyncio.sleep(_LOOK_SECONDS)
+            self.outbox.write_what_is_left()
             now, at = datetime.now(UTC), self.loop.time()
             for client in list(self._inside.values()):
                 self._look(client, now, at)

@@ -34,6 +34,7 @@ _PIECE = re.compile(
     | (?P<number>(?:0[xXoObB][0-9A-Fa-f_]+|(?:\d[\d_]*(?:\.[\d_]*)?|\.\d[\d_]*)(?:[eE][+-]?\d+)?))
     | (?P<word>[^\W\d][\w$]*)
     | (?P<open>['"])
+    | (?P<operator>::|:=|(?:(?!--|/\*)[-+*/<>=~!@#%^&|`?])+)
     | (?P<other>.)
     """,
     re.VERBOSE | re.DOTALL,

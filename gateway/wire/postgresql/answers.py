@@ -35,6 +35,8 @@ from gateway.wire.postgresql.names import Names, Statement
 #: Stands in the queue for a Query that was not sent as it is, and has no outcome to record.
 REFUSED_QUERY = 1 << 62
 _SYNC = 0
+#: CopyDone or CopyFail, sent before it was known whether the server is at a COPY: if it is not, it reads past it.
+_COPY_END = "copy end"
 _ROWS = (DATA_ROW, COPY_DATA)
 _PARSE_DONE, _BIND_DONE, _CLOSE_DONE = b"123"
 _CANCELLED = "57014"
@@ -70,6 +72,7 @@ class Answers:
         self._pending = 0
         self._name_makers: dict[int, Statement] = {}
         self._is_copying_in = False
+        self._copy_ends = 0
         # Of the statement that the server is at.
         self._rows = 0
         self._bytes = 0
@@ -113,7 +116,11 @@ class Answers:
 
     def copy_in_ended(self) -> None:
         """The client has no more data."""
-        self._is_copying_in = False
+        if self._is_copying_in:
+            self._is_copying_in = False
+        elif self._sent:
+            self._sent.append(_COPY_END)
+            self._copy_ends += 1
 
     # --- What the server says
 
@@ -172,6 +179,8 @@ class Answers:
     def _acknowledged(self, _content: bytes) -> None:
         if self._sent and type(self._sent[0]) is tuple:
             self._names.acknowledged(self._sent.popleft())
+            if self._copy_ends:
+                self._drop_copy_ends()
 
     def _complete(self, content: bytes) -> bytes | None:
         rows = rows_of(content[:-1])
@@ -191,12 +200,26 @@ class Answers:
         return self._complete(b"\x00")
 
     def _copying_in(self, _content: bytes) -> None:
-        self._is_copying_in = True
-        # The server reads past each Sync that was sent with the Execute.
-        if self._sent and type(self._sent[0]) is int and self._sent[0] > 0:
-            ignored = sum(1 for item in self._sent if item == _SYNC)
-            self._sent = deque(item for item in self._sent if item != _SYNC)
-            self._names.syncs_ignored(ignored)
+        """The server reads the data of what is at the head, and past each Sync that was sent before their end."""
+        ended = self._copy_ends > 0
+        rest: deque[Any] = deque()
+        batches = 1 if self._sent and type(self._sent[0]) is int and self._sent[0] < 0 else 0
+        while self._sent:
+            item = self._sent.popleft()
+            if item == _COPY_END:
+                self._copy_ends -= 1
+                break
+            if rest and type(item) is int and item == _SYNC:
+                self._names.sync_ignored(batches)
+            else:
+                rest.append(item)
+        self._is_copying_in = not ended
+        self._sent = rest + self._sent
+
+    def _drop_copy_ends(self) -> None:
+        while self._sent and self._sent[0] == _COPY_END:
+            self._sent.popleft()
+            self._copy_ends -= 1
 
     def _error(self, content: bytes) -> bytes | None:
         self._is_copying_in = False
@@ -226,6 +249,7 @@ class Answers:
         while self._sent:
             item = self._sent.popleft()
             if type(item) is not int:
+                self._copy_ends -= item == _COPY_END
                 continue
             if item > 0:
                 self._code = ""
@@ -234,6 +258,10 @@ class Answers:
             if item < 0:
                 self._query_ready(-item)
             break
+        # Also when it was a Parse or a Bind that failed: the next statement has nothing to do with it.
+        self._code = ""
+        if self._copy_ends:
+            self._drop_copy_ends()
         self._names.batch_over()
         if not self._sent:
             # What was refused behind something that failed was never read.
@@ -256,13 +284,16 @@ class Answers:
         self._rows = self._bytes = self._told_rows = 0
         self._code = ""
         self._limit, self._was_limited = None, False
+        if self._copy_ends:
+            self._drop_copy_ends()
         self._pending -= 1
         self.running_since = self._clock() if self._pending else 0.0
 
     # --- Limits and the end
 
     def _reach_limit(self) -> None:
-        if self._limit is None and not self._was_limited:
+        # A Query may hold several statements: the next one is stopped as well, for their rows count together.
+        if self._limit is None:
             if self._rows >= self._most_rows:
                 self._stop(LimitReached(f"It gives more than {self._most_rows} rows.", limit="rows"))
             else:

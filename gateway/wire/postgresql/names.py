@@ -115,14 +115,17 @@ class Names:
         self._batch = {}
         self._batch_unsure = False
 
-    def syncs_ignored(self, count: int) -> None:
-        """The server has read past the last Syncs: what was sent before them is still the same batch."""
-        for _ in range(count):
-            before = self._flying.pop() if self._flying else {}
-            if before is None:
-                self._batch_unsure = True
-            else:
-                self._batch = before | self._batch
+    def sync_ignored(self, batch: int) -> None:
+        """The server has read past the Sync of this batch, counted from the oldest in flight: it goes on as the next."""
+        before = self._flying[batch]
+        del self._flying[batch]
+        if batch < len(self._flying):
+            behind = self._flying[batch]
+            self._flying[batch] = None if before is None or behind is None else before | behind
+        elif before is None:
+            self._batch_unsure = True
+        else:
+            self._batch = before | self._batch
 
     # --- What the server has said
 

@@ -288,6 +288,8 @@ class Relay:
 
     def _wait_for_the_server(self) -> None:
         self._is_unsettled = True
+        # The message is there; it is the server's word that is missing, not more of it.
+        self._wanted = HEADER
         self.pause("unsettled")
 
     # --- The order of recording and sending

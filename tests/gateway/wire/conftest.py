@@ -1,0 +1,61 @@
+"""Fixtures for the tests of the wire."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import psycopg
+import pytest
+
+from tests.gateway.wire.gateways import Gateway, Shop
+
+
+@pytest.fixture(scope="session")
+def shop() -> Iterator[Shop]:
+    """A database of its own with a table `orders` of three rows, for every test of this process."""
+    url = urlsplit(os.environ["LOCKGATE_TEST_POSTGRESQL_URL"])
+    name, password = f"wire_{secrets.token_hex(4)}", secrets.token_hex(12)
+    made = Shop(url.hostname or "", url.port or 5432, name, name, password)
+    root = psycopg.connect(
+        host=made.host,
+        port=made.port,
+        user=url.username,
+        password=unquote(url.password or ""),
+        dbname="postgres",
+        autocommit=True,
+    )
+    with root:
+        root.execute(f"CREATE ROLE {name} LOGIN PASSWORD '{password}'".encode())
+        root.execute(f"CREATE DATABASE {name} OWNER {name}".encode())
+        with psycopg.connect(made.conninfo, autocommit=True) as own:
+            own.execute("CREATE TABLE orders (id int PRIMARY KEY, item varchar(50) CHECK (item <> 'gin'))")
+            own.execute("INSERT INTO orders VALUES (1, 'tea'), (2, 'milk'), (3, 'sugar')")
+        yield made
+        root.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
+        root.execute(f"DROP ROLE {name}".encode())
+
+
+@pytest.fixture
+def start(shop: Shop, tmp_path: Path) -> Iterator[Callable[..., Gateway]]:
+    """Starts workers; they are stopped at the end."""
+    started: list[Gateway] = []
+
+    def one(**settings: Any) -> Gateway:
+        started.append(Gateway(tmp_path / "journal", settings.pop("shop", shop), **settings))
+        return started[-1]
+
+    (tmp_path / "journal").mkdir()
+    yield one
+    for gateway in started:
+        gateway.stop()
+
+
+@pytest.fixture
+def gateway(start: Callable[..., Gateway]) -> Gateway:
+    """A worker that allows everything."""
+    return start()

@@ -1,0 +1,240 @@
+"""Sessions that end, requests to cancel, clients that do not read, and a record that cannot be written."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, suppress
+from dataclasses import replace
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from access.gateway_rules import Durability
+from gateway.errors import NotRecorded
+from gateway.journal.journal import Journal, Limits
+from tests.gateway.wire.gateways import EVERYTHING, Gateway, packed
+from tests.gateway.wire.sockets import Wire, errors, field, query, values
+
+Start = Callable[..., Gateway]
+_PAGE = 4096
+
+
+def resident() -> int:
+    """Bytes of memory that this process, in which the worker runs as well, has now."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * _PAGE
+
+
+# --- Clients that do not read
+
+
+def test_a_client_that_does_not_read_fills_no_memory(gateway: Gateway) -> None:
+    with Wire(gateway) as wire, Wire(gateway) as other:
+        before = resident()
+        wire.send(query("SELECT repeat('x', 1000) FROM generate_series(1, 200000)"))
+        time.sleep(1.0)
+        assert resident() - before < 20 << 20
+        assert values(other.query("SELECT 'still here'")) == ["still here"]
+        kinds = [kind for kind, _ in wire.until(b"Z")]
+        assert kinds.count(b"D") == 200_000
+
+
+def test_a_server_that_does_not_read_fills_no_memory(gateway: Gateway) -> None:
+    with psycopg.connect(gateway.shop.conninfo, autocommit=True) as own, Wire(gateway) as wire:
+        own.execute("CREATE TABLE IF NOT EXISTS slow (x text)")
+        with own.transaction():
+            own.execute("LOCK TABLE slow IN ACCESS EXCLUSIVE MODE")
+            data = packed(b"d", b"x" * 999 + b"\n") * 60_000 + packed(b"c")
+            before = resident()
+            wire.send(query("COPY slow FROM STDIN"))
+            sending = threading.Thread(target=wire.send, args=[data])
+            sending.start()
+            time.sleep(1.0)
+            # The test's own packet is in this once more.
+            assert resident() - before < len(data) + (20 << 20)
+            assert sending.is_alive()
+        sending.join(20)
+        tags = [content for kind, content in wire.until(b"Z") if kind == b"C"]
+        assert tags == [b"COPY 60000\0"]
+        own.execute("DROP TABLE slow")
+
+
+# --- Cancelling
+
+
+def test_a_cancel_request_reaches_its_own_session_alone_also_through_another_worker(start: Start) -> None:
+    first, second = start(number=1), start(number=2)
+    with Wire(first) as wire, Wire(first) as bystander, Wire(second) as stranger:
+        for session in (wire, bystander, stranger):
+            session.send(query("SELECT pg_sleep(1.5), 'slept'"))
+        time.sleep(0.2)
+        began = time.monotonic()
+        pid, secret = wire.key
+        for wrong in ((pid, secret ^ 1), (pid + 1, secret), (0, 0)):
+            cancel(second, *wrong)
+        cancel(second, pid, secret)
+        assert errors(wire.until(b"Z")) == ["57014"]
+        assert time.monotonic() - began < 1
+        for session in (bystander, stranger):
+            assert errors(session.until(b"Z")) == []
+
+
+def cancel(gateway: Gateway, pid: int, secret: int) -> None:
+    with Wire(gateway, logs_in=False) as post:
+        post.send(b"".join(number.to_bytes(4, "big") for number in (16, 80877102, pid, secret)))
+        assert post.rest() == []
+
+
+# --- Ends
+
+
+def test_whoever_may_not_go_on_is_cut_within_a_second_idle_or_busy(gateway: Gateway) -> None:
+    with Wire(gateway) as idle, Wire(gateway) as busy, Wire(gateway) as reads_not:
+        busy.send(query("SELECT pg_sleep(20)"))
+        reads_not.send(query("SELECT repeat('x', 1000) FROM generate_series(1, 1000000)"))
+        time.sleep(0.3)
+        gateway.door.ended_because = "Its token was revoked."
+        began = time.monotonic()
+        for wire in (idle, busy):
+            (said,) = wire.rest()
+            assert [field(said[1], letter) for letter in "SC"] == ["FATAL", "57P01"]
+            assert "Its token was revoked." in field(said[1], "M")
+        assert time.monotonic() - began < 1
+        deadline = began + 2
+        while backends(gateway):
+            assert time.monotonic() < deadline, "The server still runs something."
+            time.sleep(0.02)
+    assert gateway.ran("SELECT pg_sleep(20)").verdict == "cut"
+    closed = [entry["reason"] for entry in gateway.entries() if entry["kind"] == "closed"]
+    assert len(closed) == 3
+    assert all("Its token was revoked." in reason for reason in closed)
+
+
+def backends(gateway: Gateway) -> int:
+    with psycopg.connect(gateway.shop.conninfo, autocommit=True) as own:
+        row = own.execute(
+            "SELECT count(*) FROM pg_stat_activity WHERE usename = current_user AND pid <> pg_backend_pid()"
+        ).fetchone()
+        assert row is not None
+        return int(row[0])
+
+
+def test_many_sessions_end_at_the_same_instant(gateway: Gateway) -> None:
+    """As many as the tests' server has room for; half of them are busy."""
+    with ExitStack() as stack:
+        with ThreadPoolExecutor(8) as beside:
+            wires = list(beside.map(lambda _: Wire(gateway), range(40)))
+        for number, wire in enumerate(wires):
+            stack.enter_context(wire)
+            if number % 2:
+                wire.send(query("SELECT pg_sleep(20)"))
+        time.sleep(0.2)
+        began = time.monotonic()
+        gateway.door.ended_because = "The access ended."
+        for wire in wires:
+            (said,) = wire.rest()
+            assert field(said[1], "C") == "57P01"
+        assert time.monotonic() - began < 1
+
+
+def test_a_session_whose_server_goes_away_is_closed_and_the_statement_is_cut(gateway: Gateway) -> None:
+    with Wire(gateway) as wire, psycopg.connect(gateway.shop.conninfo, autocommit=True) as own:
+        (pid,) = values(wire.query("SELECT pg_backend_pid()"))
+        wire.send(query("SELECT pg_sleep(20)"))
+        time.sleep(0.2)
+        own.execute("SELECT pg_terminate_backend(%s)", (int(pid),))
+        assert errors(wire.rest()) == ["57P01"]
+    assert gateway.ran("SELECT pg_sleep(20)").verdict in ("failed", "cut")
+
+
+# --- A record that cannot be written
+
+
+@pytest.mark.parametrize("durability", list(Durability))
+def test_at_its_bound_nothing_runs_and_then_it_goes_on(start: Start, durability: Durability) -> None:
+    gateway = start(rules=replace(EVERYTHING, durability=durability), limits=Limits(unshipped_entries=60))
+    with Wire(gateway) as wire:
+        codes = [errors(wire.query("SELECT 1")) for _ in range(60)]
+        assert codes[0] == []
+        assert codes[-1] == ["58030"]
+        said = wire.query("SELECT 1")
+        (hint,) = (field(content, "H") for kind, content in said if kind == b"E")
+        assert "journal is full" in hint
+    with pytest.raises(psycopg.OperationalError, match="journal holds as much as it may"):
+        psycopg.connect(gateway.conninfo)
+
+
+class Failing:
+    """A journal whose disk fails while the test says so."""
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+        self.fails = False
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._journal, name)
+
+    def intent(self, *about: object) -> int:
+        if self.fails:
+            raise NotRecorded("The journal cannot be written: No space left on device.")
+        return self._journal.intent(*about)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("is_extended", [False, True])
+def test_what_cannot_be_recorded_is_refused_and_the_session_goes_on(start: Start, is_extended: bool) -> None:
+    failing: list[Failing] = []
+
+    def wrap(journal: Journal) -> Failing:
+        failing.append(Failing(journal))
+        return failing[0]
+
+    gateway = start(records=wrap)
+    with psycopg.connect(gateway.conninfo, autocommit=True) as connection:
+        failing[0].fails = True
+        with pytest.raises(psycopg.errors.IoError, match="could not be recorded"):
+            connection.execute("INSERT INTO orders VALUES (9, 'rum')", prepare=is_extended)
+        failing[0].fails = False
+        assert connection.execute("SELECT count(*) FROM orders").fetchone() == (3,)
+
+
+def fill(ballast: Path) -> None:
+    """Leave no room on its disk."""
+    with ballast.open("wb", buffering=0) as filled, suppress(OSError):
+        while True:
+            filled.write(bytes(4096))
+
+
+def test_a_disk_that_is_full_refuses_and_the_worker_goes_on(start: Start, small_disk: Path) -> None:
+    gateway = start()
+    ballast = small_disk / "ballast"
+    small = Gateway(small_disk, gateway.shop, number=3)
+    try:
+        with Wire(small) as wire:
+            assert errors(wire.query("SELECT 1")) == []
+            fill(ballast)
+            codes: list[str] = []
+            for _ in range(200):
+                wire.send(query("SELECT 1"))
+                first = wire.read()
+                assert first is not None
+                codes = errors([first])
+                if codes:
+                    break
+                wire.until(b"Z")
+            assert codes == ["58030"]
+        ballast.unlink()
+        deadline = time.monotonic() + 10
+        while True:
+            try:
+                with psycopg.connect(small.conninfo, autocommit=True) as connection:
+                    assert connection.execute("SELECT 1").fetchone() == (1,)
+                break
+            except psycopg.OperationalError:
+                assert time.monotonic() < deadline
+                time.sleep(0.1)
+    finally:
+        ballast.unlink(missing_ok=True)
+        small.stop()
