@@ -222,6 +222,9 @@ class Answers:
             self._copy_ends -= 1
 
     def _error(self, content: bytes) -> bytes | None:
+        if self._is_copying_in:
+            # It may have failed before it read past a Sync.
+            self._names.batch_unknown()
         self._is_copying_in = False
         code, answer = sqlstate_of(content), None
         verdict = Verdict.FAILED

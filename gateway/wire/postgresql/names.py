@@ -127,6 +127,10 @@ class Names:
         else:
             self._batch = before | self._batch
 
+    def batch_unknown(self) -> None:
+        """It is not known whether the server has skipped what was sent in this batch: its names mean nothing for sure."""
+        self._batch = dict.fromkeys(self._batch)
+
     # --- What the server has said
 
     def acknowledged(self, change: tuple[int, bytes, _Meaning]) -> None:

@@ -147,6 +147,21 @@ def test_what_is_prepared_by_sql_is_recorded_as_the_execution_of_a_name(gateway:
     assert recorded(gateway) == ["?"]
 
 
+def test_a_name_that_was_sent_behind_a_copy_that_failed_at_once_is_not_believed(gateway: Gateway) -> None:
+    with Wire(gateway) as wire:
+        wire.query("CREATE TEMP TABLE trig (x int)")
+        wire.query("CREATE FUNCTION pg_temp.no() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN RAISE 'no'; END$$")
+        said = wire.query("CREATE TRIGGER no BEFORE INSERT ON trig FOR EACH STATEMENT EXECUTE FUNCTION pg_temp.no()")
+        assert errors(said) == []
+        wire.send(parse("a", FIRST), SYNC)
+        wire.until(b"Z")
+        wire.send(parse("", "COPY trig FROM STDIN"), bind("", ""), execute(), parse("a", SECOND), SYNC)
+        assert errors(wire.until(b"Z")) == ["P0001"]
+        wire.send(RUN_A, SYNC)
+        assert values(wire.until(b"Z")) == ["first"]
+    assert agree(["first"], recorded(gateway)), recorded(gateway)
+
+
 def test_a_refused_text_under_a_taken_name_does_not_run(start: Callable[..., Gateway]) -> None:
     gateway = start()
     with Wire(gateway) as wire, psycopg.connect(gateway.shop.conninfo) as own:
