@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 from django.db import connection
 
+from access import provisioning
 from access.content import Content
 from access.errors import GrantIsOver, NotInCharge, NotThroughTheGateway, NotYours, TooManyTokens
 from access.gateway_rules import rules_for, rules_to_json
@@ -93,6 +94,15 @@ def test_the_password_stays_sealed_after_it_was_shown(world: World, grant: Grant
     grant.refresh_from_db()
     assert grant.password
     assert tokens.why_not_through_the_gateway(grant) == ""
+
+
+def test_the_password_is_destroyed_at_the_end(world: World, grant: Grant) -> None:
+    grants.reveal_password(person=world.alice, grant=grant, now=NOW)
+    Grant.objects.filter(pk=grant.pk).update(address={**grant.address, "engine": "fake"})
+    grants.end(person=world.alice, grant=grant, reason="Done", now=NOW)
+    provisioning.revoke(grant_id=grant.pk, claimant="w", clock=lambda: NOW + timedelta(seconds=1))
+    grant.refresh_from_db()
+    assert (grant.state, grant.password) == (GrantState.REVOKED, "")
 
 
 def test_the_rules_are_frozen_at_approval(world: World, grant: Grant) -> None:
