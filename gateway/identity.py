@@ -58,7 +58,11 @@ class PersonalTokens:
             if token is None or why:
                 failures.add(token, why)
                 raise NotAdmitted
-            admitted = _admitted(token, attempt)
+            try:
+                admitted = _admitted(token, attempt)
+            except UnsealFailed as error:
+                failures.add(token, "Its password cannot be unsealed.")
+                raise NotAdmitted from error
             GatewayToken.objects.filter(pk=token.pk).update(used_at=self._clock())
             return admitted
 
@@ -127,11 +131,7 @@ def _database(grant: Grant, wanted: str) -> str | None:
 
 def _admitted(token: GatewayToken, attempt: Attempt) -> Admitted:
     grant, role = token.grant, token.grant.request.role
-    try:
-        password = unseal(grant.password)
-    except UnsealFailed as error:
-        raise NotAdmitted from error
-    target = target_of(grant.server, Credential(password), grant.address)
+    target = target_of(grant.server, Credential(unseal(grant.password)), grant.address)
     return Admitted(
         credential_kind=KIND,
         credential_id=str(token.pk),
