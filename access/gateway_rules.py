@@ -142,3 +142,32 @@ def _seconds(span: timedelta | None) -> int | None:
 
 def _duration(seconds: int | None) -> timedelta | None:
     return None if seconds is None else timedelta(seconds=seconds)
+
+
+_KEPT = {
+    Keep.FINGERPRINT: "only their fingerprints are kept",
+    Keep.SHAPE: "their texts are kept without literals",
+    Keep.TEXT: "their whole texts are kept, encrypted",
+}
+
+
+def in_words(rules: Rules) -> str:
+    """What the rules allow, in one sentence, for whoever asks and whoever approves."""
+    parts = [f"statements of the classes {', '.join(sorted(rules.classes)) or 'none'}"]
+    if rules.tables is not None:
+        parts.append(f"on the tables {', '.join(rules.tables) or 'none'}")
+    if rules.denied_functions:
+        parts.append(f"without the functions {', '.join(rules.denied_functions)}")
+    if rules.read_only:
+        parts.append("in read-only transactions")
+    if not rules.where_required:
+        parts.append("also without WHERE")
+    if rules.unparsed is Unparsed.PASS:
+        parts.append("also what is not understood")
+    limits = [f"{limit} {what}" for limit, what in ((rules.most_rows, "rows"), (rules.most_bytes, "bytes")) if limit]
+    if limits:
+        parts.append(f"up to {' and '.join(limits)} each")
+    parts.append(_KEPT[rules.keep])
+    if rules.durability is Durability.BATCHED:
+        parts.append("and the last ten milliseconds of the record are at risk if the machine itself dies")
+    return ", ".join(parts)

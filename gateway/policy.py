@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 from access.gateway_rules import Rules, StatementClass, Unparsed
 from gateway.statements.classifying import WRITE_SETTINGS, Statement
 
-_ASK = "Ask in the console for an access role that allows it, or ask an administrator of Lockgate to change this one."
+_ASK = "Ask in the console for an access role that allows it."
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
@@ -16,6 +17,7 @@ from django.urls import reverse
 from django.utils.html import escape, format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 
+from access.gateway_rules import in_words, rules_from_json
 from access.models import AccessRequest, Grant
 from access.states import GrantState
 from console import durations, wording
@@ -87,6 +89,14 @@ def moment(at: datetime | None, style: str = "auto") -> SafeString:
 def spoken(duration: timedelta | None) -> str:
     """`1 h 30 min`."""
     return "" if duration is None else durations.spoken(duration)
+
+
+@register.filter
+def gateway_words(content: Mapping[str, Any]) -> str:
+    """What a request's content says of the gateway, in words; empty where it says nothing, or the engine has none."""
+    if "gateway" not in content or content["address"]["engine"] != "postgresql":
+        return ""
+    return in_words(rules_from_json(content["gateway"]))
 
 
 @register.filter

@@ -75,6 +75,8 @@ def reveal(request: PersonRequest, reference: str) -> HttpResponse:
     context.update(shown)
     if "password" in shown:
         context["hints"] = _with_password(context["hints"], shown["password"])
+    if not request.htmx:
+        context |= {**gateway_context(request.user, grant), "statements": statements_of_grant(grant)}
     template = "access/_credentials.html" if request.htmx else "access/show.html"
     response = render(request, template, context, status=status)
     response["Cache-Control"] = "no-store, private, max-age=0"

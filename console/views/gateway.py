@@ -13,6 +13,7 @@ from access.errors import AccessError
 from access.models import Grant
 from access.queries.gateway import gateway_of, token_of
 from access.queries.grants import grants_visible_to
+from access.queries.statements import statements_of_grant
 from access.services import tokens as service
 from access.states import GrantState
 from connectors.base import ConnectionHint
@@ -49,7 +50,8 @@ def make(request: PersonRequest, reference: str) -> HttpResponse:
     else:
         from console.views.access import page_context
 
-        response = render(request, "access/show.html", {**page_context(request.user, grant), **context}, status=status)
+        whole = {**page_context(request.user, grant), "statements": statements_of_grant(grant), **context}
+        response = render(request, "access/show.html", whole, status=status)
     response["Cache-Control"] = "no-store, private, max-age=0"
     return response
 

@@ -6,7 +6,16 @@ from dataclasses import replace
 
 import pytest
 
-from access.gateway_rules import Rules, StatementClass, Unparsed, rules_for, rules_from_json, rules_to_json
+from access.gateway_rules import (
+    Keep,
+    Rules,
+    StatementClass,
+    Unparsed,
+    in_words,
+    rules_for,
+    rules_from_json,
+    rules_to_json,
+)
 from connectors.base import Level
 from gateway.examining import examiner
 
@@ -75,3 +84,13 @@ def test_rules_come_back_as_they_were_stored(level: Level) -> None:
     rules = replace(rules_for(level), tables=("a.*",), denied_functions=("f",), most_rows=5, longest_idle=None)
     assert rules_from_json(rules_to_json(rules)) == rules
     assert rules_from_json(rules_to_json(rules_for(level))) == rules_for(level)
+
+
+def test_what_an_approver_reads_of_the_rules() -> None:
+    assert in_words(READ) == (
+        "statements of the classes read, session, transaction, in read-only transactions,"
+        " their texts are kept without literals"
+    )
+    other = in_words(replace(NARROW, most_rows=10, keep=Keep.TEXT, unparsed=Unparsed.PASS))
+    for piece in ("on the tables shop.*, note", "without the functions pg_*", "up to 10 rows each", "encrypted"):
+        assert piece in other
