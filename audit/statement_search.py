@@ -24,7 +24,7 @@ from audit.streams import moment
 
 PAGE_SIZE = 50
 
-VERDICTS = ("done", "failed", "refused", "limited", "cut", "unsent", "unknown")
+VERDICTS = ("done", "failed", "refused", "limited", "skipped", "cut", "unsent", "unknown")
 
 _LONGEST_NUMBER = 18
 
