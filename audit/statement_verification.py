@@ -14,7 +14,7 @@ from django.db.models import OuterRef, Subquery
 from audit.chain import GENESIS
 from audit.models import StatementEntry, Stream
 from audit.statement_lines import BadLine, Line, read
-from audit.streams import Places, moment
+from audit.streams import moment, places
 from audit.walk import Fault, FaultKind
 
 _BATCH = 2000
@@ -88,7 +88,7 @@ class _Walk:
     def __init__(self, stream: UUID, seq: int, last_hash: str) -> None:
         self._stream = stream
         self._where = f"stream {stream}"
-        self._places = Places(stream)
+        self._places = places(stream)
         self.seq, self.hash = seq, last_hash
         self.checked = 0
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
@@ -18,18 +17,15 @@ from django.db import connection, transaction
 
 from audit.errors import StreamBroken
 from audit.models import StatementEntry, Stream
-from audit.statement_lines import Line, Place, place_of
+from audit.statement_lines import Line
+from audit.statement_rows import COLUMNS, Places, Rows
 
 #: Months for which there is a table before they begin.
 AHEAD = 2
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
-_COPY = """
-    COPY audit_statement_entry (
-        stream, seq, at, kind, session, statement, person, grant_reference, role, server, fingerprint, verdict, hash, content
-    ) FROM STDIN
-"""
+_COPY = f"COPY audit_statement_entry ({COLUMNS}) FROM STDIN"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,48 +49,24 @@ def position(stream: UUID) -> Position:
     return _as_position(Stream.objects.get(pk=stream))
 
 
-class Places:
-    """Under what the entries of one stream are found: it knows which sessions and statements are open."""
+def places(stream: UUID) -> Places:
+    """What knows the sessions and statements of a stream, wherever in it one begins."""
 
-    def __init__(self, stream: UUID) -> None:
-        self._stream = stream
-        self._opened: dict[int, Mapping[str, Any]] = {}
-        self._intents: dict[int, Mapping[str, Any]] = {}
-
-    def place(self, line: Line) -> Place:
-        """Give it every entry of the stream, in order."""
-        content, kind = line.content, line.kind
-        session, statement = int(content.get("session", 0)), int(content.get("statement", 0))
-        if kind == "opened":
-            self._opened[session] = content
-        elif kind == "intent":
-            self._intents[line.seq] = content
-        opened = self._session(session) if session else None
-        place = place_of(content, opened, self._intent(statement) if statement else None)
-        if kind == "outcome":
-            self._intents.pop(statement, None)
-        elif kind == "closed":
-            self._opened.pop(session, None)
-        return place
-
-    def _session(self, number: int) -> Mapping[str, Any]:
-        if number not in self._opened:
-            self._opened[number] = self._stored(kind="opened", session=number)
-        return self._opened[number]
-
-    def _intent(self, number: int) -> Mapping[str, Any]:
-        if number not in self._intents:
-            self._intents[number] = self._stored(seq=number)
-        return self._intents[number]
-
-    def _stored(self, **where: Any) -> Mapping[str, Any]:
+    def stored(**where: Any) -> Mapping[str, Any]:
         """What was shipped before this shipper began. What it does not find is shown as nobody's."""
-        text = StatementEntry.objects.filter(stream=self._stream, **where).values_list("content", flat=True).first()
+        text = StatementEntry.objects.filter(stream=stream, **where).values_list("content", flat=True).first()
         found: Mapping[str, Any] = orjson.loads(text) if text is not None else {}
         return found
 
+    return Places(stored)
 
-def append(stream: UUID, lines: Sequence[Line], places: Places) -> Position:
+
+def rows(stream: UUID) -> Rows:
+    """What makes the lines that `append` sends."""
+    return Rows(str(stream), places(stream))
+
+
+def append(stream: UUID, lines: Sequence[Line], rows: Rows) -> Position:
     """Add what is not here yet; where the stream ends then. Raises `StreamBroken` when the entries do not follow."""
     with transaction.atomic():
         end = _as_position(Stream.objects.select_for_update(no_key=True).get(pk=stream))
@@ -103,9 +75,9 @@ def append(stream: UUID, lines: Sequence[Line], places: Places) -> Position:
             return end
         _check_that_it_follows(stream, end, fresh[0])
         # Before COPY begins: to find a place may take a query.
-        rows = b"".join([_row(stream, line, places) for line in fresh])
+        data = b"".join([rows.row(line) for line in fresh])
         with connection.cursor() as cursor, connection.wrap_database_errors, cursor.copy(_COPY) as copy:
-            copy.write(rows)
+            copy.write(data)
         return position(stream)
 
 
@@ -145,29 +117,6 @@ def _check_that_it_follows(stream: UUID, end: Position, first: Line) -> None:
         raise StreamBroken(f"{stream} has ended at {end.seq}, but the journal holds entry {first.seq}.")
     if first.seq != end.seq + 1 or first.prev != end.hash:
         raise StreamBroken(f"{stream} ends at {end.seq} in the database; the journal goes on with entry {first.seq}.")
-
-
-def _row(stream: UUID, line: Line, places: Places) -> bytes:
-    place = places.place(line)
-    found = "\t".join(map(_escaped, place[:6]))
-    columns = f"{line.kind}\t{place.session}\t{place.statement}\t{found}".encode()
-    at = moment(int(line.content["at"])).isoformat()
-    text = line.text.encode().replace(b"\\", b"\\\\")
-    return b"%b\t%d\t%b\t%b\t%b\t%b\n" % (
-        str(stream).encode(),
-        line.seq,
-        at.encode(),
-        columns,
-        line.hash.encode(),
-        text,
-    )
-
-
-@lru_cache(maxsize=10_000)
-def _escaped(text: str) -> str:
-    """As COPY reads it. The names come from the catalogue, where people chose them."""
-    text = text.replace("\x00", "\ufffd").replace("\\", "\\\\")
-    return text.replace("\t", "\\t").replace("\n", "\\n").replace("\r", "\\r")
 
 
 def _next_month(month: date) -> date:

@@ -36,9 +36,10 @@ async def _serve(number: int) -> int:
         return 1
     worker = Worker(settings_of(number), identifier=PersonalTokens(), recorder=journal, examiner=examiner)
     await worker.start()
-    # What is there now stays; the collector need not look through it again and again.
+    # What is there now stays, and statements come and go by the thousand and hold no cycles: the collector looks seldom.
     gc.collect()
     gc.freeze()
+    gc.set_threshold(50_000, 20, 50)
     await _until_told(loop)
     await worker.stop()
     try:

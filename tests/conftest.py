@@ -8,7 +8,15 @@ import pytest
 from django.core.cache import caches
 from pytest_django import Settings
 
+from deploy.local import installed
+
 pytest_plugins = ["tests.audit.plugin", "tests.connectors.sqlserver_summary", "tests.lock_order"]
+
+
+def pytest_configure() -> None:
+    """An extension module runs in the place of its source: beside a changed source the tests would test what was."""
+    if any(map(installed.extensions_of, installed.COMPILED)) and not installed.is_compiled():
+        pytest.exit("Compiled modules are older than their sources: `make setup` compiles them anew.", returncode=2)
 
 
 @pytest.fixture(autouse=True)

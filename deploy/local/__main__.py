@@ -71,6 +71,7 @@ def _set_up(*, browser: bool, bench: bool) -> None:
         needed = packages.SERVERS | packages.COMPILER | packages.DRIVER
         packages.install(needed | (packages.BROWSER if browser else {}) | (packages.BENCH if bench else {}))
         installed.python_packages()
+        installed.compiled()
         installed.front_end()
 
 

@@ -1,4 +1,4 @@
-"""What is installed below the project's folder: the virtual environment and the front-end files.
+"""What is installed below the project's folder: the virtual environment, the front-end files, and compiled modules.
 
 Each step leaves a stamp, the hash of what it was made from, and is skipped while that stays the same.
 """
@@ -15,6 +15,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 
 from deploy.local.errors import CommandFailed
@@ -39,6 +40,24 @@ COPIES = {
 ICONS = "@tabler/icons/icons/outline"
 _ICON_NAMES = re.compile(r"""\bicon[ =(:]+["']([a-z0-9-]+)["']""")
 
+#: What every statement through the gateway passes through, and every entry of its record: `deploy.compiling`.
+COMPILED = [
+    ROOT / path
+    for path in (
+        "gateway/wire/postgresql/messages.py",
+        "gateway/wire/postgresql/names.py",
+        "gateway/wire/postgresql/answers.py",
+        "gateway/wire/postgresql/relay.py",
+        "gateway/outbox.py",
+        "gateway/journal/entries.py",
+        "gateway/journal/journal.py",
+        "gateway/journal/reading.py",
+        "audit/statement_lines.py",
+        "audit/statement_rows.py",
+    )
+]
+_COMPILED_STAMP = VENV / "compiled.stamp"
+
 
 @contextmanager
 def one_at_a_time() -> Iterator[None]:
@@ -62,6 +81,36 @@ def python_packages() -> None:
             _run([sys.executable, "-m", "venv", "--clear", str(VENV)])
         _run([str(PYTHON), "-m", "pip", "install", "--quiet", "--require-hashes", "--requirement", str(lock)])
     _stamp(stamp, lock)
+
+
+def compiled() -> None:
+    """The extension modules beside the sources that the gateway's speed hangs on."""
+    if is_compiled():
+        return
+    with step("compiling what statements pass through"):
+        _run([str(PYTHON), "-m", "deploy.compiling"])
+    _COMPILED_STAMP.write_text(_compiled_from())
+
+
+def is_compiled() -> bool:
+    """Whether the extension modules are there, and were made from the sources as they are now."""
+    made = _COMPILED_STAMP.exists() and _COMPILED_STAMP.read_text() == _compiled_from()
+    return made and all(extensions_of(source) for source in COMPILED)
+
+
+def extensions_of(source: Path) -> list[Path]:
+    """The extension modules that lie beside a source, and run in its place."""
+    return list(source.parent.glob(f"{source.stem}.*.so"))
+
+
+def forget_compiled() -> None:
+    """The sources run again."""
+    for extension in (*chain.from_iterable(map(extensions_of, COMPILED)), *ROOT.glob("lockgate__mypyc.*.so")):
+        extension.unlink()
+
+
+def _compiled_from() -> str:
+    return fingerprint(*COMPILED, ROOT / "deploy" / "compiling.py", ROOT / "requirements-dev.lock")
 
 
 def front_end() -> None:

@@ -7,7 +7,6 @@ outcomes of statements that run already are kept until the journal is mended.
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import os
 import socket
 import time
@@ -17,12 +16,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import orjson
-
 from access.gateway_rules import Keep
-from audit.chain import GENESIS, timestamp
+from audit.chain import timestamp
 from gateway.admission import Admitted
 from gateway.errors import NotRecorded
+from gateway.journal.entries import Chain, Said, Session, Statement, content_of, outcome_rest
 from gateway.journal.folder import StreamFolder
 from gateway.journal.keeping import Keeper
 from gateway.journal.syncing import Done, Syncer
@@ -45,44 +43,21 @@ class Limits:
     """Of a text or shape in one entry; the rest of a longer one is left out, and the entry says so."""
 
 
-class _Session:
-    __slots__ = ("is_void", "keep", "number")
-
-    def __init__(self, number: int, keep: Keep) -> None:
-        self.number = number
-        self.keep = keep
-        self.is_void = False
-
-
-class _Statement:
-    __slots__ = ("is_void", "seq", "session", "started")
-
-    def __init__(self, session: _Session, started: int) -> None:
-        self.session = session
-        self.started = started
-        self.seq = 0
-        self.is_void = False
-
-
-#: An entry that is not written yet; what it begins, or what it ends.
-_Said = tuple[dict[str, Any], "_Session | _Statement | None", "_Session | _Statement | None"]
-
-
 class Journal:
     """`gateway.recording.Recorder`. Make it with `begin`, in the process that writes it."""
 
     def __init__(self, folder: StreamFolder, lock: int, *, keeper: Keeper, syncer: Syncer, limits: Limits) -> None:
         self.stream = folder.stream
-        self._stream = str(folder.stream)
         self._folder = folder
         self._lock = lock
         self._keeper = keeper
         self._syncer = syncer
         self._limits = limits
-        self._seq, self._prev, self._at = 0, GENESIS, 0
-        self._said: list[_Said] = []
-        self._sessions: dict[int, _Session] = {}
-        self._statements: dict[int, _Statement] = {}
+        self._chain = Chain(str(folder.stream))
+        self._at = 0
+        self._said: list[Said] = []
+        self._sessions: dict[int, Session] = {}
+        self._statements: dict[int, Statement] = {}
         self._last_session = self._last_statement = 0
         self._size = 0
         self._look_at = (0, 0)
@@ -127,7 +102,7 @@ class Journal:
         self._refuse_if_it_must_not_grow()
         self._last_session += 1
         number = self._last_session
-        session = self._sessions[number] = _Session(number, admitted.rules.keep)
+        session = self._sessions[number] = Session(number, admitted.rules.keep)
         self._say("opened", _who(admitted, client_ip, application), session, begins=session)
         return number
 
@@ -136,8 +111,13 @@ class Journal:
         self._refuse_if_it_must_not_grow()
         owner = self._session(session)
         self._last_statement += 1
-        statement = self._statements[self._last_statement] = _Statement(owner, time.perf_counter_ns())
-        self._say("intent", self._about(owner, examined, text, parameters), owner, begins=statement)
+        statement = self._statements[self._last_statement] = Statement(owner, time.perf_counter_ns())
+        content = owner.known.get(examined.text_sha256)
+        if content is None:
+            content = content_of("intent", owner.number, self._about(owner, examined, text, parameters))
+            if owner.keep is not Keep.TEXT:
+                owner.remember(examined.text_sha256, content)
+        self._said.append(Said(self._now(), content, begins=statement))
         return self._last_statement
 
     def refused(self, session: int, examined: Examined, text: str) -> None:
@@ -152,7 +132,7 @@ class Journal:
         about = self._statements.pop(statement, None)
         if about is not None and not about.is_void:
             took = (time.perf_counter_ns() - about.started) // 1000
-            self._say_outcome(about, verdict, {"code": code, "rows": rows, "bytes": size, "took": took})
+            self._say_outcome(about, outcome_rest(verdict, code=code, rows=rows, size=size, took=took))
 
     def closed(self, session: int, reason: str) -> None:
         """See `Recorder`."""
@@ -167,16 +147,17 @@ class Journal:
         if not self._said:
             return
         said, self._said = self._said, []
-        lines, hashes = self._chained(said)
+        lines, hashes = self._chain.chained(said)
+        data = b"".join(lines)
         try:
             if self._syncer.segment_size > self._limits.segment_bytes:
-                header = {"after": self._seq, "why": "full", "at": timestamp(datetime.now(UTC))}
+                header = {"after": self._chain.seq, "why": "full", "at": timestamp(datetime.now(UTC))}
                 self._syncer.rotate(header)
-            self._syncer.append(b"".join(lines))
+            self._syncer.append(data)
         except OSError as error:
             self._take_back(said, lines, hashes)
             raise NotRecorded(f"The journal cannot be written: {error.strerror}.") from error
-        self._go_on(lines, hashes)
+        self._go_on(len(data), hashes)
 
     def when_durable(self, done: Done) -> None:
         """See `Recorder`."""
@@ -199,12 +180,12 @@ class Journal:
 
     # -- how it is kept -----------------------------------------------------------------------------------------------
 
-    def _session(self, number: int) -> _Session:
+    def _session(self, number: int) -> Session:
         if number not in self._sessions:
             raise NotRecorded("The beginning of this session could not be written.")
         return self._sessions[number]
 
-    def _about(self, owner: _Session, examined: Examined, text: str, parameters: bytes) -> dict[str, Any]:
+    def _about(self, owner: Session, examined: Examined, text: str, parameters: bytes) -> dict[str, Any]:
         return {
             "fingerprint": examined.fingerprint,
             "sha256": examined.text_sha256,
@@ -213,69 +194,52 @@ class Journal:
             **self._keeper.kept(owner.keep, examined, text, parameters),
         }
 
-    def _say_outcome(self, about: _Statement, verdict: Verdict, more: dict[str, Any]) -> None:
+    def _say_outcome(self, about: Statement, rest: bytes) -> None:
         # The number of the intent is known once that is chained, which is before this is.
-        self._say("outcome", {"statement": 0, "verdict": verdict.value, **more}, about.session, ends=about)
+        self._said.append(Said(self._now(), about.session.outcome, rest=rest, ends=about))
 
     def _say(
         self,
         kind: str,
         members: dict[str, Any],
-        session: _Session | None = None,
+        session: Session | None = None,
         *,
-        begins: _Session | _Statement | None = None,
-        ends: _Session | _Statement | None = None,
+        begins: Session | None = None,
+        ends: Session | None = None,
     ) -> None:
+        content = content_of(kind, 0 if session is None else session.number, members)
+        self._said.append(Said(self._now(), content, begins=begins, ends=ends))
+
+    def _now(self) -> int:
+        """Microseconds since 1970; never earlier than the entry before."""
         self._at = max(self._at, time.time_ns() // 1000)
-        entry = {"v": 1, "stream": self._stream, "seq": 0, "at": self._at, "kind": kind}
-        if session is not None:
-            entry["session"] = session.number
-        entry.update(members)
-        self._said.append((entry, begins, ends))
+        return self._at
 
-    def _chained(self, said: list[_Said]) -> tuple[list[bytes], list[str]]:
-        seq, prev = self._seq, self._prev
-        lines, hashes = [], []
-        for entry, begins, ends in said:
-            seq += 1
-            entry["seq"] = seq
-            if type(begins) is _Statement:
-                begins.seq = seq
-            elif type(ends) is _Statement:
-                entry["statement"] = ends.seq
-            entry["prev"] = prev
-            body = _json(entry)
-            prev = hashlib.sha256(body).hexdigest()
-            lines.append(b"%b %b\n" % (prev.encode(), body))
-            hashes.append(prev)
-        return lines, hashes
-
-    def _go_on(self, lines: list[bytes], hashes: list[str]) -> None:
-        self._seq += len(lines)
-        self._prev = hashes[-1]
-        self._size += sum(map(len, lines))
-        if self._seq >= self._look_at[0] or self._size >= self._look_at[1]:
+    def _go_on(self, size: int, hashes: list[str]) -> None:
+        self._chain.go_on(hashes)
+        self._size += size
+        if self._chain.seq >= self._look_at[0] or self._size >= self._look_at[1]:
             self._look_at_backlog()
 
-    def _take_back(self, said: list[_Said], lines: list[bytes], hashes: list[str]) -> None:
+    def _take_back(self, said: list[Said], lines: list[bytes], hashes: list[str]) -> None:
         """After a failed write: nothing that was said now begins. What did get into the file is told to be void."""
         landed = self._syncer.landed.count(b"\n") if lines else 0
         if landed:
-            self._go_on(lines[:landed], hashes[:landed])
-        ended = [ends for _, _, ends in said[:landed]]
-        for number, (entry, begins, ends) in enumerate(said):
-            if begins is not None:
-                begins.is_void = True
-                if number < landed and begins not in ended:
-                    self._void(begins)
-            elif number >= landed and not (ends is not None and ends.is_void):
-                self._said.append((entry, None, ends))
+            self._go_on(sum(map(len, lines[:landed])), hashes[:landed])
+        ended = [one.ends for one in said[:landed]]
+        for number, one in enumerate(said):
+            if one.begins is not None:
+                one.begins.is_void = True
+                if number < landed and one.begins not in ended:
+                    self._void(one.begins)
+            elif number >= landed and not (one.ends is not None and one.ends.is_void):
+                self._said.append(one)
         self._statements = {number: one for number, one in self._statements.items() if not one.is_void}
         self._sessions = {number: one for number, one in self._sessions.items() if not one.is_void}
 
-    def _void(self, begins: _Session | _Statement) -> None:
-        if isinstance(begins, _Statement):
-            self._say_outcome(begins, Verdict.UNSENT, {"code": "58030", "rows": 0, "bytes": 0, "took": 0})
+    def _void(self, begins: Session | Statement) -> None:
+        if isinstance(begins, Statement):
+            self._say_outcome(begins, outcome_rest(Verdict.UNSENT, code="58030", rows=0, size=0, took=0))
         else:
             self._say("closed", {"reason": "The journal could not be written."}, begins, ends=begins)
 
@@ -305,24 +269,12 @@ class Journal:
         """How much is not shipped; and when to look again, which is long before it could be too much."""
         limits, shipped = self._limits, self._folder.shipped()
         self._looked = time.monotonic()
-        entries, size = self._seq - shipped.seq, self._size - shipped.size
+        entries, size = self._chain.seq - shipped.seq, self._size - shipped.size
         self._is_full = entries >= limits.unshipped_entries or size >= limits.unshipped_bytes
         self._look_at = (
-            self._seq + max(1, min(limits.unshipped_entries // 16, limits.unshipped_entries - entries)),
+            self._chain.seq + max(1, min(limits.unshipped_entries // 16, limits.unshipped_entries - entries)),
             self._size + max(1, min(limits.unshipped_bytes // 16, limits.unshipped_bytes - size)),
         )
-
-
-def _json(entry: dict[str, Any]) -> bytes:
-    try:
-        return orjson.dumps(entry)
-    except orjson.JSONEncodeError:
-        # Half a surrogate pair, from a client that did not send what it said it would.
-        return orjson.dumps({name: _whole(value) for name, value in entry.items()})
-
-
-def _whole(value: Any) -> Any:
-    return value.encode("utf-8", "backslashreplace").decode() if isinstance(value, str) else value
 
 
 def _reason(failure: OSError | None) -> str:

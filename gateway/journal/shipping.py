@@ -26,6 +26,7 @@ import structlog
 from audit import streams
 from audit.errors import StreamBroken
 from audit.statement_lines import Line
+from audit.statement_rows import Rows
 from gateway.journal import folder as folders
 from gateway.journal.closing import closing_lines
 from gateway.journal.folder import Shipped, StreamFolder
@@ -45,7 +46,7 @@ class _Following:
     """What is known of a stream that is being shipped."""
 
     tail: Tail
-    places: streams.Places
+    rows: Rows
     noted: Shipped | None = None
     torn: list[Torn] = field(default_factory=list)
 
@@ -138,13 +139,13 @@ class Shipper:
         if folder.stream not in self._following:
             end = streams.introduce(folder.stream, host=socket.gethostname(), sealed_key=folder.sealed_key())
             tail = Tail(folder, seq=end.seq, last_hash=end.hash)
-            self._following[folder.stream] = _Following(tail, streams.Places(folder.stream))
+            self._following[folder.stream] = _Following(tail, streams.rows(folder.stream))
         return self._following[folder.stream]
 
     def _drain(self, folder: StreamFolder, followed: _Following, *, is_over: bool) -> int:
         shipped = 0
         while lines := followed.tail.read(is_over=is_over):
-            streams.append(folder.stream, lines, followed.places)
+            streams.append(folder.stream, lines, followed.rows)
             shipped += len(lines)
             self._remove_what_is_shipped(folder, followed)
             self._note(folder, followed)
@@ -193,7 +194,7 @@ class Shipper:
             statements = streams.open_statements(folder.stream)
             torn_now = [torn.as_json() for torn in followed.torn]
             lines: list[Line] = closing_lines(folder.stream, end, statements, torn=torn_now, now=datetime.now(UTC))
-            streams.append(folder.stream, lines, followed.places)
+            streams.append(folder.stream, lines, followed.rows)
             _log.warning("stream_cut", stream=str(folder.stream), statements_unknown=len(statements))
         self._following.pop(folder.stream, None)
         shutil.rmtree(folder.path)

@@ -29,7 +29,7 @@ def store(entries: list[dict[str, Any]], *, stream: UUID | None = None, key: byt
         text = orjson.dumps(content)
         prev = hashlib.sha256(text).hexdigest()
         lines.append(Line(prev, text.decode(), content))
-    streams.append(stream, lines, streams.Places(stream))
+    streams.append(stream, lines, streams.rows(stream))
     return stream
 
 

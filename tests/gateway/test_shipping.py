@@ -245,19 +245,26 @@ def test_a_disk_that_the_journal_itself_has_filled_is_free_again_once_it_is_ship
         session = journal.opened(admitted(), client_ip="", application="")
         with pytest.raises(NotRecorded, match="No space left"):
             run_statements(journal, session, 5000)
-        _until(lambda: len(list(small_disk.glob("*/*.journal"))) > 1)
-        shipper.once()
-        _until(lambda: journal._syncer.is_mended)
-        journal.write()
+        _until(lambda: _goes_on(journal, shipper))
     journal.close()
     shipper.once()
     assert journals(small_disk) == []
-    assert StatementEntry.objects.filter(kind="trouble").count() == 3
+    assert StatementEntry.objects.filter(kind="trouble").count() >= 3
     assert StatementEntry.objects.count() > 3000
     rows = StatementEntry.objects.values_list("kind", flat=True)
     assert list(rows).count("intent") == list(rows).count("outcome")
     assert chain_is_whole()
     loop.close()
+
+
+def _goes_on(journal: Journal, shipper: Shipper) -> bool:
+    """As a gateway and its shipper do it, several times a second: whichever of the two makes room first."""
+    shipper.once()
+    try:
+        journal.write()
+    except NotRecorded:
+        return False
+    return True
 
 
 def _until(condition: Callable[[], bool]) -> None:
@@ -412,7 +419,7 @@ def test_nothing_follows_the_end_of_a_stream(journal: Journal, tmp_path: Path) -
     extra = [parsed(f"{line.hash} {line.text}".encode()) for line in lines[-1:]]
     extra[0].seq = 8
     with pytest.raises(StreamBroken, match="has ended"):
-        streams.append(journal.stream, extra, streams.Places(journal.stream))
+        streams.append(journal.stream, extra, streams.rows(journal.stream))
 
 
 def test_a_month_that_no_table_was_made_for_is_no_reason_to_refuse(

@@ -9,12 +9,17 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
+
+from librt.strings import read_i32_be
+from mypy_extensions import i64
 
 from access.gateway_rules import Rules
-from gateway.errors import GatewayError, LimitReached
+from gateway.errors import GatewayError, LimitReached, UpstreamFailed
 from gateway.recording import Recorder, Verdict
 from gateway.wire.postgresql.messages import (
+    BIND_DONE,
+    CLOSE_DONE,
     COMMAND_COMPLETE,
     COPY_DATA,
     COPY_IN,
@@ -22,27 +27,25 @@ from gateway.wire.postgresql.messages import (
     EMPTY_QUERY,
     ERROR,
     HEADER,
+    PARSE_DONE,
     PORTAL_SUSPENDED,
     READY,
     error_response,
     fields_of,
-    header_at,
     rows_of,
     sqlstate_of,
 )
 from gateway.wire.postgresql.names import Names, Statement
 
 #: Stands in the queue for a Query that was not sent as it is, and has no outcome to record.
-REFUSED_QUERY = 1 << 62
-_SYNC = 0
+REFUSED_QUERY: Final = 1 << 61
+_SYNC: Final = 0
 #: CopyDone or CopyFail, sent before it was known whether the server is at a COPY: if it is not, it reads past it.
-_COPY_END = "copy end"
-_ROWS = (DATA_ROW, COPY_DATA)
-_PARSE_DONE, _BIND_DONE, _CLOSE_DONE = b"123"
-_CANCELLED = "57014"
-_NO_LIMIT = 1 << 62
+_COPY_END: Final = "copy end"
+_CANCELLED: Final = "57014"
+_NO_LIMIT: Final = 1 << 61
 #: A message up to this size goes to the client as a whole, so that the session can always end between two.
-_LONGEST_WHOLE = 256 * 1024
+_LONGEST_WHOLE: Final = 262_144
 
 
 class Answers:
@@ -58,8 +61,8 @@ class Answers:
         cancel: Callable[[], None],
     ) -> None:
         self._recorder, self._names, self._clock, self._cancel = recorder, names, clock, cancel
-        self._most_rows = _NO_LIMIT if rules.most_rows is None else rules.most_rows
-        self._most_bytes = _NO_LIMIT if rules.most_bytes is None else rules.most_bytes
+        self._most_rows: i64 = _NO_LIMIT if rules.most_rows is None else rules.most_rows
+        self._most_bytes: i64 = _NO_LIMIT if rules.most_bytes is None else rules.most_bytes
         self.refusals: dict[bytes, GatewayError] = {}
         """What to say instead of the syntax error that tells of this word."""
         self.running_since = 0.0
@@ -74,15 +77,15 @@ class Answers:
         self._is_copying_in = False
         self._copy_ends = 0
         # Of the statement that the server is at.
-        self._rows = 0
-        self._bytes = 0
-        self._told_rows = 0
+        self._rows: i64 = 0
+        self._bytes: i64 = 0
+        self._told_rows: i64 = 0
         self._code = ""
         self._limit: LimitReached | None = None
         self._was_limited = False
         # Of the stream.
         self._tail = b""
-        self._left = 0
+        self._left: i64 = 0
 
     # --- What was sent
 
@@ -129,21 +132,28 @@ class Answers:
         """Whether an own message may be put in here."""
         return not self._left
 
-    def take(self, data: bytes) -> bytes:  # noqa: C901 - one loop over the bytes of every result: calls would cost more
-        """What of the stream goes to the client now."""
+    def take(self, data: bytes) -> bytes:  # noqa: C901 - one loop, read from above to below
+        """What of the stream goes to the client now. Raises `UpstreamFailed` for what is no stream of messages."""
         self.has_news = False
         if self._tail:
             data = self._tail + data
             self._tail = b""
-        size = len(data)
-        position = min(self._left, size)
+        size: i64 = len(data)
+        position: i64 = min(self._left, size)
         self._left -= position
-        begin = 0
+        begin: i64 = 0
         out: list[bytes] = []
         while size - position >= HEADER:
-            kind, length = header_at(data, position)
-            stop = position + 1 + length
-            if kind in _ROWS:
+            if self._limit is None:
+                position = self._past_rows(data, position)
+                if size - position < HEADER:
+                    break
+            kind = data[position]
+            length: i64 = i64(read_i32_be(data, position + 1))
+            if length < 4:
+                raise UpstreamFailed(f"It sent a message of {length} bytes.")
+            stop: i64 = position + 1 + length
+            if kind in (DATA_ROW, COPY_DATA):
                 if self._rows >= self._most_rows or self._bytes + length > self._most_bytes:
                     self._reach_limit()
                 if self._limit is not None and self._limit.limit != "time":
@@ -159,8 +169,8 @@ class Answers:
             elif stop > size:
                 if length <= _LONGEST_WHOLE:
                     break
-            elif kind in _LOOKED_AT:
-                instead = _LOOKED_AT[kind](self, data[position + HEADER : stop])
+            else:
+                instead = self._look_at(kind, data, position + HEADER, stop)
                 if instead is not None:
                     out += (data[begin:position], instead)
                     begin = stop
@@ -176,14 +186,50 @@ class Answers:
         out.append(data[begin:position])
         return b"".join(out)
 
-    def _acknowledged(self, _content: bytes) -> None:
+    def _past_rows(self, data: bytes, position: i64) -> i64:
+        """Behind the whole rows that begin here, counted; before one that a limit cuts, or that is not whole."""
+        size: i64 = len(data)
+        rows, taken = self._rows, self._bytes
+        while size - position >= HEADER:
+            kind = data[position]
+            if kind not in (DATA_ROW, COPY_DATA):
+                break
+            length: i64 = i64(read_i32_be(data, position + 1))
+            if length < 4 or length >= size - position or rows >= self._most_rows or taken + length > self._most_bytes:
+                break
+            rows += 1
+            taken += length
+            position += 1 + length
+        self._rows, self._bytes = rows, taken
+        return position
+
+    def _look_at(self, kind: int, data: bytes, at: i64, stop: i64) -> bytes | None:
+        """A whole message that is no row; what the client gets in its place, if anything."""
+        if kind == READY:
+            self._ready(data[at])
+        elif kind == COMMAND_COMPLETE:
+            return self._complete(data[at : stop - 1])
+        elif kind in (BIND_DONE, PARSE_DONE, CLOSE_DONE):
+            self._acknowledged()
+        elif kind == ERROR:
+            return self._error(data[at:stop])
+        elif kind == EMPTY_QUERY:
+            return self._complete(b"")
+        elif kind == PORTAL_SUSPENDED:
+            self._told_rows = self._rows
+            return self._complete(b"")
+        elif kind == COPY_IN:
+            self._copying_in()
+        return None
+
+    def _acknowledged(self) -> None:
         if self._sent and type(self._sent[0]) is tuple:
             self._names.acknowledged(self._sent.popleft())
             if self._copy_ends:
                 self._drop_copy_ends()
 
-    def _complete(self, content: bytes) -> bytes | None:
-        rows = rows_of(content[:-1])
+    def _complete(self, tag: bytes) -> bytes | None:
+        rows: i64 = rows_of(tag)
         limit = self._limit
         if limit is not None and limit.limit != "time":
             self._was_limited, self._limit, self._code = True, None, limit.limit
@@ -195,11 +241,7 @@ class Answers:
             self._settle(self._sent.popleft(), Verdict.LIMITED if self._was_limited else Verdict.DONE, rows)
         return answer
 
-    def _suspended(self, _content: bytes) -> bytes | None:
-        self._told_rows = self._rows
-        return self._complete(b"\x00")
-
-    def _copying_in(self, _content: bytes) -> None:
+    def _copying_in(self) -> None:
         """The server reads the data of what is at the head, and past each Sync that was sent before their end."""
         ended = self._copy_ends > 0
         rest: deque[Any] = deque()
@@ -246,8 +288,8 @@ class Answers:
                 return error_response(error)
         return None
 
-    def _ready(self, content: bytes) -> None:
-        self.transaction = content[0]
+    def _ready(self, transaction: int) -> None:
+        self.transaction = transaction
         self.has_news = True
         while self._sent:
             item = self._sent.popleft()
@@ -319,16 +361,3 @@ class Answers:
                 self._recorder.outcome(number, Verdict.CUT, code="", rows=self._rows, size=self._bytes)
                 self._rows = self._bytes = 0
         self._sent.clear()
-
-
-_LOOKED_AT: dict[int, Callable[[Answers, bytes], bytes | None]] = {
-    _PARSE_DONE: Answers._acknowledged,
-    _BIND_DONE: Answers._acknowledged,
-    _CLOSE_DONE: Answers._acknowledged,
-    COMMAND_COMPLETE: Answers._complete,
-    EMPTY_QUERY: Answers._complete,
-    PORTAL_SUSPENDED: Answers._suspended,
-    COPY_IN: Answers._copying_in,
-    ERROR: Answers._error,
-    READY: Answers._ready,
-}

@@ -8,25 +8,54 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator, Mapping
+from typing import Final
 
 from gateway.errors import GatewayError, ProtocolViolated
 
-#: Kind and length of a message that begins at a place in a buffer.
-header_at = struct.Struct("!BI").unpack_from
-HEADER = 5
+#: Of a message: its kind and its length, which the length itself does not count all of.
+HEADER: Final = 5
+_header_at = struct.Struct("!BI").unpack_from
 
 PROTOCOL_3_0 = 196608
 SSL_REQUEST = 80877103
 GSS_ENCRYPTION_REQUEST = 80877104
 CANCEL_REQUEST = 80877102
 
+# The kinds are written as numbers, each beside its letter: only so are they constants when this is compiled.
+
 #: What a client sends.
-QUERY, PARSE, BIND, EXECUTE, DESCRIBE, CLOSE, SYNC, FLUSH, TERMINATE = b"QPBEDCSHX"
-FUNCTION_CALL, COPY_DATA, COPY_DONE, COPY_FAIL, PASSWORD = b"Fdcfp"
+QUERY: Final = 0x51  # Q
+PARSE: Final = 0x50  # P
+BIND: Final = 0x42  # B
+EXECUTE: Final = 0x45  # E
+DESCRIBE: Final = 0x44  # D
+CLOSE: Final = 0x43  # C
+SYNC: Final = 0x53  # S
+FLUSH: Final = 0x48  # H
+TERMINATE: Final = 0x58  # X
+FUNCTION_CALL: Final = 0x46  # F
+COPY_DATA: Final = 0x64  # d
+COPY_DONE: Final = 0x63  # c
+COPY_FAIL: Final = 0x66  # f
+PASSWORD: Final = 0x70  # p
 #: What a server sends.
-AUTHENTICATION, BACKEND_KEY, READY, ERROR, NOTICE, PARAMETER_STATUS = b"RKZENS"
-DATA_ROW, COMMAND_COMPLETE, EMPTY_QUERY, PORTAL_SUSPENDED, COPY_IN, COPY_OUT, COPY_BOTH = b"DCIsGHW"
-NEGOTIATE_VERSION = ord("v")
+AUTHENTICATION: Final = 0x52  # R
+BACKEND_KEY: Final = 0x4B  # K
+READY: Final = 0x5A  # Z
+ERROR: Final = 0x45  # E
+NOTICE: Final = 0x4E  # N
+PARAMETER_STATUS: Final = 0x53  # S
+PARSE_DONE: Final = 0x31  # 1
+BIND_DONE: Final = 0x32  # 2
+CLOSE_DONE: Final = 0x33  # 3
+DATA_ROW: Final = 0x44  # D
+COMMAND_COMPLETE: Final = 0x43  # C
+EMPTY_QUERY: Final = 0x49  # I
+PORTAL_SUSPENDED: Final = 0x73  # s
+COPY_IN: Final = 0x47  # G
+COPY_OUT: Final = 0x48  # H
+COPY_BOTH: Final = 0x57  # W
+NEGOTIATE_VERSION: Final = 0x76  # v
 
 AUTHENTICATION_OK, ASK_CLEARTEXT, ASK_MD5, ASK_SASL, SASL_CONTINUE, SASL_FINAL = 0, 3, 5, 10, 11, 12
 
@@ -149,7 +178,7 @@ class Frames:
     def __iter__(self) -> Iterator[tuple[int, bytes]]:
         """Kind and content of each whole message."""
         while len(self._rest) >= HEADER:
-            kind, length = header_at(self._rest)
+            kind, length = _header_at(self._rest)
             if not 4 <= length <= self._longest:
                 raise ProtocolViolated(f"A message of {length} bytes.")
             if len(self._rest) <= length:

@@ -15,7 +15,10 @@ from __future__ import annotations
 import secrets
 from collections import deque
 from collections.abc import Callable
-from typing import Protocol
+from typing import Final, Protocol
+
+from librt.strings import read_i32_be
+from mypy_extensions import i64
 
 from access.gateway_rules import Durability, Keep
 from gateway.admission import Admitted
@@ -36,26 +39,27 @@ from gateway.wire.postgresql.messages import (
     COPY_DATA,
     COPY_DONE,
     COPY_FAIL,
+    DESCRIBE,
     EXECUTE,
+    FLUSH,
     FUNCTION_CALL,
     HEADER,
     PARSE,
     QUERY,
     SYNC,
     TERMINATE,
-    header_at,
     message,
 )
 from gateway.wire.postgresql.names import PORTAL, STATEMENT, Names, Portal, Statement, Unsettled
 
 #: The longest single message of a client but for COPY's data, which passes in pieces.
-LONGEST_MESSAGE = 64 << 20
+LONGEST_MESSAGE: Final = 67_108_864
 #: What a client may send once it is in.
 _FROM_CLIENT = frozenset(b"QPBEDCSHXFdcf")
 #: How many texts one session remembers with what they were examined to be.
-_MOST_TEXTS = 1_000
+_MOST_TEXTS: Final = 1_000
 #: What may wait for the disk before the client is no longer read.
-_MOST_HELD = 1 << 20
+_MOST_HELD: Final = 1_048_576
 
 
 class Side(Protocol):
@@ -105,9 +109,9 @@ class Relay:
         self.is_over = False
         # What is not read yet: pieces of the stream, how much they are, and how much has to be there to look again.
         self._chunks: list[bytes] = []
-        self._waiting = 0
-        self._wanted = HEADER
-        self._passing = 0
+        self._waiting: i64 = 0
+        self._wanted: i64 = HEADER
+        self._passing: i64 = 0
         """What is still to come of a message that passes in pieces."""
         self._is_unsettled = False
         self._was_refused = False
@@ -141,15 +145,17 @@ class Relay:
 
     def _read(self, data: bytes) -> None:
         """Go through the messages, record what they intend, and pass on what may go."""
-        size = len(data)
-        position = min(self._passing, size)
+        size: i64 = len(data)
+        position: i64 = min(self._passing, size)
         self._passing -= position
-        begin, intents = 0, 0
+        begin: i64 = 0
+        intents: i64 = 0
         out: list[bytes] = []
         while size - position >= HEADER:
-            kind, length = header_at(data, position)
-            stop = position + 1 + length
-            if stop > size or length < 4 or kind not in _FROM_CLIENT:
+            kind = data[position]
+            length: i64 = i64(read_i32_be(data, position + 1))
+            stop: i64 = position + 1 + length
+            if stop > size or length < 4:
                 if kind == COPY_DATA and length >= 4:
                     self._passing, position = stop - size, size
                     break
@@ -175,7 +181,7 @@ class Relay:
             out.append(data[begin:position])
             self._forward(b"".join(out), intents)
 
-    def _take(self, kind: int, data: bytes, at: int, stop: int) -> tuple[bytes | None, int]:
+    def _take(self, kind: int, data: bytes, at: i64, stop: i64) -> tuple[bytes | None, i64]:
         """What to send in the place of a whole message, if anything, and how many intents it made."""
         if kind == EXECUTE:
             return self._execute(data[at : data.index(b"\x00", at, stop)])
@@ -195,9 +201,11 @@ class Relay:
         elif kind == FUNCTION_CALL:
             self.answers.expect_query(REFUSED_QUERY)
             return messages.query(self._refusal_word(FunctionCallRefused())), 0
+        elif kind not in (DESCRIBE, FLUSH, TERMINATE, COPY_DATA):
+            raise ProtocolViolated(f"A message of kind {chr(kind)!r}.")
         return None, 0
 
-    def _query(self, sql: bytes) -> tuple[bytes | None, int]:
+    def _query(self, sql: bytes) -> tuple[bytes | None, i64]:
         statement = self._statement(sql)
         if statement.examined.refusal:
             self.answers.expect_query(REFUSED_QUERY)
@@ -212,7 +220,7 @@ class Relay:
         self.answers.expect_query(number, statement)
         return None, 1
 
-    def _parse(self, data: bytes, at: int, stop: int) -> bytes | None:
+    def _parse(self, data: bytes, at: i64, stop: i64) -> bytes | None:
         end = data.index(b"\x00", at, stop)
         statement = self._statement(data[end + 1 : data.index(b"\x00", end + 1, stop)])
         self.answers.expect(self.names.sent(STATEMENT, data[at:end], statement))
@@ -221,7 +229,7 @@ class Relay:
             return message(PARSE, data[at : end + 1] + self._refuse(statement) + b"\x00\x00\x00")
         return None
 
-    def _bind(self, data: bytes, at: int, stop: int) -> None:
+    def _bind(self, data: bytes, at: i64, stop: i64) -> None:
         end = data.index(b"\x00", at, stop)
         second = data.index(b"\x00", end + 1, stop)
         name = data[end + 1 : second]
@@ -229,7 +237,7 @@ class Relay:
         portal = Portal(statement, data[second + 1 : stop] if self._keeps_parameters else b"")
         self.answers.expect(self.names.sent(PORTAL, data[at:end], portal))
 
-    def _execute(self, name: bytes) -> tuple[bytes | None, int]:
+    def _execute(self, name: bytes) -> tuple[bytes | None, i64]:
         portal = self.names.portal(name) or Portal(self._by_name(b"FETCH FROM", name), b"")
         statement = portal.statement
         if statement.examined.refusal and self._was_refused:
@@ -272,7 +280,7 @@ class Relay:
         self.answers.refusals[word] = error
         return word
 
-    def _expect(self, kind: int, length: int) -> None:
+    def _expect(self, kind: int, length: i64) -> None:
         """How much is needed before it is worth looking again. Raises `ProtocolViolated` for what never will be."""
         if kind not in _FROM_CLIENT:
             raise ProtocolViolated(f"A message of kind {chr(kind)!r}.")
@@ -294,7 +302,7 @@ class Relay:
 
     # --- The order of recording and sending
 
-    def _forward(self, data: bytes, intents: int) -> None:
+    def _forward(self, data: bytes, intents: i64) -> None:
         """Send, once what it intends is in the journal: in the file, or where the role is strict, on the disk."""
         if intents or self._in_outbox:
             # Also what intends nothing, behind something that waits: the order is the client's.
