@@ -12,6 +12,18 @@ RUN python -m venv /venv
 COPY requirements.lock .
 RUN /venv/bin/pip install --no-cache-dir --require-hashes --requirement requirements.lock
 
+# What every statement through the gateway passes through, as extension modules: docs/adr/0013.
+FROM packages AS compiled
+COPY requirements-compile.lock .
+RUN /venv/bin/pip install --no-cache-dir --require-hashes --requirement requirements-compile.lock
+WORKDIR /app
+COPY access ./access
+COPY audit ./audit
+COPY connectors ./connectors
+COPY deploy ./deploy
+COPY gateway ./gateway
+RUN /venv/bin/python -m deploy.compiling /extensions
+
 FROM python:3.11-slim-bookworm
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends libgssapi-krb5-2 libltdl7 libmariadb3 libodbc2 \
@@ -29,6 +41,7 @@ COPY console ./console
 COPY deploy ./deploy
 COPY gateway ./gateway
 COPY people ./people
+COPY --from=compiled /extensions ./
 COPY static ./static
 COPY templates ./templates
 COPY --from=front-end /app/node_modules ./node_modules

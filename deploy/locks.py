@@ -17,6 +17,7 @@ _LOCKS = {
     "requirements.lock": [],
     # With the clients of the secret stores, for an image of one's own.
     "requirements-stores.lock": ["--extra=vault", "--extra=aws", "--extra=azure"],
+    "requirements-compile.lock": ["--extra=compile"],
     "requirements-dev.lock": ["--extra=dev"],
 }
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from deploy.local.demo import stop
-from deploy.local.installed import ROOT
+from deploy.local.installed import COMPILED, ROOT, extensions_of
 from deploy.local.processes import spawn
 from deploy.local.servers import free_port
 from tests.deploy import compose_file, dockerfile
@@ -116,3 +116,26 @@ def test_the_workers_of_the_image_know_their_tasks(app: Path, tmp_path: Path) ->
     )
     assert done.returncode == 0, done.stderr
     assert {"access.tick", "access.revoke", "access.sweep"} <= set(done.stdout.split())
+
+
+def test_the_gateway_of_the_image_runs_what_was_compiled(app: Path, tmp_path: Path) -> None:
+    """The stage that compiles is run by `make setup` as well; here are its files, put where COPY puts them."""
+    compiled = dockerfile.load()[-2]
+    assert ("compiled", ["/extensions"], "./") in list(dockerfile.copies(dockerfile.load()[-1]))
+    assert "/venv/bin/python -m deploy.compiling /extensions" in dockerfile.steps(compiled)
+    for extension in [
+        *ROOT.glob("lockgate__mypyc.*.so"),
+        *(one for source in COMPILED for one in extensions_of(source)),
+    ]:
+        shutil.copy(extension, app / extension.relative_to(ROOT))
+    code = "from gateway.wire.postgresql import relay; from gateway.journal import journal; print(relay.__file__, journal.__file__)"
+    done = subprocess.run(
+        [sys.executable, "-c", f"import django; django.setup(); {code}"],
+        cwd=app,
+        env={**_environment(app, tmp_path / "secrets"), "DJANGO_SETTINGS_MODULE": "console.settings"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert [Path(path).suffix for path in done.stdout.split()] == [".so", ".so"]
