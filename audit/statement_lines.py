@@ -8,19 +8,16 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import orjson
 
 from audit.chain import GENESIS
 
-__all__ = ["GENESIS", "VERSION", "BadLine", "Line", "Place", "parsed", "place_of"]
+__all__ = ["GENESIS", "VERSION", "BadLine", "Line", "Place", "parsed"]
 
 #: Version of the form of an entry, in every entry as `v`.
-VERSION = 1
-
-#: What `place` columns an entry without a session has.
-_NOWHERE: dict[str, Any] = {}
+VERSION: Final = 1
 
 
 class BadLine(ValueError):
@@ -48,9 +45,10 @@ class Line:
 def parsed(line: bytes) -> Line:
     """One line without its line break; raises `BadLine` when it is torn, changed, or of no version that is known."""
     sealed, _, body = line.partition(b" ")
-    if hashlib.sha256(body).hexdigest().encode() != sealed:
+    found = hashlib.sha256(body).hexdigest()
+    if found.encode() != sealed:
         raise BadLine("Its hash does not fit.")
-    return read(sealed.decode(), body.decode())
+    return read(found, body.decode())
 
 
 def read(sealed: str, text: str) -> Line:
@@ -78,19 +76,3 @@ class Place(NamedTuple):
     session: int = 0
     statement: int = 0
     """Number of the intent that an outcome belongs to."""
-
-
-def place_of(content: Mapping[str, Any], opened: Mapping[str, Any] | None, intent: Mapping[str, Any] | None) -> Place:
-    """Where an entry is found. `opened` is the entry that began its session, `intent` the one that it is the outcome of."""
-    who = opened or _NOWHERE
-    about = intent if intent is not None else content
-    return Place(
-        person=str(who.get("person", {}).get("id", "")),
-        grant_reference=str(who.get("grant", {}).get("reference", "")),
-        role=str(who.get("role", {}).get("slug", "")),
-        server=str(who.get("server", "")),
-        fingerprint=str(about.get("fingerprint", "")),
-        verdict="refused" if content["kind"] == "refused" else str(content.get("verdict", "")),
-        session=int(content.get("session", 0)),
-        statement=int(content.get("statement", 0)),
-    )

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
-from audit.statement_lines import Line, Place, place_of
+from audit.statement_lines import Line, Place
 
 #: Looks for an entry that was shipped before, by its `kind` and `session` or by its `seq`; empty when there is none.
 Stored = Callable[..., Mapping[str, Any]]
@@ -23,48 +23,68 @@ COLUMNS: Final = (
 _MICROSECONDS: Final = 1_000_000
 
 
+class Who(NamedTuple):
+    """Whose session it is."""
+
+    person: str
+    grant_reference: str
+    role: str
+    server: str
+
+
+_NOBODY = Who("", "", "", "")
+
+
 class Places:
     """Under what the entries of one stream are found: it knows which sessions and statements are open."""
 
     def __init__(self, stored: Stored) -> None:
         self._stored = stored
-        self._opened: dict[int, Mapping[str, Any]] = {}
-        self._intents: dict[int, Mapping[str, Any]] = {}
+        self._who: dict[int, Who] = {}
+        self._fingerprints: dict[int, str] = {}
 
     def place(self, line: Line) -> Place:
         """Give it every entry of the stream, in order."""
-        content = line.content
+        content, kind = line.content, line.kind
         session = int(content.get("session", 0))
-        statement = int(content.get("statement", 0))
-        self._learn(line, session)
-        opened = self.opened(session) if session else None
-        place = place_of(content, opened, self.intent(statement) if statement else None)
-        self._forget(line, session, statement)
-        return place
+        if kind == "outcome":
+            number = int(content.get("statement", 0))
+            found = self._fingerprint(number)
+            self._fingerprints.pop(number, None)
+            return Place(*self.who(session), found, str(content.get("verdict", "")), session, number)
+        fingerprint = str(content.get("fingerprint", ""))
+        if kind == "intent":
+            self._fingerprints[line.seq] = fingerprint
+        elif kind == "opened":
+            self._who[session] = _who(content)
+        who = self.who(session)
+        if kind == "closed":
+            self._who.pop(session, None)
+        return Place(*who, fingerprint, "refused" if kind == "refused" else "", session, 0)
 
-    def _learn(self, line: Line, session: int) -> None:
-        if line.kind == "intent":
-            self._intents[line.seq] = line.content
-        elif line.kind == "opened":
-            self._opened[session] = line.content
+    def who(self, session: int) -> Who:
+        """Whose session this is; nobody's for 0, which none has."""
+        if not session:
+            return _NOBODY
+        found = self._who.get(session)
+        if found is None:
+            found = self._who[session] = _who(self._stored(kind="opened", session=session))
+        return found
 
-    def _forget(self, line: Line, session: int, statement: int) -> None:
-        if line.kind == "outcome":
-            self._intents.pop(statement, None)
-        elif line.kind == "closed":
-            self._opened.pop(session, None)
+    def _fingerprint(self, intent: int) -> str:
+        found = self._fingerprints.get(intent)
+        if found is None and intent:
+            found = str(self._stored(seq=intent).get("fingerprint", ""))
+        return found or ""
 
-    def opened(self, number: int) -> Mapping[str, Any]:
-        """The entry that began a session."""
-        if number not in self._opened:
-            self._opened[number] = self._stored(kind="opened", session=number)
-        return self._opened[number]
 
-    def intent(self, number: int) -> Mapping[str, Any]:
-        """The entry that a statement began with."""
-        if number not in self._intents:
-            self._intents[number] = self._stored(seq=number)
-        return self._intents[number]
+def _who(opened: Mapping[str, Any]) -> Who:
+    return Who(
+        person=str(opened.get("person", {}).get("id", "")),
+        grant_reference=str(opened.get("grant", {}).get("reference", "")),
+        role=str(opened.get("role", {}).get("slug", "")),
+        server=str(opened.get("server", "")),
+    )
 
 
 class Rows:

@@ -36,8 +36,8 @@ DRIVER = {
     "libgssapi-krb5-2": "/usr/lib/*/libgssapi_krb5.so.2",
 }
 BROWSER = {"chromium": "chromium"}
-#: What the gateway is measured beside.
-BENCH = {"pgbouncer": "pgbouncer"}
+#: What the gateway is measured beside, and what asks the service behind it.
+BENCH = {"pgbouncer": "pgbouncer", "wrk": "wrk"}
 
 _POLICY = Path("/usr/sbin/policy-rc.d")
 _NO_CLUSTER = Path("/etc/postgresql-common/createcluster.d/lockgate-no-main-cluster.conf")

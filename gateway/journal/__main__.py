@@ -19,12 +19,13 @@ def main() -> None:
     django.setup()
     from django.conf import settings
 
+    from gateway.journal import configured
     from gateway.journal.shipping import ship
 
     stopped = threading.Event()
     if given.until_input_ends:
         threading.Thread(target=_wait_for_the_end, args=(stopped,), daemon=True).start()
-    ship(settings.LOCKGATE_GATEWAY_JOURNAL, stopped=stopped)
+    ship(settings.LOCKGATE_GATEWAY_JOURNAL, configured.limits(), stopped=stopped)
 
 
 def _wait_for_the_end(stopped: threading.Event) -> None:

@@ -56,6 +56,13 @@ class Tail:
         """The segment that is being read; all before it were read to their ends."""
         return self._segment
 
+    def waiting(self) -> int:
+        """Bytes that are in the journal behind what was read."""
+        sizes = [
+            self._folder.segment(number).stat().st_size for number in self._folder.segments() if number >= self._segment
+        ]
+        return max(0, sum(sizes) - self._offset)
+
     def read(self, *, is_over: bool = False) -> list[Line]:
         """The next entries, none when there are no more by now. Raises `StreamBroken`.
 

@@ -3,7 +3,8 @@
     python -m gateway.journal
 
 One process ships a folder; a second one waits until the first is gone. It may be killed at any moment: how far a stream
-is in the database is written there together with the entries, and a segment is removed only after that.
+is in the database is written there together with the entries, and a segment is removed only after that. On a machine that is
+full it leaves time to the statements: `gateway.journal.pacing`.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import shutil
 import signal
 import socket
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
@@ -30,6 +32,8 @@ from audit.statement_rows import Rows
 from gateway.journal import folder as folders
 from gateway.journal.closing import closing_lines
 from gateway.journal.folder import Shipped, StreamFolder
+from gateway.journal.journal import Limits
+from gateway.journal.pacing import Turn, pause_after
 from gateway.journal.reading import Tail, Torn
 
 #: Between two looks at a journal in which there was nothing, in seconds.
@@ -37,6 +41,9 @@ PAUSE = 0.5
 
 #: Between two attempts when the console's database does not answer: longer each time, up to the last.
 _RETRIES = (0.5, 1, 2, 5, 10)
+
+#: Pieces of one stream, before it is another one's turn.
+_MOST_PIECES = 16
 
 _log = structlog.get_logger(__name__)
 
@@ -49,13 +56,17 @@ class _Following:
     rows: Rows
     noted: Shipped | None = None
     torn: list[Torn] = field(default_factory=list)
+    is_drained: bool = False
+    """All that was there when it was read last is in the database."""
 
 
 class Shipper:
     """Ships one journal."""
 
-    def __init__(self, journal: Path) -> None:
+    def __init__(self, journal: Path, limits: Limits | None = None) -> None:
+        """`limits` are those of the workers: the nearer their journals are to them, the less is paused."""
         self._journal = journal
+        self._limits = limits or Limits()
         self._following: dict[UUID, _Following] = {}
         self._months_made: date | None = None
         """On which day it was looked whether there are tables for the months to come."""
@@ -68,7 +79,7 @@ class Shipper:
         failures = 0
         while lock is not None and not stopped.is_set():
             try:
-                shipped = self.once()
+                shipped = self.once(pause=stopped.wait)
             except (DatabaseError, InterfaceError) as error:
                 # What the transaction did is not known; the next attempt asks where each stream ends.
                 connection.close()
@@ -105,21 +116,24 @@ class Shipper:
             stopped.wait(pause)
         return None
 
-    def once(self) -> int:
-        """Ship what is there now; the number of entries. Raises Django's errors of the database."""
+    def once(self, *, pause: Callable[[float], object] | None = None) -> int:
+        """Ship what is there now, or a good piece of it; the number of entries. Raises Django's errors of the database.
+
+        `pause` waits, and is called where a full machine is left to the statements.
+        """
         today = datetime.now(UTC).date()
         if today != self._months_made:
             streams.make_partitions(datetime.now(UTC))
             self._months_made = today
-        return sum(self._ship(folder) for folder in folders.streams(self._journal))
+        return sum(self._ship(folder, pause) for folder in folders.streams(self._journal))
 
-    def _ship(self, folder: StreamFolder) -> int:
+    def _ship(self, folder: StreamFolder, pause: Callable[[float], object] | None) -> int:
         # Before anything is read: who gets the lock knows that nothing is written any more.
         lock = folder.try_lock()
         try:
             followed = self._follow(folder)
-            shipped = self._drain(folder, followed, is_over=lock is not None)
-            if lock is not None:
+            shipped = self._drain(folder, followed, is_over=lock is not None, pause=pause)
+            if lock is not None and followed.is_drained:
                 self._finish(folder, followed)
             return shipped
         except StreamBroken as error:
@@ -142,17 +156,36 @@ class Shipper:
             self._following[folder.stream] = _Following(tail, streams.rows(folder.stream))
         return self._following[folder.stream]
 
-    def _drain(self, folder: StreamFolder, followed: _Following, *, is_over: bool) -> int:
+    def _drain(
+        self, folder: StreamFolder, followed: _Following, *, is_over: bool, pause: Callable[[float], object] | None
+    ) -> int:
         shipped = 0
-        while lines := followed.tail.read(is_over=is_over):
-            streams.append(folder.stream, lines, followed.rows)
-            shipped += len(lines)
+        for _ in range(_MOST_PIECES):
+            began, waited = time.monotonic(), _waited_for_a_processor()
+            lines = followed.tail.read(is_over=is_over)
+            followed.is_drained = not lines
+            if lines:
+                streams.append(folder.stream, lines, followed.rows)
+                shipped += len(lines)
+            # Also when there was nothing to ship: a worker may have left its segment, or there is room again.
             self._remove_what_is_shipped(folder, followed)
             self._note(folder, followed)
-        # Also when there was nothing to ship: a worker may have left its segment, or there is room again.
-        self._remove_what_is_shipped(folder, followed)
-        self._note(folder, followed)
+            if not lines:
+                break
+            if pause is not None:
+                turn = Turn(
+                    took=time.monotonic() - began,
+                    waited=_waited_for_a_processor() - waited,
+                    backlog=self._backlog(followed.tail),
+                )
+                pause(pause_after(turn))
         return shipped
+
+    def _backlog(self, tail: Tail) -> float:
+        """What of the stream waits, as a share of what may."""
+        waiting = tail.waiting()
+        entries = waiting * tail.seq / max(1, tail.size)
+        return max(waiting / self._limits.unshipped_bytes, entries / self._limits.unshipped_entries)
 
     def _note(self, folder: StreamFolder, followed: _Following) -> None:
         now = Shipped(followed.tail.seq, followed.tail.size)
@@ -200,7 +233,15 @@ class Shipper:
         shutil.rmtree(folder.path)
 
 
-def ship(journal: Path, *, stopped: threading.Event | None = None) -> None:
+def _waited_for_a_processor() -> float:
+    """Seconds in which this thread could have run and did not; 0 where the kernel does not tell."""
+    try:
+        return int(Path("/proc/thread-self/schedstat").read_text(encoding="ascii").split()[1]) / 1e9
+    except (OSError, IndexError, ValueError):
+        return 0.0
+
+
+def ship(journal: Path, limits: Limits, *, stopped: threading.Event | None = None) -> None:
     """Ship a folder until SIGTERM or SIGINT: what a process of the gateway does that is started for it."""
     stopped = stopped or threading.Event()
 
@@ -215,4 +256,4 @@ def ship(journal: Path, *, stopped: threading.Event | None = None) -> None:
     # Entries come and go by the thousand and hold no cycles: looking for some costs more than all else.
     gc.freeze()
     gc.set_threshold(100_000, 50, 100)
-    Shipper(journal).run(stopped)
+    Shipper(journal, limits).run(stopped)

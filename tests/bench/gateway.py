@@ -9,20 +9,19 @@ There are two statements. `page` is what a service asks all day: the latest orde
 forty rows of a join. `cheapest` is one row by its primary key: the server itself has hardly anything to do, so that it shows
 what stands in between at its worst. The ratios that have no other name are those of `page`.
 
-Everything shares the machine: pgbench, PostgreSQL, PgBouncer or the gateway with its workers and the shipper, which sends
-the records into the console's own PostgreSQL meanwhile. Afterwards the records are compared with what pgbench counted.
+Everything shares the machine: pgbench, PostgreSQL, PgBouncer or the gateway with its worker and the shipper, which sends the
+records into the console's own PostgreSQL. On a full machine the shipper lets statements go first, so each turn of the gateway
+is followed by a wait until all of it has arrived: nobody else's turn pays for it. What that would be for ever is in
+`sustained_ratio_…`: there the time of that wait counts as well.
 
-The last line is one JSON object.
+Afterwards the records are compared with what pgbench and the service counted. The last line is one JSON object.
 """
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import re
-import secrets
-import shutil
 import signal
 import statistics
 import subprocess
@@ -30,39 +29,25 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import psycopg
 
-from deploy.local import demo, installed
-from deploy.local.processes import find, server_user, spawn
-from deploy.local.servers import PostgreSQL, free_port
-from deploy.local.stack import Stack
+from deploy.local import installed
+from deploy.local.processes import end, spawn
+from deploy.local.servers import free_port
+from tests.bench.gateway_house import CUSTOMERS, PATIENCE_SECONDS, Way, Ways, program, running_house, wait_for_page
 
 TURNS = 5
 SECONDS = 5
 CONNECTIONS = 32
-CUSTOMERS = 10_000
 IDLE_SESSIONS = 300
 STATEMENTS_FOR_GROWTH = 1_000_000
 HTTP_CONNECTIONS = 16
-PATIENCE_SECONDS = 60.0
 
-
-_TABLES = f"""
-    CREATE TABLE customer (id int PRIMARY KEY, name text NOT NULL, balance int NOT NULL);
-    CREATE TABLE placed (id int PRIMARY KEY, customer int NOT NULL, at timestamptz NOT NULL, state text NOT NULL);
-    CREATE TABLE line (placed int NOT NULL, number int NOT NULL, item text NOT NULL, price numeric(10, 2) NOT NULL);
-    INSERT INTO customer SELECT n, 'customer ' || n, n % 1000 FROM generate_series(1, {CUSTOMERS}) n;
-    INSERT INTO placed SELECT n, n % {CUSTOMERS} + 1, timestamptz '2026-01-01' + n * interval '1 minute', 'sent'
-        FROM generate_series(1, {CUSTOMERS} * 15) n;
-    INSERT INTO line SELECT n, k, 'item ' || (n * k) % 997, (n * k) % 9973 / 100.0
-        FROM generate_series(1, {CUSTOMERS} * 15) n, generate_series(1, 4) k;
-    CREATE INDEX ON placed (customer, at);
-    CREATE INDEX ON line (placed);
-"""
+_RECORDED = ("batched", "strict")
 _CHOICE = f"\\set id random(1, {CUSTOMERS})\n"
 #: The statements, as pgbench's scripts.
 STATEMENTS = {
@@ -71,164 +56,108 @@ STATEMENTS = {
     " WHERE p.customer = :id AND p.at > '2026-01-01' ORDER BY p.at DESC, l.number LIMIT 40;\n",
     "cheapest": _CHOICE + "SELECT name, balance FROM customer WHERE id = :id;\n",
 }
+#: wrk's script: each request asks for another customer.
+_REQUESTS = 'request = function() return wrk.format("GET", "/customers/" .. math.random(1, 1000)) end\n'
 
 
-@dataclass(frozen=True, slots=True)
-class Way:
-    """One way to the server."""
-
-    port: int
-    user: str
-    password: str
-    database: str
-
-    @property
-    def dsn(self) -> str:
-        """As asyncpg and psycopg take it."""
-        return f"postgresql://{self.user}:{self.password}@127.0.0.1:{self.port}/{self.database}"
+# --- The record
 
 
-@dataclass(frozen=True, slots=True)
-class Ways:
-    """All of them, and the gateway's processes."""
+class Record:
+    """What has arrived in the console's database, asked from outside."""
 
-    direct: Way
-    pgbouncer: Way
-    batched: Way
-    strict: Way
-    gateway: int
-    state_url: str
+    def __init__(self, ways: Ways) -> None:
+        self._connection = psycopg.connect(ways.state_url, autocommit=True)
+        self.statements = 0
+        """How many statements were sent through the gateway, as those who sent them counted."""
 
-    def named(self) -> dict[str, Way]:
-        """In the order in which they take turns."""
-        return {name: getattr(self, name) for name in ("direct", "pgbouncer", "batched", "strict")}
+    def entries(self) -> int:
+        """In all streams: each statement has two."""
+        row = self._connection.execute("SELECT COALESCE(sum(seq), 0) FROM audit_stream").fetchone()
+        return int(row[0]) if row else 0
 
+    def outcomes(self) -> int:
+        """Statements of which it is recorded what became of them."""
+        sql = "SELECT count(*) FROM audit_statement_entry WHERE kind = 'outcome'"
+        row = self._connection.execute(sql).fetchone()
+        return int(row[0]) if row else 0
 
-# --- The house
-
-
-@contextmanager
-def running_house() -> Iterator[Ways]:
-    """Servers, the demo's world, PgBouncer and the gateway, in a folder that is gone afterwards."""
-    folder = Path(tempfile.mkdtemp(prefix="lockgate-bench-"))
-    folder.chmod(0o755)
-    stack = Stack(folder)
-    with ExitStack() as house:
-        house.callback(shutil.rmtree, folder, ignore_errors=True)
-        house.callback(stack.forget)
-        house.callback(stack.stop)
-        stack.start()
-        gateway_port = free_port()
-        environment = {
-            **demo.environment_of(stack, free_port()),
-            "LOCKGATE_GATEWAY_LISTEN": f"127.0.0.1:{gateway_port}",
-            "LOCKGATE_GATEWAY_JOURNAL": str(folder / "journal"),
-            "LOCKGATE_LOG_LEVEL": "WARNING",
-        }
-        for arguments in (["migrate", "--verbosity=0"], ["load_demo"]):
-            _python(environment, "manage.py", *arguments)
-        _fill(stack.orders)
-        made = json.loads(_python(environment, "-m", "tests.bench.gateway_grants"))
-        direct = _direct(stack.orders, made)
-        pgbouncer = house.enter_context(_pgbouncer(folder, stack.orders, direct))
-        gateway = house.enter_context(_gateway(environment, folder))
-        ways = {name: Way(gateway_port, "alice", grant["token"], grant["role"]) for name, grant in made.items()}
-        for way in ways.values():
-            _wait_for(way)
-        yield Ways(direct, pgbouncer, ways["batched"], ways["strict"], gateway, environment["DATABASE_URL"])
-
-
-def _python(environment: dict[str, str], *words: str) -> str:
-    command = [str(installed.PYTHON), *words]
-    done = subprocess.run(command, cwd=installed.ROOT, env=environment, check=True, stdout=subprocess.PIPE, text=True)
-    return done.stdout
-
-
-def _fill(server: PostgreSQL) -> None:
-    """Tables in a database of their own, which Lockgate's account may give access to."""
-    server.create_database("bench")
-    from connectors.base import Secret, Target, Tls
-    from connectors.postgresql.setup import database_part
-
-    target = Target("postgresql", "127.0.0.1", server.port, "lockgate", Secret(""), tls=Tls.DISABLE)
-    with psycopg.connect(f"{server.url.rpartition('/')[0]}/bench", autocommit=True) as connection:
-        connection.execute(_TABLES.encode())
-        connection.execute(database_part(target).encode())
-        connection.execute("VACUUM ANALYZE")
-
-
-def _direct(server: PostgreSQL, made: dict[str, dict[str, str]]) -> Way:
-    grant = made["batched"]
-    return Way(server.port, grant["principal"], grant["password"], "bench")
-
-
-@contextmanager
-def _pgbouncer(folder: Path, server: PostgreSQL, direct: Way) -> Iterator[Way]:
-    port, password = free_port(), secrets.token_urlsafe(16)
-    inside = folder / "pgbouncer"
-    inside.mkdir()
-    (inside / "users").write_text(f'"bench" "{password}"\n')
-    (inside / "pgbouncer.ini").write_text(
-        f"[databases]\nbench = host=127.0.0.1 port={server.port} dbname=bench user={direct.user}"
-        f" password={direct.password}\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir =\n"
-        f"pool_mode = session\nauth_type = scram-sha-256\nauth_file = {inside / 'users'}\nmax_client_conn = 500\n"
-        "default_pool_size = 100\nignore_startup_parameters = extra_float_digits\n"
-    )
-    user = server_user("postgres")
-    for path in (inside, *inside.iterdir()):
-        if user:
-            shutil.chown(path, user, user)
-    process = spawn([_program("pgbouncer"), str(inside / "pgbouncer.ini")], log=inside / "log", user=user)
-    way = Way(port, "bench", password, "bench")
-    try:
-        _wait_for(way)
-        yield way
-    finally:
-        process.terminate()
-        process.wait()
-
-
-@contextmanager
-def _gateway(environment: dict[str, str], folder: Path) -> Iterator[int]:
-    process = spawn(
-        [str(installed.PYTHON), "-m", "gateway"],
-        log=folder / "gateway.log",
-        environment=environment,
-        folder=installed.ROOT,
-    )
-    try:
-        yield process.pid
-    finally:
-        process.terminate()
-        if process.wait():
-            sys.stdout.write((folder / "gateway.log").read_text()[-3000:])
-
-
-def _wait_for(way: Way) -> None:
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while True:
-        try:
-            psycopg.connect(way.dsn, connect_timeout=5).close()
-        except psycopg.OperationalError:
+    @contextmanager
+    def all_of(self, sent: list[int]) -> Iterator[None]:
+        """Waits at the end until the statements that were put into `sent` have arrived, and adds them up."""
+        before = self.entries()
+        yield
+        self.statements += sum(sent)
+        deadline = time.monotonic() + 10 * PATIENCE_SECONDS
+        while self.entries() < before + 2 * sum(sent):
             if time.monotonic() > deadline:
-                raise
-            time.sleep(0.2)
-        else:
-            return
-
-
-def _program(name: str) -> str:
-    found = find(name)
-    if found is None:
-        raise SystemExit(f"There is no program {name!r} on this machine; make bench-gateway installs it.")
-    return found
-
-
-def _pgbench() -> str:
-    return str(max(Path("/usr/lib/postgresql").glob("*/bin/pgbench"), key=lambda path: int(path.parts[4])))
+                raise SystemExit("The record does not arrive in the console's database.")
+            time.sleep(0.05)
 
 
 # --- Throughput and latency
+
+
+@dataclass
+class Rates:
+    """Statements a second of each way, one figure a turn."""
+
+    sent: dict[str, list[float]] = field(default_factory=dict)
+    sustained: dict[str, list[float]] = field(default_factory=dict)
+    """With the time until all of the record had arrived."""
+
+    def of(self, name: str) -> float:
+        """The median of the turns."""
+        return statistics.median(self.sent[name])
+
+    def ratio(self, name: str) -> float:
+        """Beside PgBouncer."""
+        return round(self.of(name) / self.of("pgbouncer"), 3)
+
+    def sustained_ratio(self, name: str) -> float:
+        """Beside PgBouncer, with the record's way into the database in the time."""
+        return round(statistics.median(self.sustained[name]) / self.of("pgbouncer"), 3)
+
+
+def throughput(ways: Ways, record: Record, statement: str) -> Rates:
+    """Over 32 connections."""
+    rates = Rates()
+    for turn in range(TURNS):
+        for name, way in ways.named().items():
+            began, sent = time.monotonic(), [0]
+            with record.all_of(sent):
+                said = _load(way, statement, "-c", str(CONNECTIONS), "-j", "1", "-T", str(SECONDS))
+                count = int(_number(r"transactions actually processed: (\d+)", said))
+                sent[0] = count if name in _RECORDED else 0
+            rates.sent.setdefault(name, []).append(_number(r"tps = ([\d.]+)", said))
+            rates.sustained.setdefault(name, []).append(count / (time.monotonic() - began))
+        print(
+            f"{statement}, turn {turn + 1}:",
+            _listed({name: taken[-1] for name, taken in rates.sent.items()}),
+            flush=True,
+        )
+    return rates
+
+
+def _listed(rates: dict[str, float]) -> str:
+    return ", ".join(f"{name} {rate:.0f}/s" for name, rate in rates.items())
+
+
+def latency(ways: Ways, record: Record, folder: Path) -> dict[str, float]:
+    """Milliseconds at one connection, at the median of all statements of all turns."""
+    taken: dict[str, list[int]] = {name: [] for name in ways.named()}
+    for turn in range(TURNS):
+        for name, way in ways.named().items():
+            prefix, sent = folder / f"{name}-{turn}", [0]
+            with record.all_of(sent):
+                _load(way, "cheapest", "-c", "1", "-j", "1", "-T", "2", "--log", f"--log-prefix={prefix}")
+                for log in folder.glob(f"{prefix.name}.*"):
+                    times = [int(line.split()[2]) for line in log.read_text().splitlines()]
+                    taken[name] += times
+                    sent[0] += len(times) if name in _RECORDED else 0
+    medians = {name: statistics.median(values) / 1000 for name, values in taken.items()}
+    print("p50 at one connection:", ", ".join(f"{name} {value:.3f} ms" for name, value in medians.items()), flush=True)
+    return medians
 
 
 def _load(way: Way, statement: str, *options: str) -> str:
@@ -245,114 +174,91 @@ def _load(way: Way, statement: str, *options: str) -> str:
     return done.stdout
 
 
+def _pgbench() -> str:
+    return str(max(Path("/usr/lib/postgresql").glob("*/bin/pgbench"), key=lambda path: int(path.parts[4])))
+
+
 def _number(pattern: str, text: str) -> float:
     found = re.search(pattern, text)
     if found is None:
-        raise SystemExit(f"pgbench says nothing of {pattern}:\n{text}")
+        raise SystemExit(f"Nothing is said of {pattern}:\n{text}")
     return float(found[1])
-
-
-def throughput(ways: Ways, statement: str) -> tuple[dict[str, float], int]:
-    """Statements a second over 32 connections, and how many went through the gateway."""
-    rates: dict[str, list[float]] = {name: [] for name in ways.named()}
-    recorded = 0
-    for turn in range(TURNS):
-        for name, way in ways.named().items():
-            said = _load(way, statement, "-c", str(CONNECTIONS), "-j", "1", "-T", str(SECONDS))
-            rates[name].append(_number(r"tps = ([\d.]+)", said))
-            if name in ("batched", "strict"):
-                recorded += int(_number(r"transactions actually processed: (\d+)", said))
-        print(
-            f"turn {turn + 1}:", ", ".join(f"{name} {values[-1]:.0f}/s" for name, values in rates.items()), flush=True
-        )
-    return {name: statistics.median(values) for name, values in rates.items()}, recorded
-
-
-def latency(ways: Ways, folder: Path) -> tuple[dict[str, float], int]:
-    """Milliseconds at one connection, at the median of all statements of all turns, and how many were recorded."""
-    taken: dict[str, list[int]] = {name: [] for name in ways.named()}
-    for turn in range(TURNS):
-        for name, way in ways.named().items():
-            prefix = folder / f"{name}-{turn}"
-            _load(way, "cheapest", "-c", "1", "-j", "1", "-T", "2", "--log", f"--log-prefix={prefix}")
-            for log in folder.glob(f"{prefix.name}.*"):
-                taken[name] += [int(line.split()[2]) for line in log.read_text().splitlines()]
-    medians = {name: statistics.median(values) / 1000 for name, values in taken.items()}
-    print("p50 at one connection:", ", ".join(f"{name} {value:.3f} ms" for name, value in medians.items()), flush=True)
-    return medians, len(taken["batched"]) + len(taken["strict"])
 
 
 # --- A service
 
 
-def service_rates(ways: Ways) -> tuple[float, float, int]:
+def service_rates(ways: Ways, record: Record) -> tuple[float, float]:
     """Requests a second of a FastAPI service on asyncpg, connected directly and through the gateway."""
     rates: dict[str, list[float]] = {"direct": [], "batched": []}
-    recorded = 0
-    for _ in range(3):
+    for _ in range(TURNS):
         for name, taken in rates.items():
-            with _service(ways.named()[name]) as port:
-                count = asyncio.run(_ask_for(port, float(SECONDS)))
-            taken.append(count / SECONDS)
-            recorded += count if name == "batched" else 0
+            sent = [0]
+            with record.all_of(sent), _service(ways.named()[name]) as address:
+                rate, count = _requests(address)
+                # Each request is two statements: the query, and what asyncpg's pool sends when it takes a connection back.
+                sent[0] = 2 * count if name == "batched" else 0
+            taken.append(rate)
     direct, through = (statistics.median(taken) for taken in rates.values())
     print(f"FastAPI on asyncpg: direct {direct:.0f}/s, through the gateway {through:.0f}/s", flush=True)
-    return direct, through, recorded
+    return direct, through
 
 
 @contextmanager
-def _service(way: Way) -> Iterator[int]:
+def _service(way: Way) -> Iterator[str]:
     port = free_port()
     command = [str(installed.PYTHON), "-m", "uvicorn", "tests.bench.service:service", f"--port={port}"]
-    process = subprocess.Popen(
-        [*command, "--log-level=warning"], cwd=installed.ROOT, env={**os.environ, "BENCH_DSN": way.dsn}
-    )
-    try:
-        deadline = time.monotonic() + PATIENCE_SECONDS
-        while True:
-            try:
-                asyncio.run(_ask_for(port, 0.0))
-            except OSError:
-                if time.monotonic() > deadline:
-                    raise
-                time.sleep(0.1)
-            else:
-                break
-        yield port
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait()
+    with tempfile.NamedTemporaryFile() as log:
+        process = spawn(
+            [*command, "--log-level=warning"],
+            log=Path(log.name),
+            folder=installed.ROOT,
+            environment={**os.environ, "BENCH_DSN": way.dsn},
+        )
+        try:
+            wait_for_page(f"http://127.0.0.1:{port}/customers/1")
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            end(process.pid, signal.SIGTERM, PATIENCE_SECONDS)
 
 
-async def _ask_for(port: int, seconds: float) -> int:
-    """How many requests are answered in this time over connections that stay open; at least one each."""
-    until = time.monotonic() + seconds
-    counts = await asyncio.gather(*(_ask(port, until) for _ in range(HTTP_CONNECTIONS)))
-    return sum(counts)
-
-
-async def _ask(port: int, until: float) -> int:
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    answered = 0
-    while not answered or time.monotonic() < until:
-        writer.write(b"GET /customers/%d HTTP/1.1\r\nHost: bench\r\n\r\n" % (answered % 1000 + 1))
-        head = await reader.readuntil(b"\r\n\r\n")
-        if not head.startswith(b"HTTP/1.1 200"):
-            raise SystemExit(f"The service answers {head[:200]!r}")
-        size = re.search(rb"content-length: (\d+)", head)
-        await reader.readexactly(int(size[1]) if size else 0)
-        answered += 1
-    writer.close()
-    return answered
+def _requests(address: str) -> tuple[float, int]:
+    """Requests a second, and how many there were, over connections that stay open."""
+    with tempfile.NamedTemporaryFile("w", suffix=".lua") as script:
+        script.write(_REQUESTS)
+        script.flush()
+        options = ["-t1", f"-c{HTTP_CONNECTIONS}", f"-d{SECONDS}s", "-s", script.name]
+        done = subprocess.run([program("wrk"), *options, address], capture_output=True, text=True, check=False)
+    if done.returncode or "Non-2xx" in done.stdout or "Socket errors" in done.stdout:
+        raise SystemExit(f"The service failed:\n{done.stdout}{done.stderr}")
+    return _number(r"Requests/sec:\s+([\d.]+)", done.stdout), int(_number(r"(\d+) requests in", done.stdout))
 
 
 # --- Memory
 
 
-def _workers(gateway: int) -> list[int]:
-    """The processes that carry sessions: the supervisor's children but for the shipper."""
-    children = Path(f"/proc/{gateway}/task/{gateway}/children").read_text().split()
-    return [int(pid) for pid in children if b"--worker" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+def idle_memory(ways: Ways) -> float:
+    """KiB for each idle session, on a gateway that has served nobody yet but a few logins."""
+    before = _memory_kib(ways.gateway)
+    idle = [psycopg.connect(ways.batched.dsn) for _ in range(IDLE_SESSIONS)]
+    each = (_memory_kib(ways.gateway) - before) / len(idle)
+    for connection in idle:
+        connection.close()
+    print(f"memory: {each:.1f} KiB for each of {len(idle)} idle sessions", flush=True)
+    return each
+
+
+def growth(ways: Ways, record: Record) -> int:
+    """KiB that the gateway has grown by over a million statements."""
+    share = STATEMENTS_FOR_GROWTH // CONNECTIONS
+    options = ("-c", str(CONNECTIONS), "-j", "1", "-t")
+    with record.all_of([(share // 10 + share) * CONNECTIONS]):
+        _load(ways.batched, "cheapest", *options, str(share // 10))
+        warm = _memory_kib(ways.gateway)
+        _load(ways.batched, "cheapest", *options, str(share))
+        grown = _memory_kib(ways.gateway) - warm
+    print(f"memory: {grown} KiB more after {share * CONNECTIONS} statements", flush=True)
+    return grown
 
 
 def _memory_kib(gateway: int) -> int:
@@ -364,76 +270,50 @@ def _memory_kib(gateway: int) -> int:
     return total
 
 
-def memory(ways: Ways) -> tuple[float, int, int]:
-    """KiB for each idle session, KiB of growth over a million statements, and how many statements that were."""
-    before = _memory_kib(ways.gateway)
-    idle = [psycopg.connect(ways.batched.dsn) for _ in range(IDLE_SESSIONS)]
-    each = (_memory_kib(ways.gateway) - before) / len(idle)
-    for connection in idle:
-        connection.close()
-    print(f"memory: {each:.1f} KiB for each of {len(idle)} idle sessions", flush=True)
-    share = STATEMENTS_FOR_GROWTH // CONNECTIONS
-    options = ("-c", str(CONNECTIONS), "-j", "1", "-t")
-    _load(ways.batched, "cheapest", *options, str(share // 10))
-    warm = _memory_kib(ways.gateway)
-    _load(ways.batched, "cheapest", *options, str(share))
-    growth = _memory_kib(ways.gateway) - warm
-    print(f"memory: {growth} KiB more after {share * CONNECTIONS} statements", flush=True)
-    return each, growth, (share // 10 + share) * CONNECTIONS
-
-
-# --- The record
-
-
-def recorded_statements(ways: Ways, expected: int) -> int:
-    """How many of pgbench's statements are in the console's audit tables; waits for those that are on their way."""
-    sql = "SELECT count(*) FROM audit_statement_entry WHERE kind = 'outcome'"
-    deadline = time.monotonic() + 10 * PATIENCE_SECONDS
-    with psycopg.connect(ways.state_url, autocommit=True) as connection:
-        while True:
-            row = connection.execute(sql).fetchone()
-            found = int(row[0]) if row else 0
-            if found >= expected or time.monotonic() > deadline:
-                return found
-            time.sleep(1)
+def _workers(gateway: int) -> list[int]:
+    """The processes that carry sessions: the supervisor's children but for the shipper."""
+    children = Path(f"/proc/{gateway}/task/{gateway}/children").read_text().split()
+    return [int(pid) for pid in children if b"--worker" in Path(f"/proc/{pid}/cmdline").read_bytes()]
 
 
 def main() -> int:
     """Run everything and print what came out."""
     with running_house() as ways, tempfile.TemporaryDirectory() as folder:
+        record = Record(ways)
+        idle_kib = idle_memory(ways)
         for way in ways.named().values():
             _load(way, "page", "-c", "4", "-j", "1", "-T", "1")
-        rates, sent = throughput(ways, "page")
-        cheapest, sent_cheapest = throughput(ways, "cheapest")
-        medians, sent_one = latency(ways, Path(folder))
-        direct_http, through_http, sent_http = service_rates(ways)
-        idle_kib, growth_kib, sent_memory = memory(ways)
-        expected = sent + sent_cheapest + sent_one + sent_http + sent_memory
-        recorded = recorded_statements(ways, expected)
-        print(
-            f"record: pgbench and the service sent {expected} statements or a few more, {recorded} are in the audit tables"
-        )
-    commit = subprocess.run(
-        ["git", "rev-parse", "HEAD"], cwd=installed.ROOT, capture_output=True, text=True, check=False
-    )
+        page, cheapest = (throughput(ways, record, statement) for statement in STATEMENTS)
+        medians = latency(ways, record, Path(folder))
+        direct_http, through_http = service_rates(ways, record)
+        growth_kib = growth(ways, record)
+        recorded = record.outcomes()
+        print(f"record: {record.statements} statements or a few more were sent, {recorded} are in the audit tables")
     result = {
-        "throughput_ratio_batched": round(rates["batched"] / rates["pgbouncer"], 3),
-        "throughput_ratio_strict": round(rates["strict"] / rates["pgbouncer"], 3),
+        "throughput_ratio_batched": page.ratio("batched"),
+        "throughput_ratio_strict": page.ratio("strict"),
         "added_p50_ms_batched": round(medians["batched"] - medians["direct"], 3),
         "added_p50_ms_strict": round(medians["strict"] - medians["direct"], 3),
         "fastapi_ratio": round(through_http / direct_http, 3),
-        "cheapest_ratio_batched": round(cheapest["batched"] / cheapest["pgbouncer"], 3),
-        "cheapest_ratio_strict": round(cheapest["strict"] / cheapest["pgbouncer"], 3),
+        "sustained_ratio_batched": page.sustained_ratio("batched"),
+        "sustained_ratio_strict": page.sustained_ratio("strict"),
+        "cheapest_ratio_batched": cheapest.ratio("batched"),
+        "cheapest_ratio_strict": cheapest.ratio("strict"),
         "idle_session_kib": round(idle_kib, 1),
         "growth_kib_per_million": growth_kib,
-        "statements_sent": expected,
+        "statements_sent": record.statements,
         "statements_recorded": recorded,
-        **{f"{name}_per_s": round(rate) for name, rate in rates.items()},
-        **{f"cheapest_{name}_per_s": round(rate) for name, rate in cheapest.items()},
-        "commit": commit.stdout.strip(),
+        **{f"{name}_per_s": round(page.of(name)) for name in ways.named()},
+        **{f"cheapest_{name}_per_s": round(cheapest.of(name)) for name in ways.named()},
+        "commit": _commit(),
     }
     print(json.dumps(result))
     return 0
+
+
+def _commit() -> str:
+    done = subprocess.run(["git", "rev-parse", "HEAD"], cwd=installed.ROOT, capture_output=True, text=True, check=False)
+    return done.stdout.strip()
 
 
 if __name__ == "__main__":

@@ -128,9 +128,9 @@ def test_the_gateway_of_the_image_runs_what_was_compiled(app: Path, tmp_path: Pa
         *(one for source in COMPILED for one in extensions_of(source)),
     ]:
         shutil.copy(extension, app / extension.relative_to(ROOT))
-    code = "from gateway.wire.postgresql import relay; from gateway.journal import journal; print(relay.__file__, journal.__file__)"
+    code = "from gateway.wire.postgresql import relay; from audit import statement_lines as lines"
     done = subprocess.run(
-        [sys.executable, "-c", f"import django; django.setup(); {code}"],
+        [sys.executable, "-c", f"import django; django.setup(); {code}; print(relay.__file__, lines.__file__)"],
         cwd=app,
         env={**_environment(app, tmp_path / "secrets"), "DJANGO_SETTINGS_MODULE": "console.settings"},
         capture_output=True,

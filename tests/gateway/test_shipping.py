@@ -222,12 +222,12 @@ def test_a_database_that_is_away_is_waited_for(
     stopped, calls = threading.Event(), []
     once = Shipper.once
 
-    def cut_at_first(shipper: Shipper) -> int:
+    def cut_at_first(shipper: Shipper, **how: Any) -> int:
         calls.append(1)
         if len(calls) == 1:
             with connection.cursor() as cursor:
                 cursor.execute("SELECT pg_terminate_backend(pg_backend_pid())")
-        shipped = once(shipper)
+        shipped = once(shipper, **how)
         stopped.set()
         return shipped
 
