@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
+from functools import partial
 from typing import Protocol
 
 from gateway.errors import NotRecorded
@@ -17,8 +18,12 @@ from gateway.recording import Recorder
 class Sender(Protocol):
     """A session that has something to send."""
 
-    def recorded(self, data: bytes) -> None:
-        """What it intends is in the file: send it, or wait for the disk."""
+    def recorded(self, data: bytes) -> bool:
+        """What it intends is in the file: send it, or say yes to wait until `durable`."""
+        ...
+
+    def durable(self, error: Exception | None) -> None:
+        """What it waited with longest is on the disk, or what went wrong. Called once for each yes."""
         ...
 
     def not_recorded(self, error: NotRecorded) -> None:
@@ -55,5 +60,11 @@ class Outbox:
             for sender, _ in waiting:
                 sender.not_recorded(error)
             return
-        for sender, data in waiting:
-            sender.recorded(data)
+        held = [sender for sender, data in waiting if sender.recorded(data)]
+        if held:
+            self._recorder.when_durable(partial(_durable, held))
+
+
+def _durable(held: list[Sender], error: Exception | None) -> None:
+    for sender in held:
+        sender.durable(error)

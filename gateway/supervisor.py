@@ -11,6 +11,8 @@ import time
 import structlog
 from django.conf import settings
 
+from gateway.wire.postgresql import relay
+
 log = structlog.get_logger(__name__)
 
 #: Between two starts of one that dies at once.
@@ -69,6 +71,8 @@ def supervise() -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: told.set())
     settings.LOCKGATE_GATEWAY_JOURNAL.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if relay.__file__.endswith(".py"):
+        log.warning("gateway.not_compiled", remedy="python -m deploy.compiling makes it faster")
     workers = [Child(f"worker {n}", "gateway", f"--worker={n}") for n in range(settings.LOCKGATE_GATEWAY_WORKERS)]
     shipper = Child("shipper", "gateway.journal", "--until-input-ends")
     while not told.is_set():

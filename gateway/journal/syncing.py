@@ -126,8 +126,11 @@ class Syncer(threading.Thread):
                 self._loop.call_soon(done, None)
                 return
             self._waiting.append(done)
-        self._urgent.set()
-        self._work.set()
+        # To look is cheaper than to set what is set.
+        if not self._urgent.is_set():
+            self._urgent.set()
+        if not self._work.is_set():
+            self._work.set()
 
     def resume(self) -> None:
         """Append again, after `is_mended`."""

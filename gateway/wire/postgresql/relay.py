@@ -119,7 +119,7 @@ class Relay:
         self._texts: dict[bytes, Statement] = {}
         self._in_outbox = 0
         self._held: deque[bytes] = deque()
-        """What waits for the disk: one item for each call of `when_durable`."""
+        """What waits for the disk: one item for each call of `durable` to come."""
         self._held_bytes = 0
         self._reasons: set[str] = set()
 
@@ -315,19 +315,19 @@ class Relay:
         elif data:
             self._server.write(data)
 
-    def recorded(self, data: bytes) -> None:
+    def recorded(self, data: bytes) -> bool:
         """See `gateway.outbox.Sender`."""
         self._in_outbox -= 1
         if self.is_over:
-            return
+            return False
         if not self._is_strict:
             self._server.write(data)
-            return
+            return False
         self._held.append(data)
         self._held_bytes += len(data)
         if self._held_bytes > _MOST_HELD:
             self.pause("held")
-        self._recorder.when_durable(self._durable)
+        return True
 
     def not_recorded(self, error: NotRecorded) -> None:
         """See `gateway.outbox.Sender`."""
@@ -335,7 +335,8 @@ class Relay:
         if not self.is_over:
             self._end(error)
 
-    def _durable(self, error: Exception | None) -> None:
+    def durable(self, error: Exception | None) -> None:
+        """See `gateway.outbox.Sender`."""
         if self.is_over:
             return
         if error is not None:
