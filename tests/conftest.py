@@ -27,6 +27,9 @@ def _quick_password_hashes(settings: Settings) -> None:
 
 @pytest.fixture(autouse=True)
 def _cache_of_its_own(settings: Settings) -> None:
-    """Tests run side by side and share one Redis: what one of them counts or keeps is not for the others."""
+    """Tests run side by side and share one Redis: what one of them counts or keeps is not for the others.
+
+    So a test finds it empty. It must not clear it: that empties the whole of Redis, the neighbours' counts as well.
+    """
     settings.CACHES["default"]["KEY_PREFIX"] = uuid4().hex
     caches["default"].key_prefix = settings.CACHES["default"]["KEY_PREFIX"]

@@ -6,7 +6,6 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
-from django.core.cache import cache
 from pytest_django import DjangoAssertNumQueries
 
 from access.gateway_rules import rules_for
@@ -30,9 +29,8 @@ pytestmark = pytest.mark.usefixtures("server", "sent")
 
 @pytest.fixture(autouse=True)
 def _quiet(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Inside the test's transaction the connection has to stay; nobody has failed yet."""
+    """Inside the test's transaction the connection has to stay."""
     monkeypatch.setattr(identity, "close_old_connections", lambda: None)
-    cache.clear()
 
 
 @pytest.fixture
