@@ -32,6 +32,8 @@ from gateway.errors import NotAdmitted, TooManyAttempts
 #: Failed attempts from one address in one minute; further ones are not even looked up.
 MOST_FAILURES = 10
 _MINUTE = 60
+#: The minute moves on by this many seconds, so that it begins nowhere and nobody fails twice as often around its beginning.
+_SLICE = 10
 #: sqlglot's names of the engines' dialects.
 _DIALECTS = {"postgresql": "postgres"}
 #: A login that takes longer than this is given up; people wait in front of it.
@@ -51,7 +53,7 @@ class PersonalTokens:
         """See `Identifier`."""
         close_old_connections()
         with coming_from(Origin(channel="gateway", ip=attempt.client_ip, user_agent=attempt.application)):
-            failures = _Failures(attempt)
+            failures = _Failures(attempt, self._clock())
             failures.refuse_if_too_many()
             token = _token(attempt)
             why = _why_not(token, attempt, self._clock())
@@ -158,13 +160,18 @@ def _admitted(token: GatewayToken, attempt: Attempt) -> Admitted:
 class _Failures:
     """What failed from one address; counted where all gateways of a console see it."""
 
-    def __init__(self, attempt: Attempt) -> None:
+    def __init__(self, attempt: Attempt, now: datetime) -> None:
         self._attempt = attempt
         # Hashed: whatever was sent need not be fit for a key.
         self._key = "gateway-failures:" + sha256(attempt.client_ip.encode()).hexdigest()
+        self._slice = int(now.timestamp()) // _SLICE
+
+    def _slice_key(self, number: int) -> str:
+        return f"{self._key}:{number}"
 
     def refuse_if_too_many(self) -> None:
-        if int(cache.get(self._key, 0)) < MOST_FAILURES:
+        slices = range(self._slice - _MINUTE // _SLICE, self._slice + 1)
+        if sum(map(int, cache.get_many(map(self._slice_key, slices)).values())) < MOST_FAILURES:
             return
         # Told once a minute: nobody fills the audit log by knocking.
         if cache.add(f"{self._key}:told", 1, timeout=_MINUTE):
@@ -172,11 +179,13 @@ class _Failures:
         raise TooManyAttempts
 
     def add(self, token: GatewayToken | None, why: str) -> None:
-        if not cache.add(self._key, 1, timeout=_MINUTE):
+        # Kept far longer than it is added to: a count that ran out in the middle would be made anew without an end.
+        key = self._slice_key(self._slice)
+        if not cache.add(key, 1, timeout=2 * _MINUTE):
             try:
-                cache.incr(self._key)
-            except ValueError:  # it ran out in between
-                cache.set(self._key, 1, timeout=_MINUTE)
+                cache.incr(key)
+            except ValueError:  # Redis has forgotten it in between
+                cache.set(key, 1, timeout=2 * _MINUTE)
         self._record(Event.GATEWAY_REFUSED, token, why)
 
     def _record(self, event: Event, token: GatewayToken | None, why: str) -> None:

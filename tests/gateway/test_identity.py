@@ -112,6 +112,24 @@ def test_knocking_is_throttled_and_told_once(attempt: Attempt) -> None:
     at().identify(replace(attempt, client_ip="192.0.2.2"))
 
 
+def test_whatever_the_minute_no_more_than_ten_failures_are_in_it(attempt: Attempt) -> None:
+    """Five on either side of where a minute of the clock begins are ten, and they go out of it as they came."""
+    turn = NOW.replace(second=0) + timedelta(minutes=1)
+    for seconds in (-5, 5):
+        for _ in range(identity.MOST_FAILURES // 2):
+            with pytest.raises(NotAdmitted):
+                at(turn + timedelta(seconds=seconds)).identify(replace(attempt, user="bob"))
+    for seconds in (6, 30, 54):
+        with pytest.raises(TooManyAttempts):
+            at(turn + timedelta(seconds=seconds)).identify(attempt)
+    at(turn + timedelta(seconds=60)).identify(attempt)
+    for _ in range(identity.MOST_FAILURES // 2):
+        with pytest.raises(NotAdmitted):
+            at(turn + timedelta(seconds=61)).identify(replace(attempt, user="bob"))
+    with pytest.raises(TooManyAttempts):
+        at(turn + timedelta(seconds=62)).identify(attempt)
+
+
 def test_many_sessions_are_looked_up_with_one_query(
     world: World,  # noqa: F811
     grant: Grant,  # noqa: F811
