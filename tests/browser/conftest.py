@@ -17,7 +17,7 @@ from tests.sso.peer import Peer
 
 __all__ = ["committed_world", "configure", "provider", "shop", "shop_world", "start_worker"]
 
-# Playwright keeps an event loop in the thread of the tests. Nothing here is asynchronous: Django's guard is mistaken.
+# Playwright keeps an event loop in the thread of these tests. Nothing here is asynchronous: Django's guard is mistaken.
 os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
 
 CHROMIUM = "/usr/bin/chromium"
@@ -38,9 +38,13 @@ ONE_BY_ONE = pytest.mark.xdist_group("browser")
 Visit = Callable[..., Page]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def chromium() -> Iterator[Browser]:
-    """One browser for all tests of a process; each person has a profile of their own."""
+    """One browser for all tests of this folder; each person has a profile of their own.
+
+    It ends with the last of them: until then Playwright's loop counts as running in this thread, and no test that comes
+    after could run one of its own.
+    """
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=SWITCHES)
         yield browser
