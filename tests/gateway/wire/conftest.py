@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -43,16 +44,15 @@ def shop() -> Iterator[Shop]:
 @pytest.fixture
 def start(shop: Shop, tmp_path: Path) -> Iterator[Callable[..., Gateway]]:
     """Starts workers; they are stopped at the end."""
-    started: list[Gateway] = []
-
-    def one(**settings: Any) -> Gateway:
-        started.append(Gateway(tmp_path / "journal", settings.pop("shop", shop), **settings))
-        return started[-1]
-
     (tmp_path / "journal").mkdir()
-    yield one
-    for gateway in started:
-        gateway.stop()
+    with ExitStack() as stack:
+
+        def one(**settings: Any) -> Gateway:
+            started = Gateway(tmp_path / "journal", settings.pop("shop", shop), **settings)
+            stack.callback(started.stop)
+            return started
+
+        yield one
 
 
 @pytest.fixture

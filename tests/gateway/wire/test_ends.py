@@ -150,6 +150,19 @@ def test_a_session_whose_server_goes_away_is_closed_and_the_statement_is_cut(gat
     assert gateway.ran("SELECT pg_sleep(20)").verdict in ("failed", "cut")
 
 
+def test_a_worker_that_is_stopped_while_it_asks_ends_all_the_same(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It asks all the time, so that the order to stop comes at any moment of the asking."""
+    monkeypatch.setattr("gateway.worker.ASK_SECONDS", 0.0)
+    for number in range(8):
+        gateway = start(number=number)
+        with Wire(gateway) as wire:
+            time.sleep(0.005 * number)
+            gateway.stop()
+            assert [field(content, "C") for _, content in wire.rest()] == ["57P01"]
+
+
 # --- A record that cannot be written
 
 
