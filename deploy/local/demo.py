@@ -23,7 +23,8 @@ from deploy.local.progress import say, step
 from deploy.local.servers import port_is_free
 from deploy.local.stack import Stack
 
-READY_SECONDS = 60.0
+#: A dozen interpreters begin at once, and the machine may be small and busy; one that ends is noticed at once.
+READY_SECONDS = 120.0
 STOP_SECONDS = 15.0
 #: In the order in which they are started.
 PROCESSES = ("provider", "web", "worker", "beat", "gateway")

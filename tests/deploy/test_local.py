@@ -28,6 +28,8 @@ from deploy.local.servers import PORTS, PostgreSQL, Redis, free_port, port_is_fr
 from deploy.local.stack import Stack
 
 PATIENCE_SECONDS = 40
+#: For the whole demo, which gives up by itself where something hangs: its own patience is with each part, and this is with all.
+DEMO_SECONDS = 300
 NOBODY = 65534
 IS_ROOT = os.geteuid() == 0
 
@@ -377,14 +379,16 @@ def said(process: subprocess.Popen[str]) -> str:
 def said_until(process: subprocess.Popen[str], words: str) -> str:
     """What it says until `words` are among it; fails when it ends or takes too long before."""
     assert process.stderr is not None
-    late = threading.Timer(PATIENCE_SECONDS, process.kill)
+    late = threading.Timer(DEMO_SECONDS, process.kill)
     late.start()
     text = ""
-    while words not in text:
-        piece = process.stderr.read(1)
-        assert piece, f"it ended before it said {words!r}:\n{text}"
-        text += piece
-    late.cancel()
+    try:
+        while words not in text:
+            piece = process.stderr.read(1)
+            assert piece, f"it ended before it said {words!r}:\n{text}"
+            text += piece
+    finally:
+        late.cancel()
     return text
 
 
@@ -405,7 +409,7 @@ def processes_of(folder: Path) -> list[str]:
 def left_after(number: signal.Signals, running: subprocess.Popen[str], folder: Path) -> list[str]:
     """Which processes are left when the signal has ended the demo, which it has to do in order."""
     running.send_signal(number)
-    assert running.wait(PATIENCE_SECONDS) == 0
+    assert running.wait(DEMO_SECONDS) == 0
     return processes_of(folder)
 
 
