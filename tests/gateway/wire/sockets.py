@@ -17,7 +17,8 @@ class Wire:
 
     def __init__(self, gateway: Gateway, *, logs_in: bool = True, **parameters: str) -> None:
         self.socket = socket.create_connection((gateway.host, gateway.port), timeout=10)
-        self._rest = b""
+        self._rest, self._at = bytearray(), 0
+        """What has come, and how far it is read: cutting off each message would copy all the others every time."""
         self.key = (0, 0)
         if logs_in:
             self.send(startup(**parameters))
@@ -40,17 +41,20 @@ class Wire:
     def read(self) -> tuple[bytes, bytes] | None:
         """The next message; None at the end."""
         while True:
-            if len(self._rest) >= 5:
-                kind, length = _HEADER.unpack_from(self._rest)
-                if len(self._rest) > length:
-                    content, self._rest = self._rest[5 : length + 1], self._rest[length + 1 :]
-                    return kind, content
+            if len(self._rest) - self._at >= 5:
+                kind, length = _HEADER.unpack_from(self._rest, self._at)
+                begin, end = self._at + 5, self._at + 1 + length
+                if len(self._rest) >= end:
+                    self._at = end
+                    return kind, bytes(self._rest[begin:end])
             try:
                 more = self.socket.recv(65536)
             except ConnectionResetError:
                 more = b""
             if not more:
                 return None
+            del self._rest[: self._at]
+            self._at = 0
             self._rest += more
 
     def until(self, kind: bytes, times: int = 1) -> list[tuple[bytes, bytes]]:

@@ -68,16 +68,15 @@ def test_a_server_that_does_not_read_fills_no_memory(gateway: Gateway) -> None:
 def test_a_cancel_request_reaches_its_own_session_alone_also_through_another_worker(start: Start) -> None:
     first, second = start(number=1), start(number=2)
     with Wire(first) as wire, Wire(first) as bystander, Wire(second) as stranger:
-        for session in (wire, bystander, stranger):
-            session.send(query("SELECT pg_sleep(1.5), 'slept'"))
-        time.sleep(0.2)
-        began = time.monotonic()
+        wire.send(query("SELECT pg_sleep(20)"))
+        for session in (bystander, stranger):
+            session.send(query("SELECT pg_sleep(3), 'slept'"))
+        sleeping(first, 3)
         pid, secret = wire.key
         for wrong in ((pid, secret ^ 1), (pid + 1, secret), (0, 0)):
             cancel(second, *wrong)
         cancel(second, pid, secret)
         assert errors(wire.until(b"Z")) == ["57014"]
-        assert time.monotonic() - began < 1
         for session in (bystander, stranger):
             assert errors(session.until(b"Z")) == []
 
@@ -95,7 +94,7 @@ def test_whoever_may_not_go_on_is_cut_within_a_second_idle_or_busy(gateway: Gate
     with Wire(gateway) as idle, Wire(gateway) as busy, Wire(gateway) as reads_not:
         busy.send(query("SELECT pg_sleep(20)"))
         reads_not.send(query("SELECT repeat('x', 1000) FROM generate_series(1, 1000000)"))
-        time.sleep(0.3)
+        sleeping(gateway, 1)
         gateway.door.ended_because = "Its token was revoked."
         began = time.monotonic()
         for wire in (idle, busy):
@@ -113,13 +112,23 @@ def test_whoever_may_not_go_on_is_cut_within_a_second_idle_or_busy(gateway: Gate
     assert all("Its token was revoked." in reason for reason in closed)
 
 
-def backends(gateway: Gateway) -> int:
+def backends(gateway: Gateway, *, that: str = "true") -> int:
+    """How many sessions the server has, besides the one that asks."""
     with psycopg.connect(gateway.shop.conninfo, autocommit=True) as own:
         row = own.execute(
-            "SELECT count(*) FROM pg_stat_activity WHERE usename = current_user AND pid <> pg_backend_pid()"
+            "SELECT count(*) FROM pg_stat_activity"
+            f" WHERE usename = current_user AND pid <> pg_backend_pid() AND {that}".encode()
         ).fetchone()
         assert row is not None
         return int(row[0])
+
+
+def sleeping(gateway: Gateway, number: int) -> None:
+    """Wait until so many sessions are in the middle of `pg_sleep`."""
+    deadline = time.monotonic() + 10
+    while backends(gateway, that="wait_event = 'PgSleep'") < number:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
 
 
 def test_many_sessions_end_at_the_same_instant(gateway: Gateway) -> None:
@@ -131,7 +140,7 @@ def test_many_sessions_end_at_the_same_instant(gateway: Gateway) -> None:
             stack.enter_context(wire)
             if number % 2:
                 wire.send(query("SELECT pg_sleep(20)"))
-        time.sleep(0.2)
+        sleeping(gateway, 20)
         began = time.monotonic()
         gateway.door.ended_because = "The access ended."
         for wire in wires:
@@ -144,7 +153,7 @@ def test_a_session_whose_server_goes_away_is_closed_and_the_statement_is_cut(gat
     with Wire(gateway) as wire, psycopg.connect(gateway.shop.conninfo, autocommit=True) as own:
         (pid,) = values(wire.query("SELECT pg_backend_pid()"))
         wire.send(query("SELECT pg_sleep(20)"))
-        time.sleep(0.2)
+        sleeping(gateway, 1)
         own.execute("SELECT pg_terminate_backend(%s)", (int(pid),))
         assert errors(wire.rest()) == ["57P01"]
     assert gateway.ran("SELECT pg_sleep(20)").verdict in ("failed", "cut")
