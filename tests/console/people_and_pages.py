@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -11,6 +13,7 @@ from allauth.account.internal.flows.login import (
     clear_authentication_records,
     record_authentication,
 )
+from django.db import transaction
 from django.http import HttpRequest
 from django.test import Client
 from django.utils import timezone
@@ -25,6 +28,19 @@ from people.models import User
 from tests.access.world import HOUR, World
 
 PASSWORD = "3xTr4-s3cret_pa55word"
+
+
+@contextmanager
+def undone() -> Iterator[None]:
+    """What is done to the database inside is undone at the end: one world serves many tries, each of which finds it new.
+
+    By a savepoint and not by a transaction, which would be taken for one of the product.
+    """
+    before = transaction.savepoint()
+    try:
+        yield
+    finally:
+        transaction.savepoint_rollback(before)
 
 
 def signed_in(person: User | None) -> Client:

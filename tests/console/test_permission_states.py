@@ -18,7 +18,7 @@ from django.utils import timezone
 from access.models import AccessRequest, Comment, GatewayToken, Grant, Vote
 from access.states import GrantState, RequestState
 from tests.access.world import World
-from tests.console.people_and_pages import activated, approved, ask, ended, signed_in
+from tests.console.people_and_pages import activated, approved, ask, ended, signed_in, undone
 from tests.console.test_permissions import (
     ADMINISTRATOR,
     ANONYMOUS,
@@ -107,6 +107,16 @@ def changes(client: Client, name: str, thing: AccessRequest | Grant, data: dict[
     return snapshot() != before
 
 
+def who_changes(world: World, name: str, thing: AccessRequest | Grant, data: dict[str, str]) -> set[str]:
+    """The roles for whom it changes something, each of which finds everything as it was before."""
+    found = set()
+    for role in ROLES:
+        with undone():
+            if changes(signed_in(person(world, role)), name, thing, data):
+                found.add(role)
+    return found
+
+
 def address(name: str, thing: AccessRequest | Grant) -> str:
     if name == "grant_token_revoke":
         token = GatewayToken.objects.create(grant=thing, digest=uuid4().hex * 2, made_at=timezone.now())
@@ -114,36 +124,32 @@ def address(name: str, thing: AccessRequest | Grant) -> str:
     return reverse(name, args=[thing.reference])
 
 
-@pytest.mark.parametrize("role", ROLES)
 @pytest.mark.parametrize("state", RequestState)
 @pytest.mark.parametrize("name", REQUESTS)
-def test_what_a_request_lets_each_role_change(world: World, name: str, state: RequestState, role: str) -> None:
+def test_what_a_request_lets_each_role_change(world: World, name: str, state: RequestState) -> None:
     request = request_in(world, state)
     states, roles = REQUESTS[name]
     data = {"content_hash": request.content_hash, **FORMS.get(name, {})}
-    changed = changes(signed_in(person(world, role)), name, request, data)
-    assert changed == (state in states and role in roles)
+    assert who_changes(world, name, request, data) == (roles if state in states else set())
 
 
-@pytest.mark.parametrize("role", ROLES)
 @pytest.mark.parametrize("state", GrantState)
 @pytest.mark.parametrize("name", GRANTS)
-def test_what_a_grant_lets_each_role_change(world: World, name: str, state: GrantState, role: str) -> None:
+def test_what_a_grant_lets_each_role_change(world: World, name: str, state: GrantState) -> None:
     grant = grant_in(world, state)
     states, roles = GRANTS[name]
-    changed = changes(signed_in(person(world, role)), name, grant, FORMS.get(name, {}))
-    assert changed == (state in states and role in roles)
+    assert who_changes(world, name, grant, FORMS.get(name, {})) == (roles if state in states else set())
 
 
-@pytest.mark.parametrize("role", ROLES)
 @pytest.mark.parametrize("state", [*RequestState, *GrantState])
-def test_who_sees_it_in_each_state(world: World, state: RequestState | GrantState, role: str) -> None:
+def test_who_sees_it_in_each_state(world: World, state: RequestState | GrantState) -> None:
     if isinstance(state, RequestState):
         path = reverse("request", args=[request_in(world, state).reference])
     else:
         path = reverse("grant", args=[grant_in(world, state).reference])
-    expected = 302 if role == ANONYMOUS else 200 if role in SEE else 404
-    assert signed_in(person(world, role)).get(path).status_code == expected
+    for role in ROLES:
+        expected = 302 if role == ANONYMOUS else 200 if role in SEE else 404
+        assert (role, signed_in(person(world, role)).get(path).status_code) == (role, expected)
 
 
 def test_no_address_is_missing() -> None:
