@@ -183,6 +183,8 @@ def rotating_elsewhere(server: Server) -> Iterator[None]:
     with psycopg.connect(**wanted, autocommit=True) as other:
         other.execute("SELECT pg_advisory_lock(%s, %s)", [ROTATION_LOCK, server.pk])
         yield
+        # A connection that is closed has its lock until the server has noticed.
+        other.execute("SELECT pg_advisory_unlock(%s, %s)", [ROTATION_LOCK, server.pk])
 
 
 def test_two_at_once_are_one_after_the_other(world: World) -> None:

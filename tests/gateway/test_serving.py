@@ -33,7 +33,8 @@ pytestmark = pytest.mark.parametrize("shop", ["postgresql"], indirect=True)
 
 #: A session is cut within a second of whatever ends it; the rest is for slow machines.
 CUT_SECONDS = 1.0
-PATIENCE_SECONDS = 30
+#: Four interpreters begin before a gateway listens.
+PATIENCE_SECONDS = 120
 
 
 class Gateway:
