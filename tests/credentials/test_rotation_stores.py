@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import boto3
 import pytest
 import requests
 from botocore.httpsession import URLLib3Session
+from botocore.loaders import JSONFileLoader
 from moto.server import ThreadedMotoServer
 
 from access.credentials import Account, ServerSource
@@ -78,11 +80,18 @@ def moto() -> Iterator[str]:
     server.stop()
 
 
+@pytest.fixture
+def _read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """AWS's library reads its own long files for every client, and this makes clients by the hundred."""
+    read = cache(JSONFileLoader().load_file)
+    monkeypatch.setattr(JSONFileLoader, "load_file", lambda loader, path: read(path))
+
+
 @pytest.fixture(
     params=["vault:team/secret/orders", "vault:old/orders", "aws-secret:orders#password", "azure-secret:shop/orders"]
 )
 def reference(
-    request: pytest.FixtureRequest, moto: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    request: pytest.FixtureRequest, moto: str, _read_once: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[str]:
     """A store that holds the password `first`."""
     chosen = str(request.param)
