@@ -42,6 +42,9 @@ PAUSE = 0.5
 #: Between two attempts when the console's database does not answer: longer each time, up to the last.
 _RETRIES = (0.5, 1, 2, 5, 10)
 
+#: At the end: the supervisor waits for twenty.
+_LAST_SECONDS = 15.0
+
 #: Pieces of one stream, before it is another one's turn.
 _MOST_PIECES = 16
 
@@ -98,11 +101,13 @@ class Shipper:
         connection.close()
 
     def _ship_the_last(self) -> None:
-        """What was written until we were told to stop, once; what cannot be shipped now is there at the next start."""
+        """What was written until we were told to stop; what cannot be shipped now is there at the next start."""
         from django.db import DatabaseError, InterfaceError
 
+        until = time.monotonic() + _LAST_SECONDS
         try:
-            self.once()
+            while self.once() and time.monotonic() < until:
+                pass
         except (DatabaseError, InterfaceError) as error:
             _log.error("statements_not_shipped", error=str(error).partition("\n")[0])
 
