@@ -26,6 +26,19 @@ LABELS: Mapping[str, str] = {
     "connections": "Connections",
     "statement_timeout_s": "Longest statement",
     "idle_in_transaction_timeout_s": "Longest idle transaction",
+    "gateway_rules": "At the gateway: rules",
+    "gateway_classes": "At the gateway: statements",
+    "gateway_tables": "At the gateway: tables",
+    "gateway_denied_functions": "At the gateway: functions not to be called",
+    "gateway_where_required": "At the gateway: changes need a WHERE",
+    "gateway_read_only": "At the gateway: read-only on the server",
+    "gateway_unparsed": "At the gateway: what is not understood",
+    "gateway_longest_statement_s": "At the gateway: longest statement",
+    "gateway_longest_idle_s": "At the gateway: longest silence",
+    "gateway_most_rows": "At the gateway: most rows",
+    "gateway_most_bytes": "At the gateway: most bytes",
+    "gateway_keep": "At the gateway: kept of a statement",
+    "gateway_durability": "At the gateway: durability of the record",
     "is_enabled": "Can be asked for",
     "engine": "Engine",
     "environment": "Environment",
@@ -41,6 +54,22 @@ LABELS: Mapping[str, str] = {
     "admin_secret": "Where its password lies",
 }
 NOTHING = "nothing"
+#: What nothing means, where it does not mean nothing.
+_EMPTY: Mapping[str, str] = {
+    **dict.fromkeys(
+        (
+            "connections",
+            "statement_timeout_s",
+            "idle_in_transaction_timeout_s",
+            "gateway_longest_statement_s",
+            "gateway_longest_idle_s",
+            "gateway_most_rows",
+            "gateway_most_bytes",
+        ),
+        "no limit",
+    ),
+    "gateway_tables": "whatever the account may",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +98,7 @@ def in_words(name: str, value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if value in (None, "", []):
-        return "no limit" if name.endswith("timeout_s") or name == "connections" else NOTHING
+        return _EMPTY.get(name, NOTHING)
     if name.endswith("_s") and isinstance(value, int):
         return _duration(value)
     if name == "steps":

@@ -91,13 +91,45 @@ _CLASSES = {
     Level.DDL: {StatementClass.READ, StatementClass.WRITE, StatementClass.DDL},
     Level.MEMBER: {StatementClass.READ, StatementClass.WRITE, StatementClass.CALL},
 }
-#: Every session needs these.
-_ALWAYS = {StatementClass.TRANSACTION, StatementClass.SESSION}
+#: Every session needs these: no driver works without.
+ALWAYS = frozenset({StatementClass.TRANSACTION, StatementClass.SESSION})
+#: What an administrator allows or does not.
+CHOSEN = tuple(one for one in StatementClass if one not in ALWAYS and one is not StatementClass.UNKNOWN)
 
 
 def rules_for(level: Level) -> Rules:
     """The rules of a role of this level that nobody has changed."""
-    return Rules(classes=frozenset(_CLASSES[level] | _ALWAYS), read_only=level is Level.READ)
+    return Rules(classes=ALWAYS | _CLASSES[level], read_only=level is Level.READ)
+
+
+def loosens(before: Rules, after: Rules) -> bool:
+    """Whether somebody could do more under `after`, or less would be known of what they did."""
+    return bool(
+        after.classes - before.classes
+        or _reaches_further(before.tables, after.tables)
+        or set(before.denied_functions) - set(after.denied_functions)
+        or (before.where_required and not after.where_required)
+        or (before.read_only and not after.read_only)
+        or (after.unparsed is Unparsed.PASS and before.unparsed is not Unparsed.PASS)
+        or _grows(before.longest_statement, after.longest_statement)
+        or _grows(before.longest_idle, after.longest_idle)
+        or _grows(before.most_rows, after.most_rows)
+        or _grows(before.most_bytes, after.most_bytes)
+        or list(Keep).index(after.keep) < list(Keep).index(before.keep)
+        or (after.durability is Durability.BATCHED and before.durability is not Durability.BATCHED)
+    )
+
+
+def _reaches_further(before: tuple[str, ...] | None, after: tuple[str, ...] | None) -> bool:
+    if before is None:
+        return False
+    return after is None or not set(after) <= set(before)
+
+
+def _grows(before: timedelta | int | None, after: timedelta | int | None) -> bool:
+    if before is None:
+        return False
+    return after is None or after > before  # type: ignore[operator]  # both are of one kind
 
 
 def rules_to_json(rules: Rules) -> dict[str, Any]:
@@ -136,6 +168,12 @@ def rules_from_json(data: Mapping[str, Any]) -> Rules:
     )
 
 
+def as_recorded(rules: Rules, *, are_own: bool) -> dict[str, Any]:
+    """The rules of an access role as the audit trail tells them, each under a name of its own."""
+    whose = "its own" if are_own else "those of the level"
+    return {"gateway_rules": whose, **{f"gateway_{name}": value for name, value in rules_to_json(rules).items()}}
+
+
 def _seconds(span: timedelta | None) -> int | None:
     return None if span is None else int(span.total_seconds())
 
@@ -164,10 +202,24 @@ def in_words(rules: Rules) -> str:
         parts.append("also without WHERE")
     if rules.unparsed is Unparsed.PASS:
         parts.append("also what is not understood")
-    limits = [f"{limit} {what}" for limit, what in ((rules.most_rows, "rows"), (rules.most_bytes, "bytes")) if limit]
-    if limits:
+    if limits := _limits(rules):
         parts.append(f"up to {' and '.join(limits)} each")
+    if rules.longest_idle is not None:
+        parts.append(f"ended after {_span(rules.longest_idle)} without one")
     parts.append(_KEPT[rules.keep])
     if rules.durability is Durability.BATCHED:
         parts.append("and the last ten milliseconds of the record are at risk if the machine itself dies")
     return ", ".join(parts)
+
+
+def _limits(rules: Rules) -> list[str]:
+    limits = [] if rules.longest_statement is None else [_span(rules.longest_statement)]
+    return limits + [
+        f"{most} {what}" for most, what in ((rules.most_rows, "rows"), (rules.most_bytes, "bytes")) if most
+    ]
+
+
+def _span(span: timedelta) -> str:
+    minutes, seconds = divmod(int(span.total_seconds()), 60)
+    pieces = ((minutes, "minute"), (seconds, "second"))
+    return " ".join(f"{number} {unit}{'' if number == 1 else 's'}" for number, unit in pieces if number)

@@ -7,14 +7,15 @@ from datetime import timedelta
 
 LONGEST = timedelta(days=3660)
 
-_UNITS = {"d": "days", "h": "hours", "m": "minutes"}
-_PIECE = re.compile(r"(\d{1,5})\s*(days?|d|hours?|hrs?|h|minutes?|mins?|m)", re.IGNORECASE)
+_UNITS = {"d": "days", "h": "hours", "m": "minutes", "s": "seconds"}
+_PIECE = re.compile(r"(\d{1,5})\s*(days?|d|hours?|hrs?|h|minutes?|mins?|m|seconds?|secs?|s)", re.IGNORECASE)
 
 
-def parse(text: str) -> timedelta:
+def parse(text: str, *, by_seconds: bool = False) -> timedelta:
     """The duration that `text` names, e.g. `45m`, `1h 30m`, `2 hours`, `1d`; a bare number is minutes.
 
-    Raises `ValueError`, also for more than ten years: no date that is counted on from it may leave the calendar.
+    Seconds, as in `30s`, are understood where they matter: with `by_seconds`. Raises `ValueError`, also for more than ten
+    years: no date that is counted on from it may leave the calendar.
     """
     text = text.strip()
     if re.fullmatch(r"[0-9]{1,5}", text):
@@ -23,7 +24,7 @@ def parse(text: str) -> timedelta:
     if not pieces or _PIECE.sub("", text).strip(" ,+"):
         raise ValueError(text)
     total = sum((timedelta(**{_UNITS[unit[0].lower()]: int(number)}) for number, unit in pieces), timedelta())
-    if total > LONGEST:
+    if total > LONGEST or not (by_seconds or all(unit[0] not in "sS" for _, unit in pieces)):
         raise ValueError(text)
     return total
 
@@ -36,9 +37,12 @@ def spoken(duration: timedelta) -> str:
     return " ".join(f"{number} {unit}" for number, unit in _pieces(seconds, ("d", "h", "min")))
 
 
-def compact(duration: timedelta) -> str:
-    """For fields and addresses, as `parse` reads it: `1h30m`."""
-    pieces = _pieces(int(duration.total_seconds()), ("d", "h", "m"))
+def compact(duration: timedelta, *, by_seconds: bool = False) -> str:
+    """For fields and addresses, as `parse` reads it: `1h30m`; `1m30s` with `by_seconds`."""
+    seconds = int(duration.total_seconds())
+    pieces = _pieces(seconds, ("d", "h", "m"))
+    if by_seconds and seconds % 60:
+        pieces.append((seconds % 60, "s"))
     return "".join(f"{number}{unit}" for number, unit in pieces) or "0m"
 
 

@@ -31,6 +31,8 @@ class Case:
     saved_role: Guarded | None
     """None for a role that is not there yet."""
     saved_rules: Rules | None
+    loosens: bool = False
+    """Whoever gets it would be allowed more with it than now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,9 +127,12 @@ def who_could_get(cases: Sequence[Case], *, viewer: User, guards_nothing: bool =
     members, names, teams = _people_of({team for each in rules for team in each.teams})
     find = partial(_audience, members=members)
     groups: dict[tuple[Audience, Audience, bool], list[str]] = {}
+    alone: list[str] = []
     for case in worked_out:
         after, before = find(case.rules, case.role), find(case.saved_rules, case.saved_role)
         groups.setdefault((after, before, case.rules is not None), []).append(case.role.name)
+        if not guards_nothing and viewer.pk in _newly_alone(after, NOBODY if case.loosens else before):
+            alone.append(case.role.name)
     outlooks = tuple(
         _outlook(roles, after, before, guarded, names, teams) for (after, before, guarded), roles in groups.items()
     )
@@ -135,16 +140,14 @@ def who_could_get(cases: Sequence[Case], *, viewer: User, guards_nothing: bool =
         outlooks=outlooks,
         more_roles=len(cases) - len(worked_out),
         changes=any(outlook.changes for outlook in outlooks),
-        alone=tuple(
-            sorted(
-                role
-                for (after, before, _), roles in groups.items()
-                if not guards_nothing and viewer.pk in (after.at_once - before.at_once) | (after.glass - before.glass)
-                for role in roles
-            )
-        ),
+        alone=tuple(sorted(alone)),
         guards_nothing=guards_nothing,
     )
+
+
+def _newly_alone(after: Audience, before: Audience) -> frozenset[int]:
+    """Who would need nobody's consent in a way in which they needed somebody's before."""
+    return (after.at_once - before.at_once) | (after.glass - before.glass)
 
 
 def _audience(rules: Rules | None, role: Guarded | None, *, members: Members) -> Audience:

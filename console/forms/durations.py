@@ -65,6 +65,10 @@ class DurationField(forms.Field):
 
     widget = DurationChips
 
+    def __init__(self, *, by_seconds: bool = False, **options: Any) -> None:
+        super().__init__(**options)
+        self.by_seconds = by_seconds
+
     def to_python(self, value: Any) -> timedelta | None:
         """The duration; an error in words for what is none."""
         if isinstance(value, timedelta):
@@ -72,6 +76,7 @@ class DurationField(forms.Field):
         if not str(value or "").strip():
             return None
         try:
-            return durations.parse(str(value))
+            return durations.parse(str(value), by_seconds=self.by_seconds)
         except ValueError:
-            raise forms.ValidationError("Write a duration such as 45m, 2h or 1h 30m.", code="invalid") from None
+            usual = "30s, 5m or 1h 30m" if self.by_seconds else "45m, 2h or 1h 30m"
+            raise forms.ValidationError(f"Write a duration such as {usual}.", code="invalid") from None

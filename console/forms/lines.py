@@ -22,14 +22,18 @@ _TABLE = re.compile(rf'({_QUOTED}|[^".]+)\.(.+)')
 
 
 class DurationText(forms.TextInput):
-    """A duration to type, such as `8h`."""
+    """A duration to type, such as `8h`; with `by_seconds` also `30s`."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, by_seconds: bool = False) -> None:
         super().__init__(attrs={**_CONTROL, "autocomplete": "off", "maxlength": 20})
+        self.by_seconds = by_seconds
 
     def format_value(self, value: Any) -> str | None:
         """`1h30m` for what was saved, and whatever was typed as it was."""
-        return durations.compact(value) if isinstance(value, timedelta) else super().format_value(value)
+        if isinstance(value, timedelta):
+            value = durations.compact(value, by_seconds=self.by_seconds)
+        shown: str | None = super().format_value(value)
+        return shown
 
 
 class LinesField(forms.Field):
@@ -64,6 +68,45 @@ class TablesField(LinesField):
                 raise forms.ValidationError(f"Write schema.table: “{line}” has no schema.", code="invalid")
             pairs.append((_unquoted(match[1]), _unquoted(match[2])))
         return pairs
+
+
+class PatternsField(LinesField):
+    """Patterns of names, one a line, as the gateway compares them."""
+
+    def prepare_value(self, value: Any) -> Any:
+        """As lines; what was typed stays as it was."""
+        return value if isinstance(value, str) else "\n".join(value or ())
+
+    def to_python(self, value: Any) -> list[str]:
+        """The patterns, each once."""
+        return list(dict.fromkeys(_lines(value)))
+
+
+_SIZE = re.compile(r"([0-9]{1,15})\s*(?:bytes?|b|([kmgt])i?b?)?", re.IGNORECASE)
+_SIZES = ("", "k", "m", "g", "t")
+
+
+class SizeField(forms.Field):
+    """A number of bytes, typed as `64 MiB`."""
+
+    widget = forms.TextInput(attrs={**_CONTROL, "autocomplete": "off", "maxlength": 20})
+
+    def prepare_value(self, value: Any) -> Any:
+        """In the largest unit that leaves nothing over; what was typed stays as it was."""
+        if not isinstance(value, int):
+            return value
+        power = next(power for power in reversed(range(len(_SIZES))) if value % 1024**power == 0)
+        return f"{value // 1024**power} {f'{_SIZES[power].upper()}iB' if power and value else 'bytes'}"
+
+    def to_python(self, value: Any) -> int | None:
+        """The bytes; an error in words for what is no size."""
+        text = str(value or "").strip()
+        if not text:
+            return None
+        match = _SIZE.fullmatch(text)
+        if match is None:
+            raise forms.ValidationError("Write a size such as 500 KiB, 64 MiB or 2 GiB.", code="invalid")
+        return int(match[1]) << 10 * _SIZES.index((match[2] or "").lower())
 
 
 def _lines(value: Any) -> list[str]:

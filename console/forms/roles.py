@@ -10,6 +10,7 @@ from access.audience import Guarded
 from access.models import AccessRole, Policy, Server
 from connectors.base import Level
 from console.forms.durations import DurationField
+from console.forms.gateway_rules import GatewayFields, initial_of_gateway
 from console.forms.lines import DurationText, LinesField, TablesField
 from console.forms.merging import seconds
 
@@ -23,7 +24,7 @@ _LEVELS = {
 }
 
 
-class RoleForm(forms.Form):
+class RoleForm(GatewayFields):
     """What can be asked for on a server, and which policy guards it."""
 
     name = forms.CharField(
@@ -88,7 +89,7 @@ class RoleForm(forms.Form):
 
     def clean(self) -> dict[str, Any]:
         """Database roles go with the level that joins them, and with no other."""
-        cleaned: dict[str, Any] = super().clean() or {}
+        cleaned = super().clean()
         level, joined = cleaned.get("level"), cleaned.get("database_roles")
         if level is Level.MEMBER and joined == []:
             self.add_error("database_roles", "Name the database roles to join.")
@@ -127,6 +128,7 @@ class RoleForm(forms.Form):
             "policy": cleaned["policy"].slug if cleaned["policy"] else "",
             "level": cleaned["level"].value,
             "tables": [list(pair) for pair in cleaned["tables"]],
+            **self.gateway_as_recorded(),
         }
 
 
@@ -146,4 +148,5 @@ def initial_of(role: AccessRole) -> dict[str, Any]:
     )
     limits = ("connections", "statement_timeout", "idle_in_transaction_timeout", "is_enabled")
     policy = role.policy.slug if role.policy else ""
-    return {**{name: getattr(role, name) for name in (*names, *limits)}, "policy": policy}
+    values = {name: getattr(role, name) for name in (*names, *limits)}
+    return {**values, "policy": policy, **initial_of_gateway(role)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from django.contrib import messages
@@ -11,12 +12,15 @@ from django.shortcuts import get_object_or_404, redirect, render
 
 from access.audience import Rules
 from access.errors import AccessError
+from access.gateway_rules import in_words, loosens, rules_for
 from access.models import AccessRole, Policy
 from access.queries.catalogue import changes_since, held_back_for, history_of, living_grants_of, roles_for
 from access.queries.who import Case, WhoCouldGet, who_could_get
 from access.rules import may_manage_servers
 from access.services import catalogue
+from connectors.base import Level
 from console.forms.asking import show
+from console.forms.gateway_rules import OF_ITS_OWN, initial_of_level
 from console.forms.lines import typed
 from console.forms.merging import merge
 from console.forms.roles import RoleForm, initial_of
@@ -38,10 +42,12 @@ def add(request: PersonRequest) -> HttpResponse:
         raise PermissionDenied
     if wants(request, "who"):
         return _who(request, RoleForm(request.GET), None)
+    if wants(request, "gateway"):
+        return _gateway(request, None)
     if request.method != "POST":
         usual = {"server": request.GET.get("server", ""), "longest": "8h", "connections": 5}
-        form = RoleForm(initial={**usual, "statement_timeout": "5m", "idle_in_transaction_timeout": "5m"})
-        return _page(request, form, None)
+        usual |= {"statement_timeout": "5m", "idle_in_transaction_timeout": "5m"}
+        return _page(request, RoleForm(initial={**usual, **initial_of_level(Level.READ)}), None)
     form = RoleForm(request.POST)
     if form.is_valid():
         try:
@@ -64,6 +70,8 @@ def edit(request: PersonRequest, slug: str) -> HttpResponse:
         return _page(request, None, role)
     if wants(request, "who"):
         return _who(request, RoleForm(request.GET, role=role), role)
+    if wants(request, "gateway"):
+        return _gateway(request, role)
     if request.method != "POST":
         return _page(request, RoleForm(initial=initial_of(role), role=role), role)
     return _save(request, role)
@@ -90,10 +98,23 @@ def _overtaken(request: PersonRequest, slug: str, form: RoleForm, error: catalog
     """Their own input again, beside what somebody else saved; what only the other one changed is taken over."""
     role = get_object_or_404(roles_for(request.user), slug=slug)
     changes = changes_since(request.user, "role", slug, form.cleaned_data["revision"])
-    merged = merge(mine=typed(form, request.POST), recorded=form.as_recorded(), saved=initial_of(role), changes=changes)
+    mine = _so_far(form, request.POST)
+    merged = merge(mine=mine, recorded=form.as_recorded(), saved=initial_of(role), changes=changes)
     again = RoleForm(initial=merged.initial, role=role)
     overtaken = {"sentence": error.sentence, "changes": changes, "merged": merged}
     return _page(request, again, role, overtaken=overtaken, status=409)
+
+
+def _so_far(form: RoleForm, data: Mapping[str, Any]) -> dict[str, Any]:
+    """What was typed; where it says that what the level gives counts, the rules of the level."""
+    mine = typed(form, data)
+    return mine if mine["gateway_rules"] == OF_ITS_OWN else {**mine, **initial_of_level(form.level_so_far())}
+
+
+def _gateway(request: PersonRequest, role: AccessRole | None) -> HttpResponse:
+    """The rules at the gateway after another level was chosen."""
+    mine = _so_far(RoleForm(request.GET, role=role), request.GET)
+    return render(request, "settings/_gateway_rules.html", {"form": RoleForm(initial=mine, role=role)})
 
 
 def _who(request: PersonRequest, form: RoleForm, role: AccessRole | None) -> HttpResponse:
@@ -109,7 +130,16 @@ def _worked_out(viewer: User, role: AccessRole | None, form: RoleForm | None) ->
     form = form or RoleForm(role=role)
     policy = Policy.objects.filter(slug=form["policy"].value() or "").first()
     rules = _rules(policy, role is None or bool(form["is_enabled"].value()))
-    return who_could_get([Case(form.guarded_so_far(role), rules, saved, saved_rules)], viewer=viewer)
+    case = Case(form.guarded_so_far(role), rules, saved, saved_rules, loosens=role is not None and _loosens(form, role))
+    return who_could_get([case], viewer=viewer)
+
+
+def _loosens(form: RoleForm, role: AccessRole) -> bool:
+    """Whether what was typed allows more at the gateway than what is saved."""
+    if not form.is_bound or not form.is_valid():
+        return False
+    own = form.cleaned_data["gateway"]
+    return loosens(role.gateway_rules, own or rules_for(form.cleaned_data["level"]))
 
 
 def _rules(policy: Policy | None, is_enabled: bool) -> Rules | None:
@@ -132,4 +162,5 @@ def _page(
         context["held_back"] = held_back_for(request.user).filter(role=role)
         context["may_change"] = may_manage_servers(request.user)
         context["living"] = living_grants_of(role)
+        context["at_the_gateway"] = in_words(role.gateway_rules)
     return render(request, "settings/role.html", context, status=status)

@@ -23,6 +23,7 @@ from access.errors import (
     SecretUnavailable,
     Stale,
 )
+from access.gateway_rules import rules_from_json
 from access.models import AccessRole, Environment, Grant, HeldBack, Policy, Server
 from access.rules import approves
 from access.services import catalogue, requests
@@ -74,6 +75,7 @@ def change_role(world: World, role: AccessRole, *, person: User | None = None, *
     limits = ("revision", "connections", "statement_timeout", "idle_in_transaction_timeout", "is_enabled")
     same = {name: getattr(role, name) for name in (*names, *limits)}
     same["level"] = Level(role.level)
+    same["gateway"] = rules_from_json(role.gateway) if role.gateway else None
     return _seen_by(world, catalogue.change_role(person=person or world.erin, role=role, **{**same, **changes}))
 
 

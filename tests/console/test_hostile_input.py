@@ -26,6 +26,8 @@ NAMES = (
     "slug", "name", "group", "provider", "port", "host", "longest", "lapses_after", "level", "databases", "engine",
     "login", "password", "code", "email", "steps", "step-0-team", "step-0-count", "requesters", "mapping", "policy",
     "verdict", "fingerprint", "grant",
+    "gateway_rules", "gateway_classes", "gateway_tables", "gateway_denied_functions", "gateway_longest_statement",
+    "gateway_most_rows", "gateway_most_bytes", "gateway_keep",
 )  # fmt: skip
 
 

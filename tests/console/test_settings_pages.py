@@ -41,6 +41,7 @@ ROLE = {
     "connections": "5",
     "statement_timeout": "5m",
     "idle_in_transaction_timeout": "5m",
+    "gateway_rules": "level",
     "is_enabled": "on",
     "revision": "1",
 }
