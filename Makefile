@@ -17,8 +17,8 @@ demo: setup ## run everything on this machine until Ctrl-C; LOCKGATE_PORT and LO
 demo-reset: ## forget the demo's data
 	@python3 -m deploy.local reset
 
-test: ## the whole suite, on its own PostgreSQL, MariaDB and Redis, with a browser
-	@$(SETUP) --browser
+test: ## the whole suite, on its own PostgreSQL, MariaDB and Redis, with a browser and a JVM
+	@$(SETUP) --browser --clients
 	$(PYTHON) -m pytest --numprocesses=4 --dist=loadgroup $(PYTEST)
 
 test-sqlserver: ## what SQL Server promises, on the server that LOCKGATE_TEST_SQLSERVER_URL names

@@ -23,7 +23,7 @@ def main() -> int:
     arguments = _parser().parse_args()
     try:
         if arguments.action == "setup":
-            _set_up(browser=arguments.browser, bench=arguments.bench)
+            _set_up(browser=arguments.browser, clients=arguments.clients, bench=arguments.bench)
         elif arguments.action == "demo":
             demo.run(_folder(), _port())
         elif arguments.action == "reset":
@@ -47,6 +47,7 @@ def _parser() -> argparse.ArgumentParser:
     actions = parser.add_subparsers(dest="action", required=True)
     setup = actions.add_parser("setup", help="install what is missing")
     setup.add_argument("--browser", action="store_true", help="also what the browser tests need")
+    setup.add_argument("--clients", action="store_true", help="also the clients that the tests of the gateway use")
     setup.add_argument("--bench", action="store_true", help="also what the gateway is measured beside")
     actions.add_parser("demo", help="run everything until Ctrl-C")
     actions.add_parser("reset", help="forget the demo's data")
@@ -66,10 +67,12 @@ def _port() -> int:
     return int(text)
 
 
-def _set_up(*, browser: bool, bench: bool) -> None:
+def _set_up(*, browser: bool, clients: bool, bench: bool) -> None:
     with installed.one_at_a_time():
         needed = packages.SERVERS | packages.COMPILER | packages.DRIVER
-        packages.install(needed | (packages.BROWSER if browser else {}) | (packages.BENCH if bench else {}))
+        for wanted, some in ((browser, packages.BROWSER), (clients, packages.CLIENTS), (bench, packages.BENCH)):
+            needed |= some if wanted else {}
+        packages.install(needed)
         installed.python_packages()
         installed.compiled()
         installed.front_end()
