@@ -162,6 +162,7 @@ class PostgreSQL(PrivateServer):
 
     package_user = "postgres"
     stop_signal = signal.SIGINT  # a fast shutdown: sessions are ended, nothing is lost
+    most_sessions = 400
 
     @property
     def url(self) -> str:
@@ -195,7 +196,7 @@ class PostgreSQL(PrivateServer):
             "port": self.port,
             "listen_addresses": "127.0.0.1",
             "unix_socket_directories": "",
-            "max_connections": 400,
+            "max_connections": self.most_sessions,
             "shared_buffers": "128MB",
             "max_prepared_transactions": 20,
             "log_line_prefix": "%m %u@%d ",

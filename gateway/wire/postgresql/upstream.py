@@ -16,13 +16,14 @@ from typing import Protocol
 from scramp import ScramClient, ScramException
 
 from connectors.base import Target, Tls
-from gateway.errors import UpstreamFailed
+from gateway.errors import TooManySessions, UpstreamFailed
 from gateway.wire.postgresql import messages
 from gateway.wire.postgresql.messages import Frames, fields_of, message, text
 
 #: What waits to be written to a side before the other one is no longer read.
 WRITE_HIGH = 256 * 1024
 _LONGEST_AT_LOGIN = 1 << 20
+_TOO_MANY = "53300"
 
 
 class Relay(Protocol):
@@ -135,10 +136,11 @@ class UpstreamRefused(UpstreamFailed):
     def __init__(self, code: str, said: str) -> None:
         super().__init__(f"It says: {said} [{code}]")
         self.code = code
+        self.said = said
 
 
 async def log_in(target: Target, parameters: Mapping[str, str]) -> Upstream:
-    """A session of the server that is ready for queries. Raises `UpstreamFailed`."""
+    """A session of the server that is ready for queries. Raises `UpstreamFailed` or `TooManySessions`."""
     try:
         async with asyncio.timeout(target.connect_timeout.total_seconds()):
             upstream = await _connect(target)
@@ -148,6 +150,11 @@ async def log_in(target: Target, parameters: Mapping[str, str]) -> Upstream:
                 upstream.close()
                 raise
             return upstream
+    except UpstreamRefused as error:
+        # The server itself counts them. It has the same code for being full; its own account it names in this case alone.
+        if error.code == _TOO_MANY and target.user in error.said:
+            raise TooManySessions from error
+        raise
     except TimeoutError:
         raise UpstreamFailed("It does not answer in time.") from None
     except (OSError, ssl.SSLError) as error:
