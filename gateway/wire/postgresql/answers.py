@@ -74,6 +74,8 @@ class Answers:
         self._sent: deque[Any] = deque()
         self._pending = 0
         self._name_makers: dict[int, Statement] = {}
+        self._is_skipping = False
+        """Something of the extended protocol has failed: the server reads past all up to a Sync, a Query as well."""
         self._is_copying_in = False
         self._copy_ends = 0
         # Of the statement that the server is at.
@@ -276,8 +278,11 @@ class Answers:
         elif self.refusals and code == "42601":
             answer = self._refusal(content)
         self._code = code
-        if self._sent and type(self._sent[0]) is int and self._sent[0] > 0:
-            self._settle(self._sent.popleft(), verdict, self._rows)
+        if self._sent:
+            head = self._sent[0]
+            self._is_skipping = type(head) is not int or head > 0
+            if type(head) is int and head > 0:
+                self._settle(self._sent.popleft(), verdict, self._rows)
         return answer
 
     def _refusal(self, content: bytes) -> bytes | None:
@@ -296,15 +301,19 @@ class Answers:
             if type(item) is not int:
                 self._copy_ends -= item == _COPY_END
                 continue
-            if item > 0:
+            if item > 0 or (item < 0 and self._is_skipping):
                 self._code = ""
-                self._settle(item, Verdict.SKIPPED, 0)
+                self._settle(abs(item), Verdict.SKIPPED, 0)
+                if item < 0:
+                    # It was no batch of its own then.
+                    self._names.batch_over()
                 continue
             if item < 0:
                 self._query_ready(-item)
             break
         # Also when it was a Parse or a Bind that failed: the next statement has nothing to do with it.
         self._code = ""
+        self._is_skipping = False
         if self._copy_ends:
             self._drop_copy_ends()
         self._names.batch_over()

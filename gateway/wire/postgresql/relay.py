@@ -161,6 +161,9 @@ class Relay:
                     break
                 self._expect(kind, length)
                 break
+            if (kind == QUERY and length < 5) or (kind == CLOSE and length < 6):
+                # Compiled, a text that ends before it begins would be a mistake of ours rather than nothing.
+                raise ProtocolViolated(f"A message of kind {chr(kind)!r} and {length} bytes.")
             try:
                 instead, intended = self._take(kind, data, position + HEADER, stop)
             except Unsettled:
