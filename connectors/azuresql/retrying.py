@@ -22,6 +22,7 @@ TRANSIENT = frozenset({
     "49918", "49919", "49920",  # too few resources, too many operations at once
     "10928", "10929",  # the limit of workers or sessions is reached
     "4060", "4221",  # the database cannot be opened just now, a replica that is not ready for reading
+    "615", "926",  # the database is being put somewhere else, and what the server remembers of it is the old place
     "10053", "10054", "10060", "233", "64", "20",  # the network
 })  # fmt: skip
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 4.0
