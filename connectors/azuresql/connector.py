@@ -38,6 +38,8 @@ class AzureSQLConnector:
         self.target = target
         self._opened: Sessions | None = None
         self._retrying = Retrying(target.statement_timeout)
+        #: What our own login has had since `change_own_password`, whatever its source still says.
+        self._changed_to: Secret | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -88,20 +90,24 @@ class AzureSQLConnector:
         return self._retrying.insist(lambda: catalogue.list_principals(self._sessions))
 
     def change_own_password(self, password: Secret, journal: Journal) -> None:
-        """See `Connector.change_own_password`. A login's password is changed in master, a user's in its database."""
+        """See `Connector.change_own_password`. A login's password is changed in master, a user's in its database.
+
+        Never tried again by itself: when the connection breaks nobody knows whether it was done, and the old password
+        that a second statement would name may not be the old one any more.
+        """
         if self.target.authentication is Authentication.ACCESS_TOKEN:
             raise OwnPasswordFixed
         home = self._sessions.home
         if home.database == logins.DEFAULT_DATABASE:
-            source = self.target.source
-            old = source.current() if source else self.target.password
-            home.run(statements.renew_own_login(self.target.user, password, old, home.database), journal)
+            command = statements.renew_own_login(self.target.user, password, self._own_password(), home.database)
         else:
-            home.run(statements.renew_user(self.target.user, password, home.database), journal)
+            command = statements.renew_user(self.target.user, password, home.database)
+        home.run(command, journal)
+        self._changed_to = password
 
     def prove_own_login(self, password: Secret) -> None:
         """See `Connector.prove_own_login`."""
-        logins.prove_own_login(replace(self.target, password=password))
+        self._retrying.insist(lambda: logins.prove_own_login(replace(self.target, password=password)))
 
     def connection_hints(self, principal: str, database: str) -> Sequence[ConnectionHint]:
         """See `Connector.connection_hints`."""
@@ -110,6 +116,13 @@ class AzureSQLConnector:
     def setup_sql(self) -> str:
         """See `Connector.setup_sql`."""
         return setup.setup_sql(self.target)
+
+    def _own_password(self) -> Secret:
+        """What our login has now, which changing it takes: taking a change back begins at what was changed to."""
+        if self._changed_to is not None:
+            return self._changed_to
+        source = self.target.source
+        return source.current() if source else self.target.password
 
     @property
     def _sessions(self) -> Sessions:

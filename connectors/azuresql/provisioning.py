@@ -29,7 +29,6 @@ def provision(
 ) -> None:
     """Make the account, or bring one that is there to what the request says; see `Connector.provision`."""
     names.require_scope(request.scope)
-    names.require_scope(request.scope)
     refuse_too_much(request.scope)
     _require_databases(sessions, request, retrying)
     for database in request.scope.databases:

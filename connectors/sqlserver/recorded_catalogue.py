@@ -16,6 +16,8 @@ class Login:
 
     sid: bytes
     is_disabled: bool = False
+    password: str = ""
+    """As text, where it was set as one."""
 
 
 @dataclass(slots=True)

@@ -140,10 +140,14 @@ class RecordedServer(Model):
         self.logins[name] = Login(bytes.fromhex(sid[1]) if sid else name.encode())
 
     def alter_login(self, database: Database, name: str, what: str) -> None:
-        """15151: it is not there."""
+        """15151: it is not there, or the old password is another one."""
         _unless(name in self.logins, 15151)
+        login = self.logins[name]
         if what in ("DISABLE", "ENABLE"):
-            self.logins[name].is_disabled = what == "DISABLE"
+            login.is_disabled = what == "DISABLE"
+        elif changed := re.match(rf"WITH PASSWORD = {_TEXT} OLD_PASSWORD = {_TEXT}$", what):
+            _unless(login.password == _unquoted(changed[2]), 15151)
+            login.password = _unquoted(changed[1])
 
     def drop_login(self, database: Database, name: str) -> None:
         """15434: somebody is logged in with it."""
@@ -311,13 +315,6 @@ class RecordedSessions(Sessions):
     def on(self, database: str) -> Session:
         """On one database."""
         return RecordedSession(self._server, database)
-
-    def entered(self, database: str) -> Session:
-        """For one look."""
-        return self.on(database)
-
-    def left(self, session: Session) -> None:
-        """Nothing is open."""
 
     @contextmanager
     def visit(self, database: str) -> Iterator[Session]:

@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from connectors.azuresql import catalogue, checking, provisioning
+from connectors.azuresql.connector import AzureSQLConnector
 from connectors.azuresql.ending import Ending
 from connectors.azuresql.retrying import TRANSIENT, Retrying
 from connectors.azuresql.revocation import Revocation
@@ -26,6 +27,7 @@ from connectors.base import (
 )
 from connectors.errors import ConnectorError, ScopeNotOnServer, ServerRefused
 from connectors.registry import open_connector
+from connectors.sqlserver.recorded_catalogue import Login
 from connectors.sqlserver.recording import Owned, RecordedServer, RecordedSessions, Running, User, raise_number
 
 PRINCIPAL = "lg_abcdefghij_alice"
@@ -326,6 +328,46 @@ def test_whenever_it_crashes_the_next_revocation_leaves_nothing(
     assert lab.is_gone()
     assert lab.is_gone(identity or PRINCIPAL)
     assert lab.revoke().is_clean
+
+
+# --- Our own password
+
+
+def test_our_own_password_can_be_changed_and_changed_back(lab: Lab) -> None:
+    lab.server.logins[TARGET.user] = Login(b"ours", password=TARGET.password.reveal())
+    connector = AzureSQLConnector(TARGET)
+    connector._opened = lab.sessions
+    connector.change_own_password(PASSWORD, lab.journal.append)
+    assert lab.server.logins[TARGET.user].password == PASSWORD.reveal()
+    # A rotation whose new password does not get in takes it back on the session that is still open.
+    connector.change_own_password(TARGET.password, lab.journal.append)
+    assert lab.server.logins[TARGET.user].password == TARGET.password.reveal()
+    assert PASSWORD.reveal() not in repr(lab.journal)
+    assert len({entry.digest for entry in lab.journal}) == 2
+
+
+def test_a_user_of_one_database_changes_its_password_there(lab: Lab) -> None:
+    lab.server.databases["orders"].users[TARGET.user] = User(b"ours")
+    connector = AzureSQLConnector(TARGET)
+    connector._opened = RecordedSessions(lab.server, home="orders")
+    connector.change_own_password(PASSWORD, lab.journal.append)
+    assert lab.server.ran("ALTER USER")
+    assert not lab.server.ran("ALTER LOGIN")
+
+
+def test_a_login_to_prove_is_tried_again_after_a_passing_error(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    connector = AzureSQLConnector(TARGET)
+    connector._retrying = lab.retrying
+    tries: list[Target] = []
+
+    def prove(target: Target) -> None:
+        tries.append(target)
+        if len(tries) == 1:
+            raise_number(40613)
+
+    monkeypatch.setattr("connectors.sqlserver.session.prove_own_login", prove)
+    connector.prove_own_login(PASSWORD)
+    assert [target.password for target in tries] == [PASSWORD, PASSWORD]
 
 
 # --- What is shown
