@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
+from urllib.parse import quote, urlencode
 
 from connectors.base import PRINCIPAL_PREFIX, ConnectionHint, Target
 from connectors.sqlserver import hints
@@ -26,9 +27,15 @@ def connection_hints(target: Target, principal: str, database: str) -> Sequence[
         f"jdbc:sqlserver://{target.host}:{target.port};databaseName={braced(database)};user={braced(principal)};"
         "authentication=ActiveDirectoryInteractive;encrypt=true"
     )
+    host = f"[{target.host}]" if ":" in target.host else target.host
+    words = urlencode(
+        {"driver": _DRIVER, "Authentication": "ActiveDirectoryInteractive", "Encrypt": "yes"}, quote_via=quote
+    )
+    address = f"{quote(principal, safe='')}@{host}:{target.port}/{quote(database, safe='')}"
     return (
         ConnectionHint("sqlcmd", shlex.join(["sqlcmd", "-S", server, *where, "-G", "-U", principal])),
         ConnectionHint("ODBC", odbc),
         ConnectionHint("JDBC", jdbc),
+        ConnectionHint("SQLAlchemy", f"mssql+pyodbc://{address}?{words}"),
         ConnectionHint("Python", f'mssql_python.connect("{odbc.partition(";")[2]}")'),
     )

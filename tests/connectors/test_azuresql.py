@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from urllib.parse import parse_qs, unquote, urlsplit
 
 import pytest
 
@@ -385,6 +386,20 @@ def test_a_plan_needs_no_server_and_holds_no_password() -> None:
         assert PASSWORD.reveal() not in "".join(texts)
         assert all(one.database == "orders" for one in (*plan.provision, *plan.revoke))
         assert ("FROM EXTERNAL PROVIDER" in "".join(texts)) is bool(identity)
+
+
+def test_people_get_a_tab_for_each_client_with_an_account_and_as_themselves() -> None:
+    with open_connector(TARGET) as connector:
+        with_account = {hint.label: hint.text for hint in connector.connection_hints(PRINCIPAL, "orders")}
+        as_themselves = {hint.label: hint.text for hint in connector.connection_hints(PERSON, "orders")}
+    assert {"sqlcmd", "ODBC", "JDBC", "SQLAlchemy"} <= with_account.keys() & as_themselves.keys()
+    assert "{password}" in with_account["ODBC"]
+    for text in as_themselves.values():
+        assert "password" not in text.lower()
+        assert "alice" in text
+    url = urlsplit(as_themselves["SQLAlchemy"])
+    assert (unquote(url.username or ""), url.hostname, url.path) == (PERSON, TARGET.host, "/orders")
+    assert parse_qs(url.query)["Authentication"] == ["ActiveDirectoryInteractive"]
 
 
 def test_the_journal_holds_no_password(lab: Lab) -> None:
