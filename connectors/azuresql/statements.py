@@ -13,7 +13,6 @@ from connectors.quoting import sqlserver_name as quoted
 from connectors.quoting import sqlserver_text
 from connectors.redaction import MASK
 from connectors.sqlserver import statements as shared
-from connectors.sqlserver.privileges import wanted
 from connectors.sqlserver.statements import Command
 
 #: The mark of a person's own user that was not there before Lockgate.
@@ -26,13 +25,11 @@ _IN_THE_CLEAR = (
 
 def provision(request: ProvisionRequest) -> list[Command]:
     """Everything that a grant runs in databases that have nothing of it yet."""
-    scope, commands = request.scope, []
+    scope = request.scope
+    commands: list[Command] = []
     for database in scope.databases:
         if scope.level is not Level.MEMBER:
-            commands.append(shared.create_role(scope.group, database))
-            commands += [
-                shared.grant(place, held, scope.group, database) for place, held in wanted(scope, None).items()
-            ]
+            commands += shared.make_group(scope, database)
         roles = shared.roles_to_join(scope)
         if request.identity:
             commands += [create_external_user(request.identity, database), mark_made(request.identity, database)]

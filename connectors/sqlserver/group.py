@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from connectors.base import Journal, Scope
 from connectors.errors import ConnectorError, ServerRefused
 from connectors.sqlserver import statements
-from connectors.sqlserver.privileges import EVERYTHING, Place, wanted
+from connectors.sqlserver.privileges import EVERYTHING, FIXED_ROLES, Place, fixed_roles, wanted
 from connectors.sqlserver.session import Session
 from connectors.sqlserver.statements import Command
 
 _ROLE = "SELECT 1 FROM sys.database_principals WHERE type = 'R' AND name = %s"
+_FIXED = "SELECT COUNT(*) FROM sys.database_principals WHERE type = 'R' AND name IN (%s, %s)"
 _HELD = """
 SELECT p.class, p.permission_name, p.state, s.name, o.name, p.minor_id
 FROM sys.database_permissions AS p
@@ -53,23 +54,40 @@ def bring_in_step(session: Session, scope: Scope, journal: Journal) -> None:
     """Make the group where missing, and let it hold exactly what the scope says, in the session's database."""
     with _in_turn(session):
         exists = bool(session.rows(_ROLE, scope.group))
+        parents = session.texts(_PARENTS, scope.group) if exists else []
+        if others := sorted(set(parents) - set(FIXED_ROLES)):
+            raise ServerRefused(f"The role {scope.group} is no plain group: it is in {', '.join(others)}.")
         if not exists:
             session.run(statements.create_role(scope.group, session.database), journal)
-        elif parents := session.texts(_PARENTS, scope.group):
-            raise ServerRefused(f"The role {scope.group} is no plain group: it is in {', '.join(parents)}.")
-        for_each = _from_catalogue if session.has_catalogue_of_permissions else _from_nothing
-        commands = for_each(session, scope, exists=exists)
+        commands = _differences(session, scope, parents, exists=exists)
         if commands:
             with session.transaction():
                 for command in commands:
                     session.run(command, journal)
 
 
-def _from_catalogue(session: Session, scope: Scope, *, exists: bool) -> list[Command]:
+def _differences(session: Session, scope: Scope, parents: Sequence[str], *, exists: bool) -> list[Command]:
+    """What lets the group hold what the scope says: first what is lacking, so that nobody is without it in between."""
+    group, database = scope.group, session.database
+    fitting = fixed_roles(scope)
+    joined = fitting if fitting and _has_fixed_roles(session) else ()
+    for_each = _from_catalogue if session.has_catalogue_of_permissions else _from_nothing
+    return [
+        *(statements.join_fixed(role, group, database) for role in joined if role not in parents),
+        *for_each(session, scope, exists=exists, has_fixed_roles=bool(joined)),
+        *(statements.leave_fixed(role, group, database) for role in sorted(parents) if role not in joined),
+    ]
+
+
+def _has_fixed_roles(session: Session) -> bool:
+    return bool(session.rows(_FIXED, *FIXED_ROLES)[0][0] == len(FIXED_ROLES))
+
+
+def _from_catalogue(session: Session, scope: Scope, *, exists: bool, has_fixed_roles: bool) -> list[Command]:
     """Only what differs from what the catalog tells."""
     group, database = scope.group, session.database
     holds = _held(session, group) if exists else {}
-    should = {place: set(privileges) for place, privileges in wanted(scope, None).items()}
+    should = {place: set(held) for place, held in wanted(scope, has_fixed_roles=has_fixed_roles).items()}
     commands = []
     for place, states in sorted(holds.items()):
         # What may be passed on, or is denied, is not what we grant: it is taken back, and granted plainly.
@@ -83,14 +101,14 @@ def _from_catalogue(session: Session, scope: Scope, *, exists: bool) -> list[Com
     return commands
 
 
-def _from_nothing(session: Session, scope: Scope, *, exists: bool) -> list[Command]:
+def _from_nothing(session: Session, scope: Scope, *, exists: bool, has_fixed_roles: bool) -> list[Command]:
     """Where the server does not tell what is held: everything is taken and granted anew, in one transaction.
 
     So nobody who lives with the group sees it without, and none of it is more than the scope says.
     """
     group, database = scope.group, session.database
     commands = everything_of(session, group) if exists else []
-    for place, privileges in wanted(scope, session.texts(_SCHEMAS)).items():
+    for place, privileges in wanted(scope, session.texts(_SCHEMAS), has_fixed_roles=has_fixed_roles).items():
         commands.append(statements.grant(place, privileges, group, database))
     return commands
 

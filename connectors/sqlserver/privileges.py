@@ -1,7 +1,8 @@
 """What each level means on SQL Server, and where it is granted. Pure.
 
-A whole database is granted as such, so that schemas and tables made later are covered; a schema covers its later tables.
-A compatible server that takes no privileges on a database is given them on each schema that is there.
+Reading and writing a whole database come from the fixed roles, which the group joins; what else there is to a whole
+database is granted on it. Either covers schemas and tables made later, and a grant on a schema its later tables. A
+compatible server that has no fixed roles, or takes no privileges on a database, is given them on each schema that is there.
 """
 
 from __future__ import annotations
@@ -26,6 +27,11 @@ _TO_CREATE = ("CREATE FUNCTION", "CREATE PROCEDURE", "CREATE TABLE", "CREATE VIE
 
 #: What a table or schema may ever have been granted by us, for a server that does not tell.
 EVERYTHING = ("DELETE", "INSERT", "SELECT", "UPDATE")
+
+_READER, _WRITER = "db_datareader", "db_datawriter"
+#: The fixed roles that a group of ours may join. Together they hold what `EVERYTHING` names, on the whole database.
+#: None of the others: what `db_ddladmin` may is more than any level says, and in places more than it looks.
+FIXED_ROLES = (_READER, _WRITER)
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -55,16 +61,28 @@ class Place:
 DATABASE = Place()
 
 
-def wanted(scope: Scope, schemas: Sequence[str] | None) -> dict[Place, tuple[str, ...]]:
-    """What the group holds in each database of the scope.
+def fixed_roles(scope: Scope) -> tuple[str, ...]:
+    """The fixed roles that the group joins in each database of the scope, where the server has them."""
+    if scope.schemas or scope.tables or scope.level is Level.MEMBER:
+        return ()
+    return (_READER,) if scope.level is Level.READ else (_READER, _WRITER)
+
+
+def wanted(
+    scope: Scope, schemas: Sequence[str] | None = None, *, has_fixed_roles: bool = True
+) -> dict[Place, tuple[str, ...]]:
+    """What the group holds in each database of the scope, besides what it has from `fixed_roles`.
 
     `schemas` are those that are there, on a server that takes no privileges on a database; `None` where it does.
     """
     if scope.tables:
         held = _on_table(scope.level)
         return {Place(schema, table): held for schema, table in scope.tables}
+    from_roles = EVERYTHING if has_fixed_roles and not scope.schemas else ()
+    if from_roles and scope.level is not Level.DDL:
+        return {}
     if not scope.schemas and schemas is None:
-        return {DATABASE: _on_database(scope.level)}
+        return {DATABASE: tuple(name for name in _on_database(scope.level) if name not in from_roles)}
     within = {Place(schema): _on_schema(scope.level) for schema in scope.schemas or schemas or ()}
     if scope.level is Level.DDL:
         within[DATABASE] = _TO_CREATE

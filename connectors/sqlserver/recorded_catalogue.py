@@ -7,6 +7,7 @@ import sqlite3
 from dataclasses import dataclass, field
 from typing import Any
 
+from connectors.sqlserver.privileges import FIXED_ROLES
 from connectors.sqlserver.session import Value
 
 
@@ -56,7 +57,10 @@ class Database:
     is_online: bool = True
     may_enter: bool = True
     users: dict[str, User] = field(default_factory=dict)
-    roles: dict[str, set[str]] = field(default_factory=dict)
+    roles: dict[str, set[str]] = field(default_factory=lambda: {role: set() for role in FIXED_ROLES})
+    """With who is in each; a role can be in another."""
+    granted: dict[str, set[str]] = field(default_factory=dict)
+    """What each role has been granted on the database as a whole; on schemas and tables nothing is modelled."""
     owned: list[Owned] = field(default_factory=list)
     properties: dict[tuple[str, str], str] = field(default_factory=dict)
     """Extended properties of users: user and name of the property."""
@@ -157,6 +161,10 @@ class Catalogue:
         put(
             "INSERT INTO sys.database_permissions VALUES (0, 'CONNECT', 'CO', 'G', 0, 0, ?, 1)",
             [(1,), *((numbers[name],) for name, user in self._database.users.items() if user.may_connect)],
+        )
+        put(
+            "INSERT INTO sys.database_permissions VALUES (0, ?, '', 'G', 0, 0, ?, 1)",
+            [(name, numbers[role]) for role, held in self._database.granted.items() for name in sorted(held)],
         )
         schemas = [("dbo", 1), *((name, owner) for (kind, name), owner in owners.items() if kind == "SCHEMA")]
         put("INSERT INTO sys.schemas VALUES (?, ?, ?)", [(name, n, owner) for n, (name, owner) in enumerate(schemas)])

@@ -193,7 +193,7 @@ class RecordedServer(Model):
 
     def alter_role(self, database: Database, role: str, what: str, user: str) -> None:
         """15151: the role or the member is not there."""
-        _unless(role in database.roles and user in database.users, 15151)
+        _unless(role in database.roles and (user in database.users or user in database.roles), 15151)
         members = database.roles[role]
         members.add(user) if what == "ADD" else members.discard(user)
 
@@ -202,8 +202,15 @@ class RecordedServer(Model):
         _unless(user in database.users, 15151)
         database.users[user].may_connect = what == "GRANT"
 
-    def grant(self, database: Database, role: str) -> None:
-        """Privileges are not modelled, only who they are given to. 15151: it is not there."""
+    def grant(self, database: Database, verb: str, held: str, role: str) -> None:
+        """On the database as a whole. 15151: the role is not there."""
+        _unless(role in database.roles or role in database.users, 15151)
+        names = set(held.split(", "))
+        before = database.granted.get(role, set())
+        database.granted[role] = before | names if verb == "GRANT" else before - names
+
+    def grant_within(self, database: Database, role: str) -> None:
+        """On a schema or a table: not modelled, only who it is given to. 15151: the role is not there."""
         _unless(role in database.roles or role in database.users, 15151)
 
     def hand_over(self, database: Database, kind: str, name: str, heir: str) -> None:
@@ -255,7 +262,8 @@ _CHANGES: list[tuple[str, _Change]] = [
     (rf"CREATE ROLE {_NAME}$", RecordedServer.create_role),
     (rf"ALTER ROLE {_NAME} (ADD|DROP) MEMBER {_NAME}$", RecordedServer.alter_role),
     (rf"(GRANT|REVOKE) CONNECT (?:TO|FROM) {_NAME}(?: CASCADE)?$", RecordedServer.connect),
-    (rf"(?:GRANT|REVOKE) .* (?:TO|FROM) {_NAME}(?: CASCADE)?(?: AS {_ANY_NAME})?$", RecordedServer.grant),
+    (rf"(GRANT|REVOKE) ([A-Z, ]+) (?:TO|FROM) {_NAME}(?: CASCADE)?$", RecordedServer.grant),
+    (rf"(?:GRANT|REVOKE) .* (?:TO|FROM) {_NAME}(?: CASCADE)?(?: AS {_ANY_NAME})?$", RecordedServer.grant_within),
     (
         rf"ALTER AUTHORIZATION ON (SCHEMA|ROLE|OBJECT|TYPE)::(?:{_ANY_NAME}\.)?{_NAME} TO {_NAME}$",
         RecordedServer.hand_over,

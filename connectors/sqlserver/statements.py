@@ -14,7 +14,7 @@ from connectors.base import Level, Limits, ProvisionRequest, RevokeRequest, Scop
 from connectors.quoting import sqlserver_name as quoted
 from connectors.quoting import sqlserver_text
 from connectors.redaction import MASK
-from connectors.sqlserver.privileges import Place, wanted
+from connectors.sqlserver.privileges import Place, fixed_roles, wanted
 
 _HASH_VERSION = "0x0200"
 _SALT_BYTES = 4
@@ -45,8 +45,7 @@ def provision(request: ProvisionRequest, home: str) -> list[Command]:
     group: list[Command] = []
     if scope.level is not Level.MEMBER:
         for database in scope.databases:
-            group.append(create_role(scope.group, database))
-            group += [grant(place, held, scope.group, database) for place, held in wanted(scope, None).items()]
+            group += make_group(scope, database)
     users: list[Command] = []
     for database in scope.databases:
         users.append(create_user(principal, database))
@@ -74,9 +73,30 @@ def roles_to_join(scope: Scope) -> Sequence[str]:
 # --- The group
 
 
+def make_group(scope: Scope, database: str) -> list[Command]:
+    """The group with all that it holds, in a database that has nothing of it yet."""
+    return [
+        create_role(scope.group, database),
+        *(join_fixed(role, scope.group, database) for role in fixed_roles(scope)),
+        *(grant(place, held, scope.group, database) for place, held in wanted(scope).items()),
+    ]
+
+
 def create_role(role: str, database: str) -> Command:
     """The stable role that carries the privileges."""
     return _command(f"CREATE ROLE {quoted(role)}", database, "Carries the privileges; the account only joins it.")
+
+
+def join_fixed(role: str, group: str, database: str) -> Command:
+    """Let the group do what a fixed role may."""
+    sql = f"ALTER ROLE {quoted(role)} ADD MEMBER {quoted(group)}"
+    return _command(sql, database, "The whole database, with what is made in it later.")
+
+
+def leave_fixed(role: str, group: str, database: str) -> Command:
+    """Let the group do it no more."""
+    sql = f"ALTER ROLE {quoted(role)} DROP MEMBER {quoted(group)}"
+    return _command(sql, database, "The access role does not say this any more.")
 
 
 def grant(place: Place, held: Sequence[str], role: str, database: str) -> Command:

@@ -280,7 +280,7 @@ def test_a_user_that_was_there_before_stays(lab: Lab) -> None:
     lab.provision(identity=PERSON)
     assert lab.revoke().is_clean
     assert PERSON in orders.users
-    assert orders.roles == {"reporting": {PERSON}, GROUP: set()}
+    assert orders.roles == {"db_datareader": {GROUP}, "db_datawriter": set(), "reporting": {PERSON}, GROUP: set()}
     assert not orders.properties
     assert PERSON not in lab.server.databases["billing"].users
 

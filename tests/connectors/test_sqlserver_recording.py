@@ -23,8 +23,9 @@ from connectors.base import (
     Target,
     Tls,
 )
-from connectors.errors import ConnectorError, PrincipalCannotLogIn, ScopeNotOnServer, ServerUnreachable
+from connectors.errors import ConnectorError, PrincipalCannotLogIn, ScopeNotOnServer, ServerRefused, ServerUnreachable
 from connectors.sqlserver import catalogue, checking, ending, provisioning
+from connectors.sqlserver.privileges import FIXED_ROLES
 from connectors.sqlserver.recording import Owned, RecordedServer, RecordedSessions, Running, User
 from connectors.sqlserver.revocation import revoke
 from connectors.sqlserver.setup import SERVER_PERMISSIONS
@@ -50,8 +51,8 @@ class Lab:
     def _log_in(self, target: Target, principal: str, password: Secret, database: str) -> None:
         assert self.server.lets_in(principal, database)
 
-    def provision(self, *databases: str) -> None:
-        scope = Scope(Level.READ, databases or ("orders", "billing"), group=GROUP)
+    def provision(self, *databases: str, level: Level = Level.READ, schemas: tuple[str, ...] = ()) -> None:
+        scope = Scope(level, databases or ("orders", "billing"), schemas, group=GROUP)
         request = ProvisionRequest(PRINCIPAL, PASSWORD, scope, datetime.now(UTC))
         provisioning.provision(TARGET, self.sessions, request, self.journal.append)
 
@@ -78,6 +79,55 @@ def test_a_login_has_a_user_in_each_database_and_no_privilege_of_its_own(lab: La
     assert not lab.server.ran(rf"GRANT .*{PRINCIPAL}")
     found = catalogue.list_principals(lab.sessions)
     assert [(one.name, one.can_log_in, one.memberships) for one in found] == [(PRINCIPAL, True, (GROUP,))]
+
+
+def joined(lab: Lab) -> dict[str, bool]:
+    """In which fixed roles the group is."""
+    return {role: GROUP in lab.server.databases["orders"].roles.get(role, set()) for role in FIXED_ROLES}
+
+
+@pytest.mark.parametrize(("level", "writes"), [(Level.READ, False), (Level.WRITE, True), (Level.DDL, True)])
+def test_a_whole_database_is_read_and_written_by_the_fixed_roles(lab: Lab, level: Level, writes: bool) -> None:
+    lab.provision("orders", level=level)
+    assert joined(lab) == {"db_datareader": True, "db_datawriter": writes}
+    granted = lab.server.databases["orders"].granted.get(GROUP, set())
+    assert bool(granted) is (level is Level.DDL)
+    assert not granted & {"SELECT", "INSERT", "UPDATE", "DELETE", "ALTER", "CONTROL"}
+    before = len(lab.server.statements)
+    lab.provision("orders", level=level)
+    assert not [sql for _, sql in lab.server.statements[before:] if GROUP in sql], "what is in step is left alone"
+
+
+def test_where_there_are_no_fixed_roles_the_group_is_granted_what_they_hold(lab: Lab) -> None:
+    lab.server.databases["orders"].roles.clear()
+    lab.provision("orders", level=Level.WRITE)
+    assert lab.server.databases["orders"].granted[GROUP] == {"SELECT", "INSERT", "UPDATE", "DELETE"}
+
+
+def test_a_part_of_a_database_is_granted_and_no_fixed_role_joined(lab: Lab) -> None:
+    lab.provision("orders", schemas=("dbo",))
+    assert joined(lab) == {"db_datareader": False, "db_datawriter": False}
+    assert lab.server.ran(r"GRANT SELECT ON SCHEMA::\[dbo\] TO")
+
+
+def test_a_group_that_holds_more_than_the_scope_is_cut_back_and_never_holds_less_meanwhile(lab: Lab) -> None:
+    lab.provision("orders", level=Level.WRITE)
+    lab.server.databases["orders"].granted[GROUP] = {"SELECT", "CONTROL"}
+    lab.provision("orders", level=Level.READ)
+    assert joined(lab) == {"db_datareader": True, "db_datawriter": False}
+    assert not lab.server.databases["orders"].granted[GROUP]
+    lab.server.databases["orders"].roles["db_datareader"].clear()
+    lab.server.databases["orders"].granted[GROUP] = {"SELECT"}
+    lab.provision("orders", level=Level.READ)
+    assert lab.server.ran(r"db_datareader\] ADD")[-1] < lab.server.ran("REVOKE SELECT")[-1]
+
+
+@pytest.mark.parametrize("role", ["db_owner", "db_ddladmin", "of somebody else"])
+def test_a_group_that_is_in_any_other_role_is_refused(lab: Lab, role: str) -> None:
+    lab.provision("orders")
+    lab.server.databases["orders"].roles[role] = {GROUP}
+    with pytest.raises(ServerRefused, match="no plain group"):
+        lab.provision("orders")
 
 
 def test_a_repeated_provision_leaves_what_the_scope_does_not_say_any_more(lab: Lab) -> None:

@@ -93,6 +93,8 @@ def single(name: str) -> list[Command]:
         *(statements.grant(place, ("SELECT",), name, name) for place in places),
         *(statements.withdraw(place, ("SELECT",), name, name) for place in places),
         *(statements.withdraw_plain(place, ("SELECT",), name, name) for place in places),
+        statements.join_fixed(name, name, name),
+        statements.leave_fixed(name, name, name),
         *(statements.hand_over(owned.securable, name, name) for owned in kinds),
         *(statements.withdraw_granted("SELECT", place.on, name, name, name) for place in places),
         statements.create_plain_login(name, SECRET, name, name),
