@@ -11,17 +11,17 @@ from access.models import Environment
 from access.services import catalogue
 from connectors.base import Level
 from tests.access.world import World, build
-from tests.connectors.conftest import SQLSERVER_URL
 from tests.connectors.labs.base import Place
-from tests.connectors.labs.sqlserver import SQLServerLab
+from tests.connectors.labs.sqlserver import NAMES_NONE, SQLSERVER_URL, SQLServerLab, open_lab
 
-NEEDS_SQLSERVER = pytest.mark.skipif(not os.environ.get(SQLSERVER_URL), reason=f"{SQLSERVER_URL} names no server")
+#: Before anything else is started for the test.
+NEEDS_SQLSERVER = pytest.mark.skipif(not os.environ.get(SQLSERVER_URL), reason=NAMES_NONE)
 
 
 @pytest.fixture
 def sqlserver() -> Iterator[SQLServerLab]:
     """The server, with a login of Lockgate's."""
-    opened = SQLServerLab(os.environ[SQLSERVER_URL])
+    opened = open_lab()
     yield opened
     opened.close()
 
