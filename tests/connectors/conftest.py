@@ -27,10 +27,10 @@ from tests.connectors.labs.base import Lab, LoginRefused, Place, Session, make_p
 ENGINES = ("postgresql", "mariadb", "fake", "sqlserver")
 
 
-def need(lab: Lab, feature: str) -> None:
-    """Skip the test where this server lacks a feature, which the lab has tried out."""
-    if feature in getattr(lab, "lacks", ()):
-        pytest.skip(f"could not be shown on this server: {feature}")
+def need(lab: Lab, *features: str) -> None:
+    """Skip the test where this server lacks one of the features, which the lab has tried out."""
+    if missing := [feature for feature in features if feature in getattr(lab, "lacks", ())]:
+        pytest.skip(f"could not be shown on this server: {'; '.join(missing)}")
 
 
 def lacking(lab: Lab, scope: Scope) -> str:

@@ -20,6 +20,7 @@ from tests.connectors.labs.base import (
     LONG_NAMES,
     SERVER_LOG,
     TELLS_PERMISSIONS,
+    WIDE_DATABASES,
     Lab,
     Place,
     make_password,
@@ -72,8 +73,7 @@ def test_everything_has_a_hostile_name(lab: Lab, accounts: Accounts) -> None:
         assert alice.revoke().is_clean
         assert_gone(lab, alice)
     # Shown so far: every character but these.
-    need(lab, BRACKETS)
-    need(lab, BACKSLASHES)
+    need(lab, BRACKETS, BACKSLASHES, WIDE_DATABASES)
 
 
 def test_a_name_as_long_as_the_engine_allows(lab: Lab, accounts: Accounts, orders: Place) -> None:
@@ -130,8 +130,7 @@ def test_a_plan_is_what_then_runs(
     scope = scope_of(level, orders, named=named)
     if level is Level.MEMBER:
         scope = Scope(level, (orders.database,), database_roles=(role,))
-    for feature in (HASHES, TELLS_PERMISSIONS):
-        need(lab, feature)
+    need(lab, HASHES, TELLS_PERMISSIONS)
     alice = accounts.new(scope)
     plan = connector.plan(alice.request, alice.revocation)
     alice.provision()

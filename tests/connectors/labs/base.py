@@ -35,6 +35,7 @@ SLEEPING = "a statement that takes a given time"
 BRACKETS = "names that hold a bracket"
 BACKSLASHES = "roles in a database whose name holds a backslash"
 LONG_NAMES = "names of 128 characters"
+WIDE_DATABASES = "databases with names beyond ASCII"
 
 
 class LoginRefused(Exception):

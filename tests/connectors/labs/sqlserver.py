@@ -37,6 +37,7 @@ from tests.connectors.labs.base import (
     SERVER_LOG,
     SLEEPING,
     TELLS_PERMISSIONS,
+    WIDE_DATABASES,
     WITHOUT_LOGIN,
     LoginRefused,
     NotPermitted,
@@ -157,6 +158,7 @@ class SQLServerLab:
         self.lacks[SERVER_LOG] = "not over this protocol"
         self._try_long_name()
         self._try_backslash()
+        self._try_wide_database()
         self._try(SLEEPING, "WAITFOR DELAY '00:00:00.010'")
 
     def _try_long_name(self) -> None:
@@ -178,6 +180,16 @@ class SQLServerLab:
             self.rows("CREATE ROLE prober", database)
         except mssql_python.Error as error:
             self.lacks[BACKSLASHES] = str(error)
+        finally:
+            self.drop_database(database)
+
+    def _try_wide_database(self) -> None:
+        database = f"probe_é世_{random_token()}"
+        try:
+            self.rows(f"CREATE DATABASE {name(database)}")
+            connect(self.root, self.root.user, self.root.password, database).close()
+        except mssql_python.Error as error:
+            self.lacks[WIDE_DATABASES] = str(error)
         finally:
             self.drop_database(database)
 
@@ -261,7 +273,10 @@ class SQLServerLab:
             connection.close()
 
     def make_database(self, stem: str = "db") -> str:
-        database = f"{self._holdable(stem)}_{random_token()}"
+        plain = self._holdable(stem)
+        if WIDE_DATABASES in self.lacks:
+            plain = plain.encode("ascii", "ignore").decode()
+        database = f"{plain}_{random_token()}"
         self.rows(f"CREATE DATABASE {name(database)}")
         self._databases.append(database)
         if LEAST_ACCOUNT not in self.lacks:
