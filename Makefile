@@ -25,7 +25,8 @@ test-sqlserver: ## what SQL Server promises, on the server that LOCKGATE_TEST_SQ
 	@test -n "$$LOCKGATE_TEST_SQLSERVER_URL" || { echo "Name a server in LOCKGATE_TEST_SQLSERVER_URL: mssql://user:password@host:port/?encrypt=yes"; exit 2; }
 	@$(SETUP) --browser
 	$(PYTHON) -m pytest -k sqlserver tests/connectors/test_contract.py \
-		tests/connectors/test_contract_telling.py tests/connectors/test_contract_own_password.py tests/lifecycle tests/browser $(PYTEST)
+		tests/connectors/test_contract_telling.py tests/connectors/test_contract_own_password.py \
+		tests/connectors/test_sqlserver_encryption.py tests/lifecycle tests/browser $(PYTEST)
 
 check: setup ## ruff, mypy --strict, import contracts, Django's checks, missing migrations
 	$(PYTHON) -m ruff check $(CODE)

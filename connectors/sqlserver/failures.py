@@ -7,6 +7,7 @@ there is nobody to ask, and the phrase decides.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 import mssql_python
@@ -54,6 +55,14 @@ _LIKELY_OF_IDENTITY = (
 )
 
 
+_LIKELY_OF_CERTIFICATE = (
+    "Most likely the server's certificate was made by itself or for another name, or its authority is not in this machine's"
+    " own store, which is the only one that Microsoft's driver knows."
+)
+#: OpenSSL's number of 'certificate verify failed', as the driver repeats it.
+_CERTIFICATE = re.compile(r"error:[0-9A-F]{5}086:")
+
+
 def _phrase(sqlstate: str) -> str:
     return str(getattr(sqlstate_to_exception(sqlstate, ""), "driver_error", ""))
 
@@ -97,11 +106,13 @@ def refused_login(error: BaseException, secrets: Iterable[Secret] = ()) -> Conne
     return _named(ServerUnreachable, 0, cause, secrets)
 
 
-def likely_cause(code: str, authentication: Authentication) -> str:
+def likely_cause(refused: ConnectorError, authentication: Authentication) -> str:
     """What is most likely behind a refused login of our own, in a sentence; empty when nothing can be said."""
-    number = int(code or 0)
+    number = int(refused.code or 0)
     if number == LOGIN_FAILED and authentication is Authentication.ACCESS_TOKEN:
         return _LIKELY_OF_IDENTITY
+    if _CERTIFICATE.search(refused.detail):
+        return _LIKELY_OF_CERTIFICATE
     return _LIKELY.get(number, "")
 
 

@@ -85,7 +85,7 @@ def _open(target: Target, database: str) -> BaseDatabaseWrapper:
         return open_backend(_Backend, settings)
     except (Error, mssql_python.Error) as error:
         ours = refused_login(error, [target.password])
-        ours.likely = likely_cause(ours.code, target.authentication)
+        ours.likely = likely_cause(ours, target.authentication)
         raise ours from ours.__cause__
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Generator
-from pathlib import Path
 
 import pytest
 
 _URL = "LOCKGATE_TEST_SQLSERVER_URL"
-_HERE = str(Path(__file__).relative_to(Path.cwd()))
+_HERE = "tests/connectors/sqlserver_summary.py"
+#: These need no server, and say nothing about one.
+_WITHOUT_ONE = ("test_sqlserver_failures", "test_sqlserver_recording", "test_sqlserver_statements")
 _NOT_SHOWN = "could not be shown on this server: "
 
 
@@ -27,7 +28,7 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """One loud line."""
     if not os.environ.get(_URL):
-        left_out = sum("sqlserver" in report.nodeid for report in terminalreporter.stats.get("skipped", []))
+        left_out = sum(_is_on_one(report) for report in terminalreporter.stats.get("skipped", []))
         terminalreporter.write_line(
             f"SQL SERVER WAS NOT TESTED: its {left_out or ''} cases were skipped. Name a server in {_URL}, and use"
             " make test-sqlserver.",
@@ -39,12 +40,12 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         outcome
         for outcome in ("passed", "failed", "error")
         for report in terminalreporter.stats.get(outcome, [])
-        if "sqlserver" in report.nodeid and (outcome != "passed" or report.when == "call")
+        if _is_on_one(report) and (outcome != "passed" or report.when == "call")
     )
     reasons: Counter[str] = Counter()
     for report in terminalreporter.stats.get("skipped", []):
         told = str(report.longrepr[2]) if isinstance(report.longrepr, tuple) else ""
-        if "sqlserver" in report.nodeid and _NOT_SHOWN in told:
+        if _is_on_one(report) and _NOT_SHOWN in told:
             reasons[told.split(_NOT_SHOWN, 1)[1]] += 1
     for reason, count in sorted(reasons.items()):
         terminalreporter.write_line(f"could not be shown: {reason} ({count} cases)")
@@ -53,6 +54,11 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         f" {counted['failed'] + counted['error']} failed; {reasons.total()} could not be shown on this server.",
         bold=True,
     )
+
+
+def _is_on_one(report: pytest.TestReport) -> bool:
+    """Whether the case is one that is shown on a server."""
+    return "sqlserver" in report.nodeid and not any(name in report.nodeid for name in _WITHOUT_ONE)
 
 
 def _version() -> str:
