@@ -143,6 +143,10 @@ def _start_everything(stack: Stack, port: int, processes: list[subprocess.Popen[
         start_processes(port, environment, stack.folder, processes)
     say(f"\n{who}")
     say(
+        "  It gives access to a PostgreSQL and a MariaDB of its own. A SQL Server or an Azure SQL of yours can be added on the"
+        " Servers page, which shows the SQL that it needs."
+    )
+    say(
         f"  The gateway listens on {environment['LOCKGATE_GATEWAY_LISTEN']}: the page of an active access says how to use it."
     )
     say(f"  Lockgate runs at http://127.0.0.1:{port}/ (logs in {stack.logs}). Ctrl-C ends it.\n")
