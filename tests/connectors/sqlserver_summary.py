@@ -30,7 +30,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     if not os.environ.get(_URL):
         left_out = sum(_is_on_one(report) for report in terminalreporter.stats.get("skipped", []))
         terminalreporter.write_line(
-            f"SQL SERVER WAS NOT TESTED: its {left_out or ''} cases were skipped. Name a server in {_URL}, and use"
+            f"SQL SERVER WAS NOT TESTED: its cases ({left_out} of this run) were skipped. Name a server in {_URL}, and use"
             " make test-sqlserver.",
             red=True,
             bold=True,

@@ -524,4 +524,4 @@ def open_lab() -> SQLServerLab:
     """The laboratory on the server that the environment names. Skips the test where it names none."""
     if not os.environ.get(SQLSERVER_URL):
         pytest.skip(NAMES_NONE)
-    return SQLServerLab(os.environ[SQLSERVER_URL])
+    return SQLServerLab(os.environ["LOCKGATE_TEST_SQLSERVER_URL"])
