@@ -1,0 +1,38 @@
+"""The pages of the engines show the SQL for Lockgate's own account as it is printed. No server is needed."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from connectors.base import Secret, Target
+from connectors.registry import ENGINE_LABELS, open_connector
+
+_PAGES = Path(__file__).parents[2] / "docs" / "engines"
+#: What the script for one name says, and the page has to say too; comments and conditions aside.
+_STATEMENTS = re.compile(r"(?:CREATE LOGIN|CREATE USER|GRANT|ALTER (?:SERVER )?ROLE) .*?(?=;)")
+
+
+def printed(engine: str) -> str:
+    """What the Servers page shows for an account of the usual name."""
+    with open_connector(Target(engine, "db.test", 1, "lockgate", Secret(""))) as connector:
+        return connector.setup_sql()
+
+
+@pytest.mark.parametrize("engine", ["postgresql", "mariadb"])
+def test_the_script_is_on_the_page_word_by_word(engine: str) -> None:
+    assert f"```sql\n{printed(engine)}```\n" in (_PAGES / f"{engine}.md").read_text()
+
+
+@pytest.mark.parametrize("engine", ["sqlserver", "azuresql"])
+def test_the_page_says_of_each_database_what_the_script_does_in_a_loop(engine: str) -> None:
+    page = (_PAGES / f"{engine}.md").read_text()
+    statements = {statement.replace("N''", "N'") for statement in _STATEMENTS.findall(printed(engine))}
+    assert len(statements) >= 5
+    assert not [statement for statement in statements if f"{statement};" not in page]
+
+
+def test_every_engine_has_its_page() -> None:
+    assert {page.stem for page in _PAGES.glob("*.md")} == set(ENGINE_LABELS)
