@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import psycopg
@@ -23,12 +24,13 @@ from access.services.servers import test_connection as check_connection
 from access.targets import connect
 from connectors import session as connection_cache
 from connectors.base import Authentication, Secret, Target, Tls
-from connectors.errors import AdminLoginRefused, ConnectorError, TokenNeedsTls
+from connectors.errors import AdminLoginRefused, ConnectorError, ServerUnreachable, TokenNeedsTls
 from connectors.registry import open_connector
 from tests.access.world import World, build
 from tests.credentials.peers.entra import IMDS, Entra
 from tests.credentials.peers.mariadb import ClearPasswordServer
 from tests.credentials.peers.postgresql import TokenServer
+from tests.credentials.peers.tds import TokenLoginServer
 from tests.credentials.peers.web import answer_under, certificate_for, serving
 
 AWS = "aws-iam:eu-central-1"
@@ -203,7 +205,7 @@ def test_a_server_without_tls_is_not_saved_with_a_token(world: World) -> None:
         )
 
 
-@pytest.mark.parametrize("engine", ["postgresql", "mariadb"])
+@pytest.mark.parametrize("engine", ["postgresql", "mariadb", "sqlserver", "azuresql"])
 def test_without_tls_nothing_is_sent(engine: str) -> None:
     with Eavesdropper(b"") as peer:
         target = Target(engine, "127.0.0.1", peer.port, "lockgate", Secret("the-token"), tls=Tls.DISABLE)
@@ -273,7 +275,59 @@ def test_a_mariadb_server_that_has_no_tls_hears_no_token() -> None:
     assert peer.logins == 0
 
 
+@pytest.mark.parametrize("engine", ["sqlserver", "azuresql"])
+def test_a_sql_server_gets_the_token_inside_tls_alone(
+    engine: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    certificate, authority = certificate_for(tmp_path, "localhost")
+    monkeypatch.setenv("SSL_CERT_FILE", str(authority))
+    token = f"the-token-{'x' * 1500}"
+    peer = TokenLoginServer(token, certificate)
+    try:
+        with open_connector(sql_server_target(engine, peer, token, Tls.VERIFY_FULL)) as connector:
+            connector.prove_own_login(Secret(token))
+            assert peer.logins == 1
+            with pytest.raises(AdminLoginRefused, match="does not know the identity") as refused:
+                connector.prove_own_login(Secret("another-token"))
+    finally:
+        peer.close()
+    assert "another-token" not in repr(refused.value) + str(refused.value.__cause__)
+    assert [token.encode("utf-16-le") in login for login in peer.inside_tls] == [True, False]
+    assert "token".encode("utf-16-le") not in peer.in_the_clear
+
+
+@pytest.mark.parametrize("engine", ["sqlserver", "azuresql"])
+@pytest.mark.parametrize("what", ["a certificate that nobody vouches for", "no TLS"])
+def test_a_sql_server_that_is_not_to_be_trusted_hears_no_token(engine: str, what: str, tmp_path: Path) -> None:
+    certificate, _ = certificate_for(tmp_path, "localhost")
+    has_tls = what != "no TLS"
+    peer = TokenLoginServer("the-token", certificate if has_tls else None)
+    target = sql_server_target(engine, peer, "the-token", Tls.VERIFY_FULL if has_tls else Tls.REQUIRE)
+    try:
+        with open_connector(target) as connector, pytest.raises(ServerUnreachable) as refused:
+            connector.prove_own_login(target.password)
+    finally:
+        peer.close()
+    assert ("certificate" in refused.value.likely) is has_tls
+    assert peer.in_the_clear
+    assert (peer.logins, peer.inside_tls) == (0, [])
+    assert "token".encode("utf-16-le") not in peer.in_the_clear
+
+
 # --- Hands
+
+
+def sql_server_target(engine: str, peer: TokenLoginServer, token: str, tls: Tls) -> Target:
+    return Target(
+        engine,
+        "localhost",
+        peer.port,
+        "lockgate",
+        Secret(token),
+        tls=tls,
+        authentication=Authentication.ACCESS_TOKEN,
+        statement_timeout=timedelta(seconds=2),
+    )
 
 
 def token_target(server: TokenServer, account: str, token: Secret, source: ServerSource | None = None) -> Target:
