@@ -26,7 +26,7 @@ test-sqlserver: ## what SQL Server promises, on the server that LOCKGATE_TEST_SQ
 	@$(SETUP) --browser
 	$(PYTHON) -m pytest -k sqlserver tests/connectors/test_contract.py \
 		tests/connectors/test_contract_telling.py tests/connectors/test_contract_own_password.py \
-		tests/connectors/test_sqlserver_encryption.py tests/lifecycle tests/browser $(PYTEST)
+		tests/connectors/test_sqlserver_live.py tests/lifecycle tests/browser $(PYTEST)
 
 check: setup ## ruff, mypy --strict, import contracts, Django's checks, missing migrations
 	$(PYTHON) -m ruff check $(CODE)

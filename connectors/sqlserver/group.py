@@ -37,10 +37,10 @@ _TABLES = """
 SELECT s.name, o.name FROM sys.objects AS o JOIN sys.schemas AS s ON s.schema_id = o.schema_id
 WHERE o.type IN ('U', 'V') AND s.name NOT IN (N'sys', N'INFORMATION_SCHEMA')
 """
-#: Not to get the lock is no error to the server, only a number below nought.
+#: Not to get the lock within so many milliseconds is no error to the server, only a number below nought.
 _TAKE_TURNS = (
     "SET NOCOUNT ON; DECLARE @got int; EXEC @got = sp_getapplock @Resource = N'lockgate_groups', @LockMode = N'Exclusive',"
-    " @LockOwner = N'Session', @LockTimeout = 20000; SELECT @got"
+    " @LockOwner = N'Session', @LockTimeout = {milliseconds:d}; SELECT @got"
 )
 _DONE = "EXEC sp_releaseapplock @Resource = N'lockgate_groups', @LockOwner = N'Session'"
 
@@ -135,7 +135,14 @@ def _held(session: Session, group: str) -> dict[Place, dict[str, str]]:
 @contextmanager
 def _in_turn(session: Session) -> Iterator[None]:
     """One at a time in a database: two who make the same group at once would get in each other's way."""
-    if session.rows(_TAKE_TURNS)[0][0] < 0:
+    milliseconds = round(session.patience.total_seconds() * 1000)
+    try:
+        got = session.rows(_TAKE_TURNS.format(milliseconds=milliseconds))
+    except ConnectorError:
+        # Whether it has the lock nobody knows; it goes with the session.
+        session.spoil()
+        raise
+    if got[0][0] < 0:
         busy = ServerRefused(f"Somebody else has been changing the groups of {session.database} for long.")
         busy.transient = True
         raise busy

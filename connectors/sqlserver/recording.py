@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass, fields
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from mssql_python import OperationalError, ProgrammingError
@@ -295,6 +295,11 @@ class RecordedSession(Session):
     def rows(self, sql: str, *values: Value) -> list[tuple[Any, ...]]:
         """As `Session.rows`."""
         return self._server.answer(self.database, sql, values)
+
+    @property
+    def patience(self) -> timedelta:
+        """Nobody else is there to wait for."""
+        return timedelta(0)
 
     @property
     def is_broken(self) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import Any
 
@@ -117,6 +117,9 @@ class Session:
         with self._translated(), self._backend.cursor() as cursor:
             # Without values the text is sent as it is, percent signs and all.
             cursor.execute(sql, values or None)
+            # What the server only remarks comes as a result of its own, without columns, before the one that was asked for.
+            while cursor.description is None and cursor.nextset():
+                pass
             return [] if cursor.description is None else [tuple(row) for row in cursor.fetchall()]
 
     def texts(self, sql: str, *values: Value) -> list[str]:
@@ -145,6 +148,11 @@ class Session:
                 self.rows("IF @@TRANCOUNT > 0 ROLLBACK TRANSACTION")
             raise
         self.rows("COMMIT TRANSACTION")
+
+    @property
+    def patience(self) -> timedelta:
+        """How long to wait for others, so that the server says that it was too long before the driver gives up."""
+        return self._target.statement_timeout * 2 / 3
 
     @cached_property
     def has_catalogue_of_permissions(self) -> bool:

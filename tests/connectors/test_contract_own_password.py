@@ -31,7 +31,7 @@ class Source:
 
     def instead_of(self, refused: Secret) -> Secret | None:
         self.refused.append(refused)
-        return self._given.pop(0) if self._given else None
+        return self.current()
 
     def accepted(self, secret: Secret) -> None:
         self.let_in.append(secret)
