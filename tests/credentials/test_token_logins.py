@@ -297,9 +297,13 @@ def test_a_sql_server_gets_the_token_inside_tls_alone(
 
 
 @pytest.mark.parametrize("engine", ["sqlserver", "azuresql"])
-@pytest.mark.parametrize("what", ["a certificate that nobody vouches for", "no TLS"])
-def test_a_sql_server_that_is_not_to_be_trusted_hears_no_token(engine: str, what: str, tmp_path: Path) -> None:
-    certificate, _ = certificate_for(tmp_path, "localhost")
+@pytest.mark.parametrize("what", ["a certificate that nobody vouches for", "a certificate of another name", "no TLS"])
+def test_a_sql_server_that_is_not_to_be_trusted_hears_no_token(
+    engine: str, what: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    certificate, authority = certificate_for(tmp_path, "elsewhere.test" if "name" in what else "localhost")
+    if "name" in what:
+        monkeypatch.setenv("SSL_CERT_FILE", str(authority))
     has_tls = what != "no TLS"
     peer = TokenLoginServer("the-token", certificate if has_tls else None)
     target = sql_server_target(engine, peer, "the-token", Tls.VERIFY_FULL if has_tls else Tls.REQUIRE)
