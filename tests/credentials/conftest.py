@@ -40,9 +40,9 @@ def labs() -> Iterator[dict[str, Lab]]:
         each.close()
 
 
-@pytest.fixture(params=["postgresql", "mariadb"])
+@pytest.fixture(params=["postgresql", "mariadb", "sqlserver"])
 def lab(request: pytest.FixtureRequest, labs: dict[str, Lab]) -> Lab:
-    """A real server of one engine."""
+    """A real server of one engine; SQL Server's cases are skipped where the environment names none."""
     return lab_of(str(request.param), labs)
 
 

@@ -120,10 +120,11 @@ def dying_at(number: int, work: Callable[[], None], log: Path) -> None:
 
     from connectors.mariadb.connector import MariaDBConnector
     from connectors.postgresql.connector import PostgreSQLConnector
+    from connectors.sqlserver.connector import SQLServerConnector
 
     for name in ("open", "fsync", "link", "replace", "unlink", "fchmod"):
         stepping(os, name)
-    for connector in (PostgreSQLConnector, MariaDBConnector):
+    for connector in (PostgreSQLConnector, MariaDBConnector, SQLServerConnector):
         for verb in ("check", "change_own_password", "prove_own_login"):
             stepping(connector, verb)
     for verb in ("fetch", "keep_next", "promote"):

@@ -27,7 +27,7 @@ from access.settling import ROTATION_LOCK
 from access.targets import connect, make_password
 from audit.events import Event
 from audit.models import Entry
-from connectors.base import Secret, Tls
+from connectors.base import Secret
 from connectors.errors import ConnectorError
 from tests.access.world import World, build
 from tests.connectors.conftest import Notebook
@@ -44,7 +44,7 @@ def world(db: None, lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     path.write_text(lab.target.password.reveal())
     server, target = built.server, lab.target
     server.engine, server.host, server.port, server.database = target.engine, target.host, target.port, target.database
-    server.admin_user, server.admin_secret, server.tls = target.user, f"file:{path}", Tls.DISABLE
+    server.admin_user, server.admin_secret, server.tls = target.user, f"file:{path}", target.tls
     server.save()
     yield built
     server.admin_secret = f"file:{path}"
@@ -124,10 +124,9 @@ def test_only_administrators_rotate(world: World) -> None:
 
 
 @pytest.mark.parametrize("reference", ["env:TEST_SERVER_PASSWORD", "azure:managed-identity", "aws-iam:eu-central-1"])
-def test_what_cannot_be_written_is_refused_in_words(reference: str, lab: Lab) -> None:
-    target = lab.target
+def test_what_cannot_be_written_is_refused_in_words(reference: str) -> None:
     with pytest.raises(StoreNotWritable, match=r"cannot write to where this secret lies"):
-        writable_store(reference, Account(target.engine, target.host, target.port, target.user))
+        writable_store(reference, Account("postgresql", "orders.test", 5432, "lockgate"))
 
 
 def test_a_store_that_cannot_be_written_is_told_before_the_server_is_touched(world: World, lab: Lab) -> None:
