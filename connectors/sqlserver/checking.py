@@ -68,13 +68,15 @@ def server_time(session: Session) -> datetime:
 def is_encrypted(target: Target, session: Session) -> bool:
     """Whether the connection we have is encrypted, as the server sees it."""
     try:
-        rows = session.rows(_ENCRYPTED)
+        told = session.texts(_ENCRYPTED)
     except ServerUnreachable:
         raise
     except ConnectorError:
+        told = []
+    if not told:
         # Without VIEW SERVER STATE the server does not say. The driver was told to go on with encryption or not at all.
         return target.tls is not Tls.DISABLE
-    return bool(rows) and str(rows[0][0]).upper() == "TRUE"
+    return told[0].upper() == "TRUE"
 
 
 def not_encrypted(target: Target) -> Remedy:
