@@ -37,7 +37,7 @@ class Limits:
     unshipped_bytes: int = 1024**3
     unshipped_entries: int = 4_000_000
     segment_bytes: int = 64 * 1024**2
-    flush_every: float = 0.005
+    flush_every: float = 0.007
     """Seconds after which what nobody waits for is synced."""
     longest_text: int = 1024**2
     """Of a text or shape in one entry; the rest of a longer one is left out, and the entry says so."""
@@ -96,6 +96,11 @@ class Journal:
         return begun
 
     # -- what the pipeline says -------------------------------------------------------------------------------------
+
+    @property
+    def under_way(self) -> int:
+        """See `Recorder`."""
+        return len(self._statements)
 
     def opened(self, admitted: Admitted, *, client_ip: str, application: str) -> int:
         """See `Recorder`."""
