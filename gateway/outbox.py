@@ -16,7 +16,6 @@ from typing import Final, Protocol
 from gateway.errors import NotRecorded
 from gateway.recording import Recorder
 
-
 #: What waits is written once it is this part of all statements that are under way: with four or fewer none waits for another.
 _SHARE: Final = 4
 #: Or after this time, in seconds. Those that run meanwhile are running, so it costs nobody's throughput.
