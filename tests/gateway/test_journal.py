@@ -345,7 +345,7 @@ def test_statements_said_while_the_disk_fails_never_begin(
     statement = journal.intent(number, examined("SELECT 2"), "SELECT 2")
     monkeypatch.setattr(os, "fdatasync", fail)
     journal._syncer._unsynced.append(b"")
-    journal._syncer._work.set()
+    journal._syncer._work.ring()
     until(lambda: journal._syncer.failure is not None)
     with pytest.raises(NotRecorded):
         journal.write()
