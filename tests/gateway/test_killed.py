@@ -169,8 +169,8 @@ def _compare(shop: Estate, load: Load) -> None:
         if verdicts.get(one) == "done":
             assert one in ran, "Recorded as done, and the server has it not."
     known = Counter(verdicts[one] for one in ran)
-    # What was in the air when it was killed, and what was not written down yet. A worker that sees its supervisor go before it is
-    # killed itself may come to write that it has cut a session.
+    # What was in the air when it was killed, and what was not written down yet. A worker that sees its supervisor go, before
+    # it is killed itself, may come to write that it has cut a session.
     assert known["done"] > ENOUGH // 2
     assert set(known) <= {"done", "unknown", "cut"}
     report = verify(now=datetime.now(UTC), whole=True)
