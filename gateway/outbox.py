@@ -2,8 +2,8 @@
 
 Everything that the clients said in one turn of the event loop is written to the file at once, and then sent. Where many
 statements are under way, the next ones wait for each other, as commits do with PostgreSQL's `commit_delay`: the file is
-written seldomer, and the servers work through what they get without being interrupted for each. One statement alone, and
-each of a few, waits for nothing.
+written seldomer, and the servers work through what they get without being interrupted for each. Where there are
+few, none waits.
 """
 
 from __future__ import annotations
@@ -16,7 +16,9 @@ from typing import Final, Protocol
 from gateway.errors import NotRecorded
 from gateway.recording import Recorder
 
-#: What waits is written once it is this part of all statements that are under way: with four or fewer none waits for another.
+#: While no more statements than this are under way, none waits for another: their clients have nothing else to do.
+_FEW: Final = 16
+#: With more, what waits is written once it is this part of all that are under way.
 _SHARE: Final = 4
 #: Or after this time, in seconds. Those that run meanwhile are running, so it costs nobody's throughput.
 _LONGEST: Final = 0.001
@@ -53,7 +55,8 @@ class Outbox:
         self._waiting.append((sender, data))
         if self._is_due:
             return
-        if len(self._waiting) * _SHARE >= self._recorder.under_way:
+        under_way = self._recorder.under_way
+        if under_way <= _FEW or len(self._waiting) * _SHARE >= under_way:
             self._is_due = True
             self._loop.call_soon(self._flush)
         elif self._timer is None:

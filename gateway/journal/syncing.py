@@ -160,6 +160,7 @@ class Syncer(threading.Thread):
         """Append again, after `is_mended`."""
         with self._lock:
             self.failure, self.is_mended = None, False
+        self._urgent.ring()
 
     def stop(self) -> None:
         """Sync what is left, and end the thread. Raises `OSError` when that fails."""
@@ -194,6 +195,10 @@ class Syncer(threading.Thread):
             if self._stopping:
                 return
             while self.failure is not None and not self._stopping:
+                self._urgent.quiet()
+                if not (self.is_mended or self._has_left):
+                    # It may have been mended, and have failed again, since it was synced.
+                    self._sync()
                 self._mend()
                 self._urgent.wait(TRY_AGAIN)
 

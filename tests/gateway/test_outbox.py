@@ -92,16 +92,26 @@ def test_where_many_are_under_way_a_quarter_of_them_goes_together(
     # The moment after which nobody waits any more does not come in this test.
     monkeypatch.setattr(house.loop, "call_later", lambda _seconds, *what: later(60, *what))
     others, alice = Session(house), Session(house)
-    for number in range(12):
+    for number in range(20):
         others.says(f"SELECT {number}")
     house.goes_on()
-    for number in range(100, 103):
+    for number in range(100, 106):
         alice.says(f"SELECT {number}")
         house.goes_on()
         assert alice.sent == []
-    alice.says("SELECT 103")
+    alice.says("SELECT 106")
     house.goes_on()
-    assert len(alice.sent) == 4
+    assert len(alice.sent) == 7
+
+
+def test_where_few_are_under_way_none_waits_for_another(house: House) -> None:
+    others, alice = Session(house), Session(house)
+    for number in range(15):
+        others.says(f"SELECT {number}")
+    house.goes_on()
+    alice.says("SELECT 100")
+    house.goes_on()
+    assert alice.sent == [b"SELECT 100"]
 
 
 def test_whoever_waits_for_others_waits_for_a_moment(house: House) -> None:
