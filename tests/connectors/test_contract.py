@@ -260,7 +260,7 @@ def test_open_sessions_transactions_and_queries_are_ended(lab: Lab, accounts: Ac
 
     receipt = alice.revoke()
 
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 60, "It must be ended, not waited for."
     assert receipt.is_clean
     assert receipt.sessions_ended == 3
     with pytest.raises(SessionEnded):
