@@ -57,7 +57,7 @@ class Tail:
         return self._segment
 
     def waiting(self) -> int:
-        """Bytes that are in the journal behind what was read."""
+        """Bytes that are in the journal behind what was read, or are room there."""
         sizes = [
             self._folder.segment(number).stat().st_size for number in self._folder.segments() if number >= self._segment
         ]
@@ -79,7 +79,8 @@ class Tail:
                 return lines
             if used:
                 continue  # They were all known, as after a restart.
-            rest = data[used:]
+            # Zeros are room for what comes.
+            rest = data[used:].rstrip(b"\x00")
             if rest and (later or is_over):
                 last = self._last_line(rest)
                 if last:
@@ -88,11 +89,17 @@ class Tail:
                 rest = b""
             if not later:
                 if b"\n" in rest:
+                    if self._is_being_written(rest[: rest.index(b"\n")]):
+                        continue
                     raise StreamBroken(
                         f"Behind entry {self.seq} of {self._folder.stream} is a line whose hash does not fit."
                     )
                 return []
             self._segment, self._offset = later[0], 0
+
+    def _is_being_written(self, line: bytes) -> bool:
+        """Whether it was read while it came into its room: another processor may see its end before its middle."""
+        return b"\x00" in line and not self._chunk().startswith(line)
 
     def _chunk(self) -> bytes:
         """What is behind the offset; at least one whole line if there is one."""
@@ -150,7 +157,7 @@ class Tail:
         path = self._folder.segment(self._segment)
         data = path.read_bytes()[self._offset :]
         self._offset += len(data)
-        self.torn.append(Torn(self._segment, data))
+        self.torn.append(Torn(self._segment, data.rstrip(b"\x00")))
 
 
 def _is_entry(raw: bytes) -> bool:

@@ -13,7 +13,7 @@ import asyncio
 import os
 import threading
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from queue import Empty, SimpleQueue
 from typing import Any
 
@@ -86,6 +86,8 @@ class Syncer(threading.Thread):
         self._has_left = False
         """The segment failed, and the shipper was told that nothing more comes in it."""
         self._lock = threading.Lock()
+        self._room_lock = threading.Lock()
+        """Held while room is made, which the next that is appended may lie in already. Taken after the other, never before."""
         self._unsynced: list[bytes] = []
         self._is_trusted = True
         """Whether what was written to the segment can still be put on the disk: not after a sync that failed."""
@@ -101,7 +103,7 @@ class Syncer(threading.Thread):
 
     def append(self, data: bytes) -> None:
         """Into the file. Raises `OSError`; `landed` then tells what of it is there all the same."""
-        with self._lock:
+        with self._lock, nullcontext() if self._segment.fits(data) else self._room_lock:
             if self.failure is not None:
                 self.landed = b""
                 raise self.failure
@@ -171,7 +173,7 @@ class Syncer(threading.Thread):
         try:
             if self.failure is not None:
                 raise self.failure
-            self._segment.sync()
+            self._segment.finish()
         finally:
             self._segment.close()
 
@@ -194,6 +196,7 @@ class Syncer(threading.Thread):
             self._sync()
             if self._stopping:
                 return
+            self._make_room()
             while self.failure is not None and not self._stopping:
                 self._urgent.quiet()
                 if not (self.is_mended or self._has_left):
@@ -210,8 +213,9 @@ class Syncer(threading.Thread):
             failure = None if self._is_trusted else self.failure
         if failure is None and (upto or full):
             try:
-                for one in (*full, segment):
-                    one.sync()
+                for one in full:
+                    one.finish()
+                segment.sync()
             except OSError as error:
                 failure = error
         with self._lock:
@@ -223,6 +227,13 @@ class Syncer(threading.Thread):
             one.close()
         if waiting:
             self._tell(waiting, failure)
+
+    def _make_room(self) -> None:
+        """For what comes next, so that syncing it takes less."""
+        with self._room_lock, suppress(OSError):  # which is seen again, and told, when it is written or synced
+            segment = self._segment
+            if self.failure is None and segment.wants_room():
+                segment.make_room()
 
     def _tell(self, waiting: list[Done], failure: OSError | None) -> None:
         problem = None if failure is None else _not_recorded(failure)

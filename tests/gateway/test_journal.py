@@ -19,7 +19,7 @@ from access.gateway_rules import Keep
 from access.statement_sealing import opened_text
 from audit.chain import GENESIS
 from gateway.errors import NotRecorded
-from gateway.journal.folder import Shipped, StreamFolder, try_lock
+from gateway.journal.folder import ROOM, Shipped, StreamFolder, try_lock
 from gateway.journal.journal import Journal, Limits
 from gateway.journal.syncing import Syncer
 from gateway.recording import Verdict
@@ -201,6 +201,81 @@ def test_a_full_segment_is_followed_by_the_next(begin: Begin, tmp_path: Path, lo
     (folder,) = journals(tmp_path)
     assert len(list(folder.glob("*.journal"))) > 5
     assert [line.seq for line in written(folder)] == list(range(1, 63))
+
+
+def busy(journal: Journal) -> int:
+    """A session of a journal that has written so much that it gets room."""
+    number = session(journal)
+    until(lambda: run_statements(journal, number, 50) is None and journal._syncer.segment_size > 300_000)
+    return number
+
+
+def test_a_busy_segment_is_written_into_room_and_ends_with_its_last_line(
+    begin: Begin, tmp_path: Path, loop: asyncio.AbstractEventLoop
+) -> None:
+    journal = begin(limits=Limits(segment_bytes=3 * ROOM))
+    number = busy(journal)
+    (folder,) = journals(tmp_path)
+    first = folder / "00000001.journal"
+    until(lambda: first.stat().st_size > journal._syncer.segment_size + ROOM // 2)
+    length = first.stat().st_size
+    run_statements(journal, number, 50)
+    assert durable(journal, loop) is None
+    assert first.stat().st_size == length
+    until(lambda: run_statements(journal, number, 50) is None and (folder / "00000002.journal").exists())
+    assert durable(journal, loop) is None
+    assert first.read_bytes().endswith(b"}\n")
+    busy(journal)
+    journal.close()
+    assert (folder / "00000002.journal").read_bytes().endswith(b"}\n")
+    lines = list(written(folder))
+    assert [line.seq for line in lines] == list(range(1, len(lines) + 1))
+    assert [line.content["prev"] for line in lines[1:]] == [line.hash for line in lines[:-1]]
+
+
+def test_what_is_appended_while_room_is_made_waits_or_lies_before_it(
+    begin: Begin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each piece of room is made so slowly that all that was there before is used up meanwhile."""
+    journal, pwrite, made = begin(), os.pwrite, []
+
+    def slowly(descriptor: int, data: bytes, offset: int) -> int:
+        time.sleep(0.2)
+        made.append(offset)
+        return pwrite(descriptor, data, offset)
+
+    monkeypatch.setattr(os, "pwrite", slowly)
+    number = session(journal)
+    until(lambda: run_statements(journal, number, 200) is None and len(made) > 3)
+    (folder,) = journals(tmp_path)
+    lines = list(written_with_torn_ends(folder))
+    assert [line.seq for line in lines] == list(range(1, len(lines) + 1))
+    assert len(lines) == journal._chain.seq
+
+
+def test_where_no_room_can_be_made_a_segment_grows(
+    begin: Begin, tmp_path: Path, loop: asyncio.AbstractEventLoop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(descriptor: int, data: bytes, offset: int) -> int:
+        os.truncate(descriptor, offset + 5000)
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "pwrite", full)
+    journal = begin()
+    number = busy(journal)
+    run_statements(journal, number, 50)
+    assert durable(journal, loop) is None
+    (folder,) = journals(tmp_path)
+    assert (folder / "00000001.journal").read_bytes().endswith(b"}\n")
+    assert len(list(written(folder))) == journal._chain.seq
+
+
+def test_room_is_not_made_where_there_is_little(begin: Begin, small_disk: Path, loop: asyncio.AbstractEventLoop) -> None:
+    journal = begin(small_disk)
+    busy(journal)
+    assert durable(journal, loop) is None
+    (folder,) = journals(small_disk)
+    assert (folder / "00000001.journal").stat().st_size == journal._syncer.segment_size
 
 
 def test_nobody_else_can_hold_the_lock_of_a_living_stream(begin: Begin, tmp_path: Path) -> None:

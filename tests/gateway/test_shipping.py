@@ -28,6 +28,7 @@ from audit.statement_lines import parsed
 from audit.verification import verify
 from gateway.errors import NotRecorded
 from gateway.journal import folder as folders
+from gateway.journal.folder import ROOM
 from gateway.journal.journal import Journal, Limits
 from gateway.journal.shipping import Shipper
 from gateway.recording import Verdict
@@ -161,7 +162,7 @@ def test_a_worker_that_died_leaves_statements_of_which_nobody_knows_what_became(
     assert chain_is_whole()
 
 
-@pytest.mark.parametrize("tail", [b"0123abc {", b"\0" * 5000, b"no hash fits\nthese lines\n"])
+@pytest.mark.parametrize("tail", [b"0123abc {", b"\0" * 5000 + b"behind a hole", b"no hash fits\nthese lines\n"])
 def test_what_is_torn_is_told_and_kept(journal: Journal, tmp_path: Path, tail: bytes) -> None:
     session = journal.opened(admitted(), client_ip="", application="")
     run_statements(journal, session, 2)
@@ -177,26 +178,47 @@ def test_what_is_torn_is_told_and_kept(journal: Journal, tmp_path: Path, tail: b
     assert chain_is_whole()
 
 
-def test_a_last_line_that_lacks_only_its_end_is_an_entry(journal: Journal, tmp_path: Path) -> None:
+def test_room_that_was_not_used_is_not_torn(journal: Journal, tmp_path: Path) -> None:
+    session = journal.opened(admitted(), client_ip="", application="")
+    run_statements(journal, session, 2)
+    (folder,) = journals(tmp_path)
+    segment = sorted(folder.glob("*.journal"))[-1]
+    os.truncate(segment, segment.stat().st_size + 2 * ROOM)
+    Shipper(tmp_path).once()
+    assert len(shipped()) == 6
+    run_statements(journal, session, 1)
+    Shipper(tmp_path).once()
+    assert len(shipped()) == 8
+    die(journal)
+    Shipper(tmp_path).once()
+    assert json.loads(StatementEntry.objects.get(kind="ended").content)["torn"] == []
+    assert not (tmp_path / "torn").exists()
+    assert chain_is_whole()
+
+
+@pytest.mark.parametrize("room", [0, 3 * ROOM])
+def test_a_last_line_that_lacks_only_its_end_is_an_entry(journal: Journal, tmp_path: Path, room: int) -> None:
     session = journal.opened(admitted(), client_ip="", application="")
     run_statements(journal, session, 2)
     die(journal)
     (folder,) = journals(tmp_path)
     segment = sorted(folder.glob("*.journal"))[-1]
     os.truncate(segment, segment.stat().st_size - 1)
+    os.truncate(segment, segment.stat().st_size + room)
     Shipper(tmp_path).once()
     assert [kind for _, kind in shipped()][-2:] == ["outcome", "ended"]
     assert json.loads(StatementEntry.objects.get(kind="ended").content)["torn"] == []
 
 
+@pytest.mark.parametrize("instead", [b'"rows":2', b"\0" * 8])
 def test_a_changed_line_of_a_living_stream_is_not_shipped_and_nothing_behind_it(
-    journal: Journal, tmp_path: Path
+    journal: Journal, tmp_path: Path, instead: bytes
 ) -> None:
     session = journal.opened(admitted(), client_ip="", application="")
     run_statements(journal, session, 1)
     (folder,) = journals(tmp_path)
     segment = folder / "00000001.journal"
-    segment.write_bytes(segment.read_bytes().replace(b'"rows":1', b'"rows":2'))
+    segment.write_bytes(segment.read_bytes().replace(b'"rows":1', instead))
     Shipper(tmp_path).once()
     assert [kind for _, kind in shipped()] == ["began", "opened", "intent"]
     assert len(journals(tmp_path)) == 1

@@ -29,7 +29,7 @@ from gateway.errors import (
 )
 from gateway.wire.postgresql import messages, upstream
 from gateway.wire.postgresql.messages import Frames, error_response, message
-from gateway.wire.postgresql.relay import Relay
+from gateway.wire.postgresql.relay import FromClient, FromServer, Relay
 from gateway.wire.postgresql.upstream import WRITE_HIGH, Upstream
 
 if TYPE_CHECKING:
@@ -92,9 +92,7 @@ class Client(asyncio.Protocol):
         except GatewayError as error:
             self.end(error)
         except Exception:
-            # A mistake of ours ends this session, and is seen in the log; the others go on.
-            log.exception("gateway.session_failed")
-            self.end(GatewayError())
+            self.failed()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The client is gone."""
@@ -274,26 +272,17 @@ class Client(asyncio.Protocol):
         hello += [messages.backend_key(*self.key), messages.ready()]
         self.transport.write(b"".join(hello))
         self._deadline.cancel()
-        self._take = self.relay.client_said
-        server.belongs_to(self)
+        from_client, from_server = FromClient(self.relay, self, self), FromServer(self.relay, self, server)
+        self.transport.set_protocol(from_client)  # type: ignore[arg-type]  # one by what it does
+        server.transport.set_protocol(from_server)  # type: ignore[arg-type]
+        if said := server.belongs_to(self):
+            from_server.data_received(said)
         if early := self._frames.rest():
-            self.data_received(early)
+            from_client.data_received(early)
         if not self._is_over:
             self.transport.resume_reading()
 
     # --- What the server says
-
-    def server_said(self, data: bytes) -> None:
-        """To the client, by the relay."""
-        if self._is_over or self.relay is None:
-            return
-        try:
-            self.relay.server_said(data)
-        except GatewayError as error:
-            self.end(error)
-        except Exception:
-            log.exception("gateway.session_failed")
-            self.end(GatewayError())
 
     def server_gone(self, error: Exception | None) -> None:
         """Whatever it said before has been passed on."""
@@ -336,6 +325,11 @@ class Client(asyncio.Protocol):
             self._loop.call_later(5.0, self.transport.abort)
         else:
             self.transport.abort()
+
+    def failed(self) -> None:
+        """A mistake of ours ends this session, and is seen in the log; the others go on."""
+        log.exception("gateway.session_failed")
+        self.end(GatewayError())
 
     def _too_slow(self) -> None:
         self.end(SessionEnded("The login took too long."))

@@ -78,6 +78,34 @@ class Side(Protocol):
         ...
 
 
+class Session(Protocol):
+    """Whose two connections they are."""
+
+    def end(self, error: GatewayError) -> None:
+        """Tell the client, and close both."""
+        ...
+
+    def failed(self) -> None:
+        """The same for the exception that is being handled: a mistake of ours."""
+        ...
+
+
+class Connection(Protocol):
+    """What asyncio calls seldom."""
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """It is closed, or broken."""
+        ...
+
+    def pause_writing(self) -> None:
+        """Too much waits to be sent."""
+        ...
+
+    def resume_writing(self) -> None:
+        """It has gone."""
+        ...
+
+
 class Relay:
     """One session. All calls come from the event loop's thread.
 
@@ -127,6 +155,8 @@ class Relay:
 
     def client_said(self, data: bytes) -> None:
         """Some more of the client's stream. Raises `ProtocolViolated`."""
+        if self.is_over:
+            return
         self.last_active = self._clock()
         if self._chunks:
             self._chunks.append(data)
@@ -355,6 +385,8 @@ class Relay:
 
     def server_said(self, data: bytes) -> None:
         """Some more of the server's stream."""
+        if self.is_over:
+            return
         self._client.write(self.answers.take(data))
         if self._is_unsettled and self.answers.has_news:
             self._is_unsettled = False
@@ -382,3 +414,48 @@ class Relay:
             self.answers.cut()
             self._recorder.closed(self._number, why)
             self._recorder.write()
+
+
+class FromClient:
+    """The client's connection, as asyncio calls it once there is a session: what comes goes to the relay without a detour."""
+
+    def __init__(self, relay: Relay, session: Session, connection: Connection) -> None:
+        self._relay, self._session, self._connection = relay, session, connection
+
+    def data_received(self, data: bytes) -> None:
+        """Part of asyncio's protocol, as the next four."""
+        try:
+            self._relay.client_said(data)
+        except GatewayError as error:
+            self._session.end(error)
+        except Exception:
+            self._session.failed()
+
+    def eof_received(self) -> bool:
+        """It sends no more: close."""
+        return False
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The end."""
+        self._connection.connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        """Too much waits."""
+        self._connection.pause_writing()
+
+    def resume_writing(self) -> None:
+        """It has gone."""
+        self._connection.resume_writing()
+
+
+class FromServer(FromClient):
+    """The server's, likewise."""
+
+    def data_received(self, data: bytes) -> None:
+        """See `FromClient`."""
+        try:
+            self._relay.server_said(data)
+        except GatewayError as error:
+            self._session.end(error)
+        except Exception:
+            self._session.failed()

@@ -1,7 +1,6 @@
 """The gateway's connection to the server, made as the grant's own principal.
 
-`log_in` does what a driver does until the server is ready for queries; from then on the connection belongs to a relay,
-which is given every byte as it comes.
+`log_in` does what a driver does until the server is ready for queries; from then on the connection belongs to a session.
 """
 
 from __future__ import annotations
@@ -28,10 +27,6 @@ _TOO_MANY = "53300"
 
 class Relay(Protocol):
     """Whoever the connection belongs to after the login."""
-
-    def server_said(self, data: bytes) -> None:
-        """Some more of its stream."""
-        ...
 
     def server_gone(self, error: Exception | None) -> None:
         """It closed the connection, or the connection broke."""
@@ -66,12 +61,9 @@ class Upstream(asyncio.Protocol):
         self.transport.set_write_buffer_limits(high=WRITE_HIGH)
 
     def data_received(self, data: bytes) -> None:
-        """To the relay, or to the login."""
-        if self._relay is not None:
-            self._relay.server_said(data)
-        else:
-            self._frames.feed(data)
-            self._more.set()
+        """To the login."""
+        self._frames.feed(data)
+        self._more.set()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The end."""
@@ -117,13 +109,12 @@ class Upstream(asyncio.Protocol):
         self._more.clear()
         await self._more.wait()
 
-    def belongs_to(self, relay: Relay) -> None:
-        """From now on every byte goes to `relay`."""
+    def belongs_to(self, relay: Relay) -> bytes:
+        """From now on `relay` is told of it; gives what the server has said behind the login."""
         self._relay = relay
         if self._is_lost:
             relay.server_gone(self._lost)
-        elif rest := self._frames.rest():
-            relay.server_said(rest)
+        return self._frames.rest()
 
     def close(self) -> None:
         """End the connection; the server ends the session."""
