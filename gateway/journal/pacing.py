@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 #: The share of time that shipping takes at least, however busy the machine is.
-LEAST_SHARE = 0.02
+LEAST_SHARE = 0.01
 #: The backlog, as a share of its bound, from which on shipping takes all the time there is.
 HURRY_AT = 0.25
 #: The longest pause, in seconds.
@@ -35,7 +35,8 @@ def pause_after(turn: Turn) -> float:
     """Seconds to leave to the statements before the next turn."""
     if turn.took <= 0 or turn.waited / turn.took < _FULL_AT:
         return 0.0
-    share = max(LEAST_SHARE, turn.backlog / HURRY_AT)
+    # Squared: what a burst of some seconds leaves behind is nothing to hurry for.
+    share = max(LEAST_SHARE, (turn.backlog / HURRY_AT) ** 2)
     if share >= 1:
         return 0.0
     return min(LONGEST_PAUSE, turn.took * (1 / share - 1))

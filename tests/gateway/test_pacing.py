@@ -14,9 +14,9 @@ from gateway.journal.pacing import HURRY_AT, LEAST_SHARE, LONGEST_PAUSE, Turn, p
     [
         (0.010, 0.000, 0.00, 0.0),  # a machine with room
         (0.010, 0.001, 0.20, 0.0),
-        (0.010, 0.008, 0.00, 0.490),  # a full one, and nothing waits: two hundredths of the time
-        (0.010, 0.008, 0.05, 0.040),  # a fifth of the time
-        (0.010, 0.008, 0.125, 0.010),  # half of it
+        (0.010, 0.008, 0.00, 0.990),  # a full one, and nothing waits: a hundredth of the time
+        (0.010, 0.008, 0.05, 0.240),  # four of them
+        (0.010, 0.008, 0.125, 0.030),  # a quarter of the time
         (0.010, 0.008, 0.25, 0.0),  # all of it
         (0.010, 0.008, 0.90, 0.0),
         (1.000, 0.800, 0.00, LONGEST_PAUSE),
