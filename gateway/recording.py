@@ -54,11 +54,6 @@ class Examined:
 class Recorder(Protocol):
     """One worker's record. Not thread-safe: all calls come from the event loop's thread. Raises `NotRecorded`."""
 
-    @property
-    def under_way(self) -> int:
-        """How many statements have an intent and no outcome yet."""
-        ...
-
     def opened(self, admitted: Admitted, *, client_ip: str, application: str) -> int:
         """A session begins; its number, which the other calls take."""
         ...

@@ -97,11 +97,6 @@ class Journal:
 
     # -- what the pipeline says -------------------------------------------------------------------------------------
 
-    @property
-    def under_way(self) -> int:
-        """See `Recorder`."""
-        return len(self._statements)
-
     def opened(self, admitted: Admitted, *, client_ip: str, application: str) -> int:
         """See `Recorder`."""
         self._refuse_if_it_must_not_grow()

@@ -270,7 +270,9 @@ def test_where_no_room_can_be_made_a_segment_grows(
     assert len(list(written(folder))) == journal._chain.seq
 
 
-def test_room_is_not_made_where_there_is_little(begin: Begin, small_disk: Path, loop: asyncio.AbstractEventLoop) -> None:
+def test_room_is_not_made_where_there_is_little(
+    begin: Begin, small_disk: Path, loop: asyncio.AbstractEventLoop
+) -> None:
     journal = begin(small_disk)
     busy(journal)
     assert durable(journal, loop) is None

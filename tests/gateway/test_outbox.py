@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,7 +12,6 @@ import pytest
 from gateway.errors import NotRecorded
 from gateway.journal.journal import Journal
 from gateway.outbox import Outbox
-from gateway.recording import Verdict
 from tests.gateway.recording import admitted, examined
 
 
@@ -85,56 +85,27 @@ def test_what_is_said_in_one_turn_is_sent_in_its_order(house: House) -> None:
     assert (alice.sent, bob.sent) == ([b"SELECT 1", b"SELECT 3"], [b"SELECT 2"])
 
 
-def test_where_many_are_under_way_a_quarter_of_them_goes_together(
-    house: House, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    later = house.loop.call_later
-    # The moment after which nobody waits any more does not come in this test.
-    monkeypatch.setattr(house.loop, "call_later", lambda _seconds, *what: later(60, *what))
-    others, alice = Session(house), Session(house)
-    for number in range(20):
-        others.says(f"SELECT {number}")
+def test_all_of_one_turn_is_one_write(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    write, written = os.write, []
+    monkeypatch.setattr(os, "write", lambda file, data: (written.append(data), write(file, data))[1])
+    sessions = [Session(house) for _ in range(40)]
+    house.journal.write()
+    written.clear()
+    for session in sessions:
+        session.says("SELECT 1")
     house.goes_on()
-    for number in range(100, 106):
-        alice.says(f"SELECT {number}")
-        house.goes_on()
-        assert alice.sent == []
-    alice.says("SELECT 106")
-    house.goes_on()
-    assert len(alice.sent) == 7
+    assert [session.sent for session in sessions] == [[b"SELECT 1"]] * 40
+    assert [data.count(b'"intent"') for data in written] == [40]
 
 
-def test_where_few_are_under_way_none_waits_for_another(house: House) -> None:
-    others, alice = Session(house), Session(house)
-    for number in range(15):
-        others.says(f"SELECT {number}")
-    house.goes_on()
-    alice.says("SELECT 100")
-    house.goes_on()
-    assert alice.sent == [b"SELECT 100"]
-
-
-def test_whoever_waits_for_others_waits_for_a_moment(house: House) -> None:
+def test_nobody_waits_for_those_who_run(house: House) -> None:
     others, alice = Session(house), Session(house)
     for number in range(40):
         others.says(f"SELECT {number}")
-    house.goes_on(0.01)
-    alice.says("SELECT 100")
-    house.loop.run_until_complete(asyncio.sleep(0))
-    assert alice.sent == []
-    house.goes_on(0.05)
-    assert alice.sent == [b"SELECT 100"]
-
-
-def test_those_that_have_ended_are_not_waited_with(house: House) -> None:
-    alice = Session(house)
-    statements = [alice.says(f"SELECT {number}") for number in range(40)]
-    house.goes_on(0.01)
-    for statement in statements:
-        house.journal.outcome(statement, Verdict.DONE)
+    house.goes_on()
     alice.says("SELECT 100")
     house.goes_on()
-    assert alice.sent[-1] == b"SELECT 100"
+    assert alice.sent == [b"SELECT 100"]
 
 
 def test_who_waits_for_the_disk_is_told_once_for_each(house: House) -> None:

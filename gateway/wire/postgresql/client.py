@@ -92,7 +92,8 @@ class Client(asyncio.Protocol):
         except GatewayError as error:
             self.end(error)
         except Exception:
-            self.failed()
+            log.exception("gateway.session_failed")
+            self.end(GatewayError())
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The client is gone."""
@@ -325,11 +326,6 @@ class Client(asyncio.Protocol):
             self._loop.call_later(5.0, self.transport.abort)
         else:
             self.transport.abort()
-
-    def failed(self) -> None:
-        """A mistake of ours ends this session, and is seen in the log; the others go on."""
-        log.exception("gateway.session_failed")
-        self.end(GatewayError())
 
     def _too_slow(self) -> None:
         self.end(SessionEnded("The login took too long."))

@@ -17,6 +17,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final, Protocol
 
+import structlog
 from librt.strings import read_i32_be
 from mypy_extensions import i64
 
@@ -52,6 +53,8 @@ from gateway.wire.postgresql.messages import (
 )
 from gateway.wire.postgresql.names import PORTAL, STATEMENT, Names, Portal, Statement, Unsettled
 
+log = structlog.get_logger(__name__)
+
 #: The longest single message of a client but for COPY's data, which passes in pieces.
 LONGEST_MESSAGE: Final = 67_108_864
 #: What a client may send once it is in.
@@ -83,10 +86,6 @@ class Session(Protocol):
 
     def end(self, error: GatewayError) -> None:
         """Tell the client, and close both."""
-        ...
-
-    def failed(self) -> None:
-        """The same for the exception that is being handled: a mistake of ours."""
         ...
 
 
@@ -429,7 +428,9 @@ class FromClient:
         except GatewayError as error:
             self._session.end(error)
         except Exception:
-            self._session.failed()
+            # A mistake of ours ends this session, and is seen in the log; the others go on.
+            log.exception("gateway.session_failed")
+            self._session.end(GatewayError())
 
     def eof_received(self) -> bool:
         """It sends no more: close."""
@@ -458,4 +459,5 @@ class FromServer(FromClient):
         except GatewayError as error:
             self._session.end(error)
         except Exception:
-            self._session.failed()
+            log.exception("gateway.session_failed")
+            self._session.end(GatewayError())

@@ -209,10 +209,6 @@ class _Record:
         self.intents: dict[int, str] = {}
         self.told: dict[int, Verdict] = {}
 
-    @property
-    def under_way(self) -> int:
-        return 0
-
     def opened(self, who: Admitted, *, client_ip: str, application: str) -> int:
         raise NotImplementedError
 

@@ -51,10 +51,6 @@ class Outcomes:
     def outcome(self, statement: int, verdict: Verdict, *, code: str = "", rows: int = 0, size: int = 0) -> None:
         self.told.append((statement, verdict.value, code, rows, size))
 
-    @property
-    def under_way(self) -> int:
-        return 0
-
     def opened(self, admitted: Admitted, *, client_ip: str, application: str) -> int:
         raise AssertionError
 
