@@ -92,6 +92,7 @@ class Client(asyncio.Protocol):
         except GatewayError as error:
             self.end(error)
         except Exception:
+            # A mistake of ours ends this session, and is seen in the log; the others go on.
             log.exception("gateway.session_failed")
             self.end(GatewayError())
 
@@ -274,7 +275,8 @@ class Client(asyncio.Protocol):
         self.transport.write(b"".join(hello))
         self._deadline.cancel()
         from_client, from_server = FromClient(self.relay, self, self), FromServer(self.relay, self, server)
-        self.transport.set_protocol(from_client)  # type: ignore[arg-type]  # one by what it does
+        # Compiled classes, so they are protocols by what they have and not by asyncio's base class.
+        self.transport.set_protocol(from_client)  # type: ignore[arg-type]
         server.transport.set_protocol(from_server)  # type: ignore[arg-type]
         if said := server.belongs_to(self):
             from_server.data_received(said)

@@ -424,13 +424,16 @@ class FromClient:
     def data_received(self, data: bytes) -> None:
         """Part of asyncio's protocol, as the next four."""
         try:
-            self._relay.client_said(data)
+            self._take(data)
         except GatewayError as error:
             self._session.end(error)
         except Exception:
             # A mistake of ours ends this session, and is seen in the log; the others go on.
             log.exception("gateway.session_failed")
             self._session.end(GatewayError())
+
+    def _take(self, data: bytes) -> None:
+        self._relay.client_said(data)
 
     def eof_received(self) -> bool:
         """It sends no more: close."""
@@ -452,12 +455,5 @@ class FromClient:
 class FromServer(FromClient):
     """The server's, likewise."""
 
-    def data_received(self, data: bytes) -> None:
-        """See `FromClient`."""
-        try:
-            self._relay.server_said(data)
-        except GatewayError as error:
-            self._session.end(error)
-        except Exception:
-            log.exception("gateway.session_failed")
-            self._session.end(GatewayError())
+    def _take(self, data: bytes) -> None:
+        self._relay.server_said(data)
