@@ -1,6 +1,7 @@
 """Starts the servers that the tests run against, once a run, before any setting is read.
 
-Variables that are set already are used as they are: point them at servers of your own to test against those.
+A variable that is set already is used as it is, each for itself: point `LOCKGATE_TEST_POSTGRESQL_URL` at a server of your
+own, say, to test against that one and the usual others.
 """
 
 from __future__ import annotations
@@ -16,6 +17,9 @@ from deploy.local.stack import Stack
 
 _STACK: Stack | None = None
 
+#: Set in the controlling process: its workers inherit it with all the addresses, and start nothing.
+_STARTED = "LOCKGATE_TEST_SERVERS_STARTED"
+
 
 def _start() -> None:
     """In the controlling process only: its workers inherit the environment."""
@@ -24,14 +28,14 @@ def _start() -> None:
         # WhiteNoise warns when nothing has been collected, and nothing has to be for tests.
         os.environ["LOCKGATE_STATIC_ROOT"] = tempfile.mkdtemp(prefix="lockgate-static-")
         atexit.register(os.rmdir, os.environ["LOCKGATE_STATIC_ROOT"])
-    if "LOCKGATE_TEST_POSTGRESQL_URL" in os.environ:
+    if _STARTED in os.environ:
         return
     folder = Path(tempfile.mkdtemp(prefix="lockgate-test-"))
     folder.chmod(0o755)  # the servers run as other users
     _STACK = Stack(folder, durable=False)
     atexit.register(_stop)
     _STACK.start()
-    os.environ.update(_STACK.environment())
+    os.environ.update({**_STACK.environment(), **os.environ, _STARTED: "yes"})
 
 
 def _stop() -> None:
@@ -40,6 +44,7 @@ def _stop() -> None:
         stack, _STACK = _STACK, None
         stack.stop()
         stack.forget()
+        os.environ.pop(_STARTED, None)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
