@@ -3,7 +3,7 @@ PYTHON := .venv/bin/python
 SETUP := python3 -m deploy.local setup
 CODE := access audit connectors console deploy gateway people tests manage.py
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-reset test test-sqlserver check format lock bench-lifecycle bench-gateway
+.PHONY: help setup demo demo-reset test test-sqlserver check format lock bench-lifecycle bench-gateway findings
 
 help: ## what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -48,3 +48,6 @@ bench-lifecycle: setup ## approval to login, end to nothing left, two hundred en
 bench-gateway: ## the gateway beside the server alone and beside PgBouncer, in one run; last line is JSON
 	@$(SETUP) --bench
 	@$(PYTHON) -m tests.bench.gateway
+
+findings: ## what real servers and drivers do that nobody would guess, tried on pinned public packages
+	@findings/run.sh
