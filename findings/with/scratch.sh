@@ -10,7 +10,8 @@ SEEN=
 _clean_up() {
     status=$?
     for pid in "${PIDS[@]}"; do
-        kill -INT "$pid" 2>/dev/null || true
+        kill -TERM "$pid" 2>/dev/null || true
+        kill -INT "$pid" 2>/dev/null || true  # PostgreSQL waits for its sessions after the first; others ignore this one
     done
     for pid in "${PIDS[@]}"; do
         for _ in $(seq 100); do kill -0 "$pid" 2>/dev/null || break; sleep 0.1; done
