@@ -78,7 +78,7 @@ def provision(*, grant_id: int, claimant: str, clock: Clock = timezone.now) -> N
         )
         try:
             with _connected(grant) as connector:
-                connector.provision(request, _journal(grant, Direction.PROVISION, claimant, clock))
+                identifier = connector.provision(request, _journal(grant, Direction.PROVISION, claimant, clock))
         except ClaimLost:
             _undo_if_closed(grant)
             raise
@@ -87,7 +87,7 @@ def provision(*, grant_id: int, claimant: str, clock: Clock = timezone.now) -> N
             if not isinstance(error, _FAILURES):
                 raise
             return
-        if not _activate(grant_id, claimant, request.valid_until, clock):
+        if not _activate(grant_id, claimant, request.valid_until, identifier, clock):
             _undo_if_closed(grant)
 
 
@@ -100,7 +100,7 @@ def extend(*, grant_id: int, claimant: str, clock: Clock = timezone.now) -> None
         try:
             with _connected(grant) as connector:
                 journal = _journal(grant, Direction.EXTEND, claimant, clock)
-                connector.extend(ExtendRequest(grant.principal, wanted), journal)
+                connector.extend(ExtendRequest(grant.principal, wanted, grant.identifier), journal)
         except ClaimLost:
             _undo_if_closed(grant)
             raise
@@ -137,7 +137,9 @@ def revoke(*, grant_id: int, claimant: str, clock: Clock = timezone.now) -> None
 
 def revoke_request(grant: Grant) -> RevokeRequest:
     """All that is needed to take the grant's account away, from the grant's own row."""
-    return RevokeRequest(grant.principal, scope_from_json(grant.scope), grant.heir, grant.identity)
+    return RevokeRequest(
+        grant.principal, scope_from_json(grant.scope), grant.heir, grant.identity, identifier=grant.identifier
+    )
 
 
 def worker_actor(claimant: str) -> Actor:
@@ -249,7 +251,7 @@ def _new_password(locked: Grant) -> Secret:
     return password
 
 
-def _activate(grant_id: int, claimant: str, ends_at: datetime, clock: Clock) -> bool:
+def _activate(grant_id: int, claimant: str, ends_at: datetime, identifier: str, clock: Clock) -> bool:
     """Into `active`; False when it was ended while the account was being made."""
     with transaction.atomic():
         locked = lock_grant(grant_id)
@@ -259,6 +261,7 @@ def _activate(grant_id: int, claimant: str, ends_at: datetime, clock: Clock) -> 
         locked.starts_at = min(now, ends_at - timedelta(microseconds=1))
         locked.ends_at = ends_at
         locked.activated_at = now
+        locked.identifier = identifier
         locked.attempts = 0
         locked.next_attempt_at = None
         locked.last_error = ""

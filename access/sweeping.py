@@ -26,6 +26,14 @@ from connectors.errors import ConnectorError
 
 log = structlog.get_logger(__name__)
 
+_MISSING = "The grant is active, but its account is not on the server."
+_SHUT = "The grant is active, but its account cannot log in."
+_RENAMED = "Its account was renamed to {} by hand. It ends with its grant all the same."
+_FOREIGN = (
+    "Nobody was granted this: Lockgate did not make it, and it is a member of {}. Take it out of there, unless it is meant to"
+    " have what the group gives for good."
+)
+
 SWEEPER = Actor("worker", "sweep", "sweep")
 
 
@@ -39,6 +47,10 @@ class SweepReport:
     orphans_left: list[str] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
     drift: list[str] = field(default_factory=list)
+    renamed: dict[str, str] = field(default_factory=dict)
+    """By the name of its grant, what is to be told of an account that goes by another name."""
+    foreign: dict[str, str] = field(default_factory=dict)
+    """What is to be told of roles that nobody was granted and that have what a group of ours gives."""
     error: str = ""
 
 
@@ -56,9 +68,11 @@ def sweep_server(*, server: Server, now: datetime) -> SweepReport:
             found = connector.list_principals()
             report.accounts = len(found)
             living = _living(server)
-            orphans = [account for account in found if _is_orphan(account, living)]
+            ended = _ended(server, found)
+            orphans = [account for account in found if _is_orphan(account, living, ended)]
             for account in orphans:
-                request = RevokeRequest(account.name, _nothing(server), server.heir)
+                principal = ended.get(account.identifier, account.principal)
+                request = RevokeRequest(principal, _nothing(server), server.heir, identifier=account.identifier)
                 _settle_orphan(server, account, connector.revoke(request, lambda entry: None), report, now)
     except (ConnectorError, SecretUnavailable) as error:
         log.warning("sweep.failed", server=server.slug, error=str(error))
@@ -75,8 +89,27 @@ def _living(server: Server) -> dict[str, Grant]:
     return {grant.principal: grant for grant in grants}
 
 
-def _is_orphan(account: FoundPrincipal, living: dict[str, Grant]) -> bool:
-    return account.name not in living
+def _ended(server: Server, found: Sequence[FoundPrincipal]) -> dict[str, str]:
+    """By identifier, what grants that have ended called accounts that nothing on the server says are ours."""
+    foreign = [account.identifier for account in found if account.is_foreign and account.identifier]
+    if not foreign:
+        return {}
+    grants = Grant.objects.filter(server=server, identifier__in=foreign, address=server.address)
+    return dict(grants.exclude(state__in=LIVING).values_list("identifier", "principal"))
+
+
+def _is_orphan(account: FoundPrincipal, living: dict[str, Grant], ended: dict[str, str]) -> bool:
+    if account.principal in living or _grant_of(account, living) is not None:
+        return False
+    return not account.is_foreign or account.identifier in ended
+
+
+def _grant_of(account: FoundPrincipal, living: dict[str, Grant]) -> Grant | None:
+    """The living grant whose account this is, under whatever name it goes now."""
+    if (grant := living.get(account.principal)) is not None:
+        return grant
+    same = (grant for grant in living.values() if grant.identifier and grant.identifier == account.identifier)
+    return next(same, None)
 
 
 def _nothing(server: Server) -> Scope:
@@ -121,28 +154,33 @@ def _described(account: FoundPrincipal) -> str:
 
 
 def _compare(found: Sequence[FoundPrincipal], living: dict[str, Grant], report: SweepReport, now: datetime) -> None:
-    by_name = {account.name: account for account in found}
+    by_grant = {grant.principal: account for account in found if (grant := _grant_of(account, living)) is not None}
+    for account in found:
+        if account.is_foreign and _grant_of(account, living) is None and account.name not in report.orphans_removed:
+            report.foreign[account.name] = _FOREIGN.format(", ".join(account.memberships))
     for name, grant in living.items():
-        account = by_name.get(name)
+        mine = by_grant.get(name)
         usable = grant.state == GrantState.ACTIVE and grant.window.contains(now)
-        if account is None:
+        if mine is None:
             # It may have been ended since the server was read; only a grant that should be usable is missed.
             if usable:
                 report.missing.append(name)
-        elif usable and not account.can_log_in:
+        elif usable and not mine.can_log_in:
             report.drift.append(name)
+        elif mine.name != name:
+            report.renamed[name] = _RENAMED.format(mine.name)
 
 
 def _note(server: Server, report: SweepReport, now: datetime) -> None:
     with transaction.atomic():
-        for kind, names, detail in (
-            (FindingKind.MISSING, report.missing, "The grant is active, but its account is not on the server."),
-            (FindingKind.DRIFT, report.drift, "The grant is active, but its account cannot log in."),
+        for kind, details in (
+            (FindingKind.MISSING, dict.fromkeys(report.missing, _MISSING)),
+            (FindingKind.DRIFT, {**dict.fromkeys(report.drift, _SHUT), **report.renamed, **report.foreign}),
         ):
             open_findings = SweepFinding.objects.filter(server=server, kind=kind, settled_at=None)
-            open_findings.exclude(principal__in=names).update(settled_at=now)
+            open_findings.exclude(principal__in=details).update(settled_at=now)
             known = set(open_findings.values_list("principal", flat=True))
-            for name in names:
+            for name, detail in details.items():
                 if name in known:
                     continue
                 SweepFinding.objects.create(server=server, kind=kind, principal=name, detail=detail, found_at=now)

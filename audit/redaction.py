@@ -37,7 +37,7 @@ SHOWN = frozenset({
     "gateway_tables", "gateway_unparsed", "gateway_where_required", "gives_the_actor", "grant", "group",
     "groups", "handed_over", "heir", "host", "identity", "idle_in_transaction_timeout_s", "introduced_by", "is_active",
     "is_clean", "is_enabled", "kind", "lapses_after_s", "level", "limits", "line", "longest_s", "memberships", "name",
-    "note", "outcome", "own_identity", "person", "policy", "port", "position", "principal", "problem", "provider",
+    "not_seen", "note", "outcome", "own_identity", "person", "policy", "port", "position", "principal", "problem", "provider",
     "question", "reason", "receipt", "reference", "remedies", "request", "requester", "requesters", "revision", "role",
     "roles", "schemas", "scope", "self_approved_environments", "server", "server_time", "sessions", "sessions_ended",
     "sha256", "signature", "slug", "source", "sql", "starts_at", "state", "statement_timeout_s", "statements", "steps",

@@ -111,6 +111,8 @@ class Target:
     authentication: Authentication = Authentication.PASSWORD
     source: SecretSource | None = field(default=None, compare=False, repr=False)
     """Asked when a connection is opened and when a login is refused; without one `password` is all there is."""
+    replicas: tuple[tuple[str, int], ...] = ()
+    """Host and port of servers that follow this one and let people read: a revocation ends sessions there as well."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +169,8 @@ class ExtendRequest:
     principal: str
     valid_until: datetime
     """The new end of the window, aware UTC."""
+    identifier: str = ""
+    """As in `RevokeRequest`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +183,8 @@ class RevokeRequest:
     """Unprivileged role without login that receives what the account owns; made where missing."""
     identity: str = ""
     """As it was in the request that made the access. For the plan: the revocation itself finds it on the server."""
+    identifier: str = ""
+    """What `provision` returned: by it the account is found under whatever name somebody gave it since. May be empty."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,6 +248,9 @@ class Receipt:
     errors: tuple[str, ...] = ()
     """What went wrong on the way, secrets out. They do not matter if the reading is clean."""
     sessions_ended: int = 0
+    not_seen: tuple[str, ...] = ()
+    """What no reading of this server can see, one line each: a replica that Lockgate has no address of, say. It does not
+    make a receipt unclean, and whoever reads the receipt reads it."""
 
     @property
     def is_clean(self) -> bool:
@@ -259,6 +268,20 @@ class Remedy:
 
 
 @dataclass(frozen=True, slots=True)
+class Replica:
+    """A server that follows the one under management, as that one tells it."""
+
+    name: str
+    """What it calls itself, as far as we may know."""
+    address: str = ""
+    """As the server sees it; empty where it does not tell us."""
+    state: str = ""
+    """In the engine's words, e.g. `streaming`; or why Lockgate cannot end sessions there."""
+    is_reached: bool = False
+    """Whether Lockgate has an address for it (`Target.replicas`), so that a revocation ends sessions there too."""
+
+
+@dataclass(frozen=True, slots=True)
 class CheckReport:
     """Whether Lockgate can work on a server."""
 
@@ -268,6 +291,8 @@ class CheckReport:
     server_time: datetime
     remedies: tuple[Remedy, ...] = ()
     encrypted: bool = True
+    replicas: tuple[Replica, ...] = ()
+    """Who follows this server, as far as it tells."""
 
     @property
     def ok(self) -> bool:
@@ -289,13 +314,26 @@ class ServerDescription:
 
 @dataclass(frozen=True, slots=True)
 class FoundPrincipal:
-    """An account on the server that begins with `PRINCIPAL_PREFIX`."""
+    """An account on the server that Lockgate made, or, `is_foreign`, that is in one of its groups without that."""
 
     name: str
+    """As it is called now."""
     can_log_in: bool
     sessions: int
     memberships: tuple[str, ...] = ()
     valid_until: datetime | None = None
+    identifier: str = ""
+    """What cannot be renamed, as `Connector.provision` returned it; empty where the engine has nothing of the kind."""
+    made_as: str = ""
+    """The name under which Lockgate made it, where somebody has renamed it since."""
+    is_foreign: bool = False
+    """Nothing on the server says that Lockgate made it, and still it has what a group of Lockgate's gives: told, and
+    taken away only if its identifier is that of a grant."""
+
+    @property
+    def principal(self) -> str:
+        """The name by which its grant knows it."""
+        return self.made_as or self.name
 
 
 @dataclass(frozen=True, slots=True)
@@ -332,8 +370,11 @@ class Connector(Protocol):
         """The exact statements of both directions, secrets out. Needs no connection and asks the server nothing."""
         ...
 
-    def provision(self, request: ProvisionRequest, journal: Journal) -> None:
+    def provision(self, request: ProvisionRequest, journal: Journal) -> str:
         """Make the account, give it what the scope says, and prove it by a real login as the account.
+
+        Gives the account's identifier: what the server knows it by whatever it is called later (an OID, a SID), in a form
+        of the engine's own; empty where there is none. Keep it for `revoke`.
 
         A second call with another password leaves one account with the second password. Raises `ScopeNotOnServer` when
         a part of the scope is missing, `PrincipalCannotLogIn` when the proof fails; what was made until then stays,
@@ -363,7 +404,9 @@ class Connector(Protocol):
         ...
 
     def list_principals(self) -> Sequence[FoundPrincipal]:
-        """Every account on the server that begins with `PRINCIPAL_PREFIX`, for the sweep."""
+        """Every account on the server that Lockgate made, under whatever name, and whoever else is in a group of
+        Lockgate's, for the sweep.
+        """
         ...
 
     def change_own_password(self, password: Secret, journal: Journal) -> None:

@@ -36,6 +36,8 @@ class Grant(models.Model):
     address = models.JSONField()
     """Where the account was made: engine, host, port, database."""
     principal = models.CharField(max_length=128, unique=True)
+    identifier = models.CharField(max_length=200, blank=True)
+    """What the server knows the account by whatever it is called later (an OID, a SID), in the connector's own words."""
     identity = models.CharField(max_length=128, blank=True)
     """Who comes in as themselves, as their directory names them; empty where an account is made."""
     scope = models.JSONField()

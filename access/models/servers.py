@@ -52,6 +52,10 @@ class Server(models.Model):
     checked_at = models.DateTimeField(null=True, blank=True)
     check_ok = models.BooleanField(null=True, blank=True)
     check_message = models.TextField(blank=True)
+    replicas = models.JSONField(default=list, blank=True)
+    """Pairs `[host, port]`: servers that follow this one and let people read, where sessions are ended as well."""
+    replicas_seen = models.JSONField(default=list, blank=True)
+    """Who followed it at the last check, as `connectors.base.Replica` has it."""
     version = models.CharField(max_length=200, blank=True)
     latency = models.DurationField(null=True, blank=True)
     swept_at = models.DateTimeField(null=True, blank=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import datetime
 
 import structlog
@@ -67,7 +68,8 @@ def _store(server: Server, now: datetime, *, ok: bool, message: str, report: Che
     if report is not None:
         server.version = report.version
         server.latency = report.latency
-        fields += ["version", "latency"]
+        server.replicas_seen = [asdict(replica) for replica in report.replicas]
+        fields += ["version", "latency", "replicas_seen"]
     server.save(update_fields=fields)
 
 

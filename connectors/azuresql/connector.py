@@ -66,10 +66,11 @@ class AzureSQLConnector:
             tuple(command.shown for command in statements.revoke(revoke)),
         )
 
-    def provision(self, request: ProvisionRequest, journal: Journal) -> None:
+    def provision(self, request: ProvisionRequest, journal: Journal) -> str:
         """See `Connector.provision`."""
         names.require_ours(request.principal)
         provisioning.provision(self.target, self._sessions, request, journal, self._retrying)
+        return ""
 
     def prove_login(self, principal: str, password: Secret, database: str) -> None:
         """See `Connector.prove_login`."""

@@ -87,7 +87,7 @@ class FakeConnector:
         """The statements of both directions, without asking the server."""
         return Plan(statements.planned_provision(provision), statements.planned_revoke(revoke))
 
-    def provision(self, request: ProvisionRequest, journal: Journal) -> None:
+    def provision(self, request: ProvisionRequest, journal: Journal) -> str:
         """Make the account and prove it."""
         _refuse_foreign(request.principal)
         refuse_own_identity(request)
@@ -103,6 +103,7 @@ class FakeConnector:
             self._run(statements.join(request.principal, role), joining, journal)
         for database in scope.databases:
             self.prove_login(request.principal, request.password, database)
+        return self._server.accounts[request.principal].identifier
 
     def prove_login(self, principal: str, password: Secret, database: str) -> None:
         """Log in as the account."""
@@ -115,17 +116,19 @@ class FakeConnector:
         """Move the end that the server holds."""
         _refuse_foreign(request.principal)
         self._connect()
-        account = self._server.accounts.get(request.principal)
+        name = self._server.name_now(request.principal, request.identifier)
+        account = self._server.accounts.get(name)
         if account is None or not account.can_log_in:
             raise PrincipalCannotLogIn("There is no account of that name that may log in.")
-        statement = statements.move_end(request.principal, request.valid_until.isoformat())
+        statement = statements.move_end(name, request.valid_until.isoformat())
         self._run(statement, lambda: setattr(account, "valid_until", request.valid_until), journal)
 
     def revoke(self, request: RevokeRequest, journal: Journal) -> Receipt:
         """Take the account away and read the server back."""
         _refuse_foreign(request.principal)
         self._connect()
-        principal, server, errors = request.principal, self._server, list[str]()
+        server, errors = self._server, list[str]()
+        principal = server.name_now(request.principal, request.identifier)
 
         def attempt(statement: Statement, effect: Callable[[], None]) -> None:
             try:
@@ -146,7 +149,7 @@ class FakeConnector:
         if account:
             attempt(statements.drop_account(principal), lambda: self._drop(principal))
         return Receipt(
-            principal=principal,
+            principal=request.principal,
             server_time=server.clock(),
             findings=self._read_back(principal),
             handed_over=tuple(
@@ -168,6 +171,8 @@ class FakeConnector:
                 len(self._server.sessions_of(name)),
                 tuple(sorted(account.memberships)),
                 account.valid_until,
+                account.identifier,
+                account.made_as if account.made_as != name else "",
             )
             for name, account in self._server.accounts.items()
         )
@@ -234,9 +239,10 @@ class FakeConnector:
         journal(JournalEntry(statement, datetime.now(UTC), digest=digest_of(sent)))
 
     def _make(self, request: ProvisionRequest) -> None:
-        self._server.accounts[request.principal] = FakeAccount(
-            digest(request.password), request.valid_until, request.limits
-        )
+        made = FakeAccount(digest(request.password), request.valid_until, request.limits, made_as=request.principal)
+        if (before := self._server.accounts.get(request.principal)) is not None:
+            made.identifier = before.identifier
+        self._server.accounts[request.principal] = made
 
     def _missing(self, scope: Scope) -> list[str]:
         server = self._server

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from secrets import token_hex
 from typing import ClassVar
 
 from connectors.base import Level, Limits, Scope, Secret
@@ -60,6 +61,10 @@ class FakeAccount:
     limits: Limits
     memberships: set[str] = field(default_factory=set)
     can_log_in: bool = True
+    made_as: str = ""
+    """The name that Lockgate gave it."""
+    identifier: str = field(default_factory=lambda: token_hex(8))
+    """What a new name does not change."""
 
 
 def digest(password: Secret) -> str:
@@ -140,6 +145,21 @@ class FakeServer:
             session = FakeSession(self, principal, database)
             self.sessions.append(session)
             return session
+
+    def rename(self, principal: str, name: str) -> None:
+        """Somebody gives an account another name; its sessions, tables and password stay its own."""
+        with self.lock:
+            self.accounts[name] = self.accounts.pop(principal)
+            for session in self.sessions_of(principal):
+                session.principal = name
+            for database, schema, table in self.owned_by(principal):
+                self.databases[database][schema, table].owner = name
+
+    def name_now(self, principal: str, identifier: str) -> str:
+        """What an account is called now that Lockgate made under this name."""
+        if principal in self.accounts:
+            return principal
+        return next((name for name, each in self.accounts.items() if each.identifier == identifier), principal)
 
     def sessions_of(self, principal: str) -> list[FakeSession]:
         """The account's live sessions."""

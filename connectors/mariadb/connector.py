@@ -64,11 +64,12 @@ class MariaDBConnector:
         names.require_ours(revoke.principal)
         return Plan(statements.shown(statements.provision(provision)), statements.shown(statements.revoke(revoke)))
 
-    def provision(self, request: ProvisionRequest, journal: Journal) -> None:
+    def provision(self, request: ProvisionRequest, journal: Journal) -> str:
         """See `Connector.provision`."""
         names.require_ours(request.principal)
         refuse_own_identity(request)
         provisioning.provision(self.target, self._session, request, journal)
+        return ""
 
     def prove_login(self, principal: str, password: Secret, database: str) -> None:
         """See `Connector.prove_login`."""

@@ -69,11 +69,12 @@ class SQLServerConnector:
             tuple(command.shown for command in statements.revoke(revoke, home)),
         )
 
-    def provision(self, request: ProvisionRequest, journal: Journal) -> None:
+    def provision(self, request: ProvisionRequest, journal: Journal) -> str:
         """See `Connector.provision`."""
         names.require_ours(request.principal)
         refuse_own_identity(request)
         provisioning.provision(self.target, self._sessions, request, journal)
+        return ""
 
     def prove_login(self, principal: str, password: Secret, database: str) -> None:
         """See `Connector.prove_login`."""
