@@ -40,6 +40,9 @@ class Content:
     """The requester as their directory names them, where they come in as themselves."""
     gateway: Rules | None = None
     """What the access may do at the gateway; None in contents that were frozen before there was one."""
+    submission: int = 0
+    """Counts what was submitted under this reference, so that an edit and its undoing are two submissions and a vote is for
+    one of them; 0 in contents that were frozen before it was counted."""
 
     def to_json(self) -> dict[str, Any]:
         """The content as it is stored and hashed."""
@@ -62,7 +65,11 @@ class Content:
             "identity": self.identity,
         }
         # Contents that were frozen before keep their hash.
-        return data if self.gateway is None else {**data, "gateway": rules_to_json(self.gateway)}
+        if self.gateway is not None:
+            data["gateway"] = rules_to_json(self.gateway)
+        if self.submission:
+            data["submission"] = self.submission
+        return data
 
     @property
     def hash(self) -> str:
@@ -86,6 +93,11 @@ class Content:
     def changed(self, **fields: Any) -> Content:
         """The same content with other values; its hash differs, which voids the votes."""
         return replace(self, **fields)
+
+    @property
+    def submitted_anew(self) -> Content:
+        """The next submission: its hash is none that a vote was ever cast on."""
+        return self.changed(submission=self.submission + 1)
 
 
 class ContentChanged(ValueError):

@@ -97,6 +97,7 @@ def submit(
             ticket=ticket.strip(),
             wished_start=wished_start,
             terms_hash=terms.hash,
+            submission=1,
         )
         request = _create(person, role, content, terms, now)
         if terms.is_immediate:
@@ -128,6 +129,7 @@ def extend(*, person: User, grant: Grant, duration: timedelta, reason: str, now:
             wished_start=None,
             terms_hash=terms.hash,
             extends=grant.reference,
+            submission=1,
         )
         locked = lock_grant(grant.pk)
         if terms.is_immediate:
@@ -160,7 +162,7 @@ def edit(
         new = old.changed(duration=duration, reason=reason.strip(), ticket=ticket.strip(), wished_start=wished_start)
         if new.hash == old.hash:
             return
-        _store(locked, new)
+        _store(locked, new.submitted_anew)
         locked.save()
         record(
             Event.REQUEST_EDITED,

@@ -11,6 +11,7 @@ from access.content import ContentChanged
 from access.errors import (
     AlreadyAsked,
     AlreadyDecided,
+    ContentHasChanged,
     NoPolicy,
     NotARequester,
     NotYours,
@@ -172,6 +173,45 @@ def test_an_edit_voids_the_votes(world: World) -> None:
     assert decision.outcome == "pending"
     votes.approve(person=world.bob, request=request, content_hash=request.content_hash, now=NOW, authenticated_at=NOW)
     assert Grant.objects.get(request=request).duration == 2 * HOUR
+
+
+def edited(world: World, request: AccessRequest, reason: str) -> None:
+    wishes = {"duration": request.duration, "ticket": request.ticket, "wished_start": None}
+    requests.edit(person=world.alice, request=request, reason=reason, now=NOW, **wishes)  # type: ignore[arg-type]
+    request.refresh_from_db()
+
+
+def test_an_edit_and_its_undoing_are_two_submissions_and_no_vote_comes_back(world: World) -> None:
+    request = world.ask(role=world.two_people())
+    first, reason = request.content_hash, request.reason
+    votes.approve(person=world.bob, request=request, content_hash=first, now=NOW, authenticated_at=NOW)
+    edited(world, request, "Something else")
+    edited(world, request, reason)
+    assert (request.reason, request.content["submission"]) == (reason, 3)
+    with pytest.raises(ContentHasChanged):
+        votes.approve(person=world.carol, request=request, content_hash=first, now=NOW, authenticated_at=NOW)
+    decision = votes.approve(
+        person=world.carol, request=request, content_hash=request.content_hash, now=NOW, authenticated_at=NOW
+    )
+    assert decision.outcome == "pending"
+    votes.approve(person=world.bob, request=request, content_hash=request.content_hash, now=NOW, authenticated_at=NOW)
+    assert Grant.objects.filter(request=request).exists()
+
+
+def test_a_request_from_before_submissions_were_counted_keeps_its_hash_and_counts_from_its_next_edit(
+    world: World,
+) -> None:
+    request = world.ask(role=world.two_people())
+    old = request.frozen.changed(submission=0)
+    assert "submission" not in old.to_json()
+    AccessRequest.objects.filter(pk=request.pk).update(content=old.to_json(), content_hash=old.hash)
+    request.refresh_from_db()
+    votes.approve(person=world.bob, request=request, content_hash=old.hash, now=NOW, authenticated_at=NOW)
+    reason = request.reason
+    edited(world, request, "Something else")
+    edited(world, request, reason)
+    assert request.content_hash != old.hash
+    assert votes.decision_on(request).steps[0].missing == 2
 
 
 def test_an_edit_that_changes_nothing_keeps_the_votes(world: World) -> None:
