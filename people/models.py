@@ -78,6 +78,11 @@ class User(AbstractBaseUser):
         """What others see: the display name, else the e-mail address."""
         return self.display_name or self.email
 
+    @property
+    def label_and_email(self) -> str:
+        """`Alice (alice@example.com)`: anybody may call themselves Alice, so whoever decides reads both."""
+        return f"{self.display_name} ({self.email})" if self.display_name else self.email
+
     @cached_property
     def team_slugs(self) -> frozenset[str]:
         """Slugs of the person's teams, read once per object; a deactivated person is in none."""

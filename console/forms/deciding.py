@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -30,6 +31,23 @@ class ApproveForm(ContentForm):
             # Only what is shorter is worth a chip: for as long as was asked there is the other button.
             shorter = tuple(chip for chip in (timedelta(minutes=15), *CHIPS) if chip < asked)
             self.fields["duration"].widget = DurationChips(chips=shorter, longest=asked)
+
+
+class ShorterForm(ApproveForm):
+    """Yes, for less time: whoever opens this has to say for how much less, and is never taken to mean all of it."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        field = self.fields["duration"]
+        field.required = True
+        field.error_messages["required"] = "Choose for how long."
+        field.widget.must_choose = True  # type: ignore[attr-defined]
+
+
+def approval_form(data: Mapping[str, Any], **options: Any) -> ApproveForm:
+    """The button's form, or that of the sheet in which a duration is chosen: an empty choice there is one that is missing."""
+    chooses = any(name in data for name in ("shorter", "duration", "duration_custom"))
+    return (ShorterForm if chooses else ApproveForm)(data, **options)
 
 
 class DenyForm(ContentForm):

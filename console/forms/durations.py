@@ -26,6 +26,7 @@ class DurationChips(forms.Widget):
     def __init__(self, *, chips: tuple[timedelta, ...] = CHIPS, longest: timedelta | None = None) -> None:
         super().__init__()
         self.chips = chips
+        self.must_choose = False  # Whether the browser already asks for a choice.
         self.longest = longest
 
     def value_from_datadict(self, data: Mapping[str, Any], files: Any, name: str) -> str:
@@ -56,7 +57,9 @@ class DurationChips(forms.Widget):
             for chip in self.chips
         ]
         known = any(chip["value"] == text for chip in chips)
-        context.update(chips=chips, text=text, known=known)
+        context.update(
+            chips=chips, text=text, known=known, must_choose=self.must_choose, wrong="aria-invalid" in (attrs or {})
+        )
         return context
 
 

@@ -17,10 +17,14 @@ from django.urls import reverse
 from django.utils.html import escape, format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 
+from access.content import scope_from_json
 from access.gateway_rules import in_words, rules_from_json
 from access.models import AccessRequest, Grant
+from access.reach import reach
 from access.states import GrantState
+from connectors.base import Scope
 from console import durations, wording
+from people.models import User
 
 register = template.Library()
 
@@ -97,6 +101,22 @@ def gateway_words(content: Mapping[str, Any]) -> str:
     if "gateway" not in content or content["address"]["engine"] != "postgresql":
         return ""
     return in_words(rules_from_json(content["gateway"]))
+
+
+@register.filter
+def reaches(scope: Mapping[str, Any] | Scope) -> str:
+    """What a frozen scope, or an access role's, reaches: `member of reporting on orders`."""
+    return reach(scope if isinstance(scope, Scope) else scope_from_json(scope))
+
+
+@register.simple_tag
+def person(user: User) -> SafeString:
+    """A person by name and e-mail address: anybody may call themselves Alice."""
+    if not user.display_name:
+        return format_html('<span class="person">{}</span>', user.email)
+    return format_html(
+        '<span class="person">{} <span class="person-email">{}</span></span>', user.display_name, user.email
+    )
 
 
 @register.filter

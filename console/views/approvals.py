@@ -18,13 +18,13 @@ from access.errors import AccessError, AuthenticationTooOld
 from access.models import AccessRequest
 from access.queries.grants import questioned_grants_for
 from access.queries.pages import request_with_story, risk_of, similar_to
-from access.queries.requests import waiting_for
+from access.queries.requests import can_decide, waiting_for
 from access.queries.roles import names_of_teams
 from access.quorum import Decision, Outcome
 from access.risk import Assessment, Risk
 from access.services import votes as service
 from console.forms.asking import show as show_error
-from console.forms.deciding import ApproveForm, DenyForm
+from console.forms.deciding import ApproveForm, DenyForm, approval_form
 from console.freshness import authenticated_at, led_to_reauthenticate
 from console.http import PersonRequest, signed_in
 from console.views.requests import deciding_forms, keep_for_later, render_page
@@ -39,6 +39,8 @@ class Ask:
     risk: Assessment
     similar: AccessRequest | None
     forms: dict[str, Any] = field(default_factory=dict)
+    refusal: str = ""
+    """Why the click on its button came to nothing."""
 
     @property
     def is_low_risk(self) -> bool:
@@ -48,27 +50,21 @@ class Ask:
     @property
     def votes_so_far(self) -> list[str]:
         """Who has agreed already."""
-        return [vote.voter.label for vote in self.request.votes.all() if vote.content_hash == self.request.content_hash]
+        agreed = (vote for vote in self.request.votes.all() if vote.content_hash == self.request.content_hash)
+        return [vote.voter.label_and_email for vote in agreed]
 
 
 @signed_in()
 def waiting(request: PersonRequest) -> HttpResponse:
     """What waits for this person, oldest first."""
-    asks = _asks(waiting_for(request.user, now=timezone.now()), request.user)
-    context = {
-        "asks": asks,
-        "low": sum(ask.is_low_risk for ask in asks),
-        "questioned": questioned_grants_for(request.user),
-        "ticked": request.GET.getlist("tick"),
-    }
-    return render(request, "approvals/list.html", context)
+    return render(request, "approvals/list.html", _list_context(request))
 
 
 @signed_in("POST")
 def approve(request: PersonRequest, reference: str) -> HttpResponse:
     """Yes: the button sends nothing but which content was seen."""
     asked = get_object_or_404(request_with_story(request.user), reference=reference)
-    form = ApproveForm(request.POST, asked=asked.duration, auto_id=f"approve_%s_{reference}")
+    form = approval_form(request.POST, asked=asked.duration, auto_id=f"approve_%s_{reference}")
     if form.is_valid():
         try:
             decision = _approve(request, asked, **form.cleaned_data)
@@ -149,6 +145,16 @@ def _approve_one(request: PersonRequest, asked: AccessRequest, content_hash: str
     return True
 
 
+def _list_context(request: PersonRequest) -> dict[str, Any]:
+    asks = _asks(waiting_for(request.user, now=timezone.now()), request.user)
+    return {
+        "asks": asks,
+        "low": sum(ask.is_low_risk for ask in asks),
+        "questioned": questioned_grants_for(request.user),
+        "ticked": request.GET.getlist("tick"),
+    }
+
+
 def _asks(requests: Iterable[AccessRequest], viewer: User) -> list[Ask]:
     rows = list(requests)
     similar = similar_to(rows, viewer=viewer)
@@ -181,16 +187,33 @@ def _again(request: PersonRequest, asked: AccessRequest, name: str, form: forms.
     """Where the person came from, with what is wrong in words and what was typed."""
     # The vote failed, so what it was cast on may be old: read it again.
     fresh = request_with_story(request.user).get(pk=asked.pk)
+    if not can_decide(request.user, fresh):
+        return _too_late(request, fresh, form)
+    # What the plain button was refused stands beside it; what a sheet was refused is corrected in the sheet.
+    has_sheet = not (name == "approve_form" and type(form) is ApproveForm)
+    shown: dict[str, Any] = {name: form} if has_sheet else {"refusal": _words_of(form)}
     if not _from_list(request):
-        return render_page(request, fresh, status=422, **{name: form})
+        return render_page(request, fresh, status=422, **shown)
     ask = _asks([fresh], request.user)[0]
-    ask.forms[name] = form
+    ask.refusal = shown.pop("refusal", "")
+    ask.forms |= shown
     if request.htmx:
         return render(request, "approvals/_ask.html", {"ask": ask}, status=422)
-    asks = _asks(waiting_for(request.user, now=timezone.now()), request.user)
-    rows = [ask if row.request.pk == fresh.pk else row for row in asks]
-    if ask not in rows:
-        rows.insert(0, ask)
-    low = sum(row.is_low_risk for row in rows)
-    context = {"asks": rows, "low": low, "questioned": questioned_grants_for(request.user)}
-    return render(request, "approvals/list.html", context, status=422)
+    context = _list_context(request)
+    rows = [ask if row.request.pk == fresh.pk else row for row in context["asks"]]
+    return render(request, "approvals/list.html", {**context, "asks": rows}, status=422)
+
+
+def _too_late(request: PersonRequest, asked: AccessRequest, form: forms.Form) -> HttpResponse:
+    """There is nothing to decide any more: why, and what was typed, which may be worth saying all the same."""
+    words, typed = _words_of(form), form.data.get("comment", "").strip()
+    if not _from_list(request):
+        return render_page(request, asked, status=422, refusal=words, unsent=typed)
+    gone = {"asked": asked, "words": words, "unsent": typed, "is_refused": True}
+    if request.htmx:
+        return render(request, "approvals/_decided.html", {**gone, "oob": True}, status=422)
+    return render(request, "approvals/list.html", {**_list_context(request), "gone": gone}, status=422)
+
+
+def _words_of(form: forms.Form) -> str:
+    return " ".join(str(error) for errors in form.errors.values() for error in errors)

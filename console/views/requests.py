@@ -25,13 +25,16 @@ from access.states import GrantState
 from access.terms import Terms
 from console.forms.asking import show as show_error
 from console.forms.asking import tell_errors
-from console.forms.deciding import ApproveForm, CommentForm, DenyForm, ReviewForm
+from console.forms.deciding import CommentForm, DenyForm, ReviewForm, ShorterForm
 from console.http import PersonRequest, signed_in, wants
 from console.stepper import grant_of, is_settled, pace_of, steps_of
 from people.models import User
 
 #: In the session: the approval that somebody was about to give.
 _KEPT = "approval_kept"
+
+#: So many digits of the content's hash tell one version of a request from the others.
+_ENOUGH = 12
 
 
 @signed_in()
@@ -41,7 +44,9 @@ def show(request: PersonRequest, reference: str) -> HttpResponse:
     if wants(request, "progress"):
         if request.GET.get("seen") == version_of(asked):
             return HttpResponse(status=204)
-        return render(request, "request/_progress.html", {**page_context(request.user, asked), "oob": True})
+        opened = request.GET.get("opened", "")
+        context = {**page_context(request.user, asked, opened=opened), "oob": True}
+        return render(request, "request/_progress.html", context)
     return render_page(request, asked, **_kept(request, asked))
 
 
@@ -87,8 +92,12 @@ def comment(request: PersonRequest, reference: str) -> HttpResponse:
 
 
 def render_page(request: PersonRequest, asked: AccessRequest, *, status: int = 200, **forms: Any) -> HttpResponse:
-    """The whole page; `forms` are those that come back with something to correct."""
-    context = {**page_context(request.user, asked), "comment_form": CommentForm(), **forms}
+    """The whole page; `forms` are those that come back with something to correct.
+
+    `refusal` says why a vote came to nothing, and `unsent` is what was typed with it: it goes where a comment is written.
+    """
+    typed = {"text": forms.get("unsent", "")}
+    context = {**page_context(request.user, asked), "comment_form": CommentForm(initial=typed), **forms}
     if "comment_form" in forms and not context["may_comment"]:
         tell_errors(request, forms["comment_form"])
     return render(request, "request/show.html", context, status=status)
@@ -107,8 +116,13 @@ def version_of(asked: AccessRequest) -> str:
     return "-".join(_plain(part) for part in parts)
 
 
-def page_context(person: User, asked: AccessRequest) -> dict[str, Any]:
-    """All that the page shows, worked out before anything is rendered."""
+def page_context(person: User, asked: AccessRequest, *, opened: str = "") -> dict[str, Any]:
+    """All that the page shows, worked out before anything is rendered.
+
+    `opened` names the content that an open page was opened with. Once that was edited, the page shows the new content and
+    offers no button for it: nobody decides by a click that was meant for what they had read.
+    """
+    content = asked.content_hash[:_ENOUGH]
     grant = grant_of(asked)
     terms = Terms.from_json(asked.terms)
     return {
@@ -119,6 +133,8 @@ def page_context(person: User, asked: AccessRequest) -> dict[str, Any]:
         "settled": is_settled(asked),
         "pace": pace_of(asked),
         "version": version_of(asked),
+        "opened": opened or content,
+        "edited_since": bool(opened) and opened != content,
         "risk": risk_of(asked),
         "similar": similar_to([asked], viewer=person).get(asked.pk),
         "progress": _progress(asked, terms),
@@ -136,7 +152,7 @@ def deciding_forms(asked: AccessRequest) -> dict[str, Any]:
     initial = {"content_hash": asked.content_hash}
     prefix = f"%s_{asked.reference}"
     return {
-        "approve_form": ApproveForm(initial=initial, asked=asked.duration, auto_id=f"approve_{prefix}"),
+        "approve_form": ShorterForm(initial=initial, asked=asked.duration, auto_id=f"approve_{prefix}"),
         "deny_form": DenyForm(initial=initial, auto_id=f"deny_{prefix}"),
     }
 

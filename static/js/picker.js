@@ -15,13 +15,18 @@
     const custom = event.target.closest?.("[data-custom-duration]");
     if (!custom) return;
     const radio = custom.closest(".chips").querySelector("input[type=radio][value=custom]");
-    if (custom.value && radio) radio.checked = true;
+    if (custom.value && radio && !radio.checked) {
+      radio.checked = true;
+      radio.dispatchEvent(new Event("change", { bubbles: true }));
+    }
   });
 
   document.addEventListener("change", (event) => {
     const radio = event.target;
     if (!radio.matches?.(".chip input[type=radio]")) return;
     const custom = radio.closest(".chips").querySelector("[data-custom-duration]");
-    if (custom && radio.value === "custom" && document.activeElement !== custom) custom.focus();
+    if (!custom) return;
+    custom.required = radio.required && radio.value === "custom";
+    if (radio.value === "custom" && document.activeElement !== custom) custom.focus();
   });
 })();

@@ -226,3 +226,37 @@ def test_access_that_is_no_longer_allowed_is_listed_and_decided(world: World) ->
     assert "Say why it stays" in refused.content.decode()
     assert bob.post(keep, {"comment": "Hands over until noon"}).status_code == 302
     assert "questioned-" not in list_of(world.bob)
+
+
+@pytest.mark.parametrize("empty", [{"shorter": "on"}, {"duration": ""}, {"duration": "custom", "duration_custom": " "}])
+def test_shorter_without_a_choice_is_not_taken_for_all_of_it(world: World, empty: dict[str, str]) -> None:
+    request = ask(world)
+    response = press(world.bob, "request_approve", request, comment="Not so long", **empty)
+    text = response.content.decode()
+    assert response.status_code == 422
+    assert "Choose for how long." in text
+    assert "Not so long" in text
+    assert not Vote.objects.exists()
+
+
+def test_what_was_typed_too_late_is_shown_and_not_lost(world: World) -> None:
+    request = ask(world)
+    requests.cancel(person=world.alice, request=request, now=timezone.now())
+    typed = {"comment": "Ask the DBAs first"}
+    row = press(world.bob, "request_deny", request, **typed)
+    page = press(world.bob, "request_deny", request, htmx=False, back="", **typed)
+    for response in (row, page):
+        assert response.status_code == 422
+        assert "This request is no longer open." in response.content.decode()
+        assert "Ask the DBAs first" in response.content.decode()
+    assert f'id="ask-{request.reference}"' in row.content.decode()
+
+
+def test_a_member_role_names_the_roles_and_a_person_the_address(world: World) -> None:
+    role = world.role("reports", world.policy)
+    role.level, role.database_roles = Level.MEMBER, ["reporting", "audit_ro"]
+    role.save()
+    ask(world, role=role)
+    text = list_of(world.bob)
+    assert "member of reporting and audit_ro on orders" in text
+    assert "alice@example.com" in text
