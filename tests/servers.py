@@ -1,7 +1,8 @@
 """Starts the servers that the tests run against, once a run, before any setting is read.
 
 A variable that is set already is used as it is, each for itself: point `LOCKGATE_TEST_POSTGRESQL_URL` at a server of your
-own, say, to test against that one and the usual others.
+own, say, to test against that one and the usual others. `LOCKGATE_TEST_POSTGRESQL_VERSION` and `LOCKGATE_TEST_MARIADB_VERSION`
+choose another version than the system's, which is fetched where it is not there yet.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from deploy.local import versions
 from deploy.local.stack import Stack
 
 _STACK: Stack | None = None
@@ -32,7 +34,13 @@ def _start() -> None:
         return
     folder = Path(tempfile.mkdtemp(prefix="lockgate-test-"))
     folder.chmod(0o755)  # the servers run as other users
-    _STACK = Stack(folder, durable=False)
+    wanted = {engine: os.environ.get(f"LOCKGATE_TEST_{engine.upper()}_VERSION") for engine in ("postgresql", "mariadb")}
+    _STACK = Stack(
+        folder,
+        durable=False,
+        postgresql=versions.postgresql(wanted["postgresql"]) if wanted["postgresql"] else None,
+        mariadb=versions.mariadb(wanted["mariadb"]) if wanted["mariadb"] else None,
+    )
     atexit.register(_stop)
     _STACK.start()
     os.environ.update({**_STACK.environment(), **os.environ, _STARTED: "yes"})

@@ -37,3 +37,7 @@ class FolderNotOurs(SetupError):
 
 class NotAPort(SetupError):
     """LOCKGATE_PORT has to be a number between 1 and 65535."""
+
+
+class NoSuchVersion(SetupError):
+    """There is no such server to be had for the tests."""

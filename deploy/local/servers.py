@@ -164,6 +164,11 @@ class PostgreSQL(PrivateServer):
     stop_signal = signal.SIGINT  # a fast shutdown: sessions are ended, nothing is lost
     most_sessions = 400
 
+    def __init__(self, folder: Path, *, durable: bool = True, programs: Path | None = None) -> None:
+        """`programs` holds `initdb` and `postgres` of another version than the system's newest."""
+        super().__init__(folder, durable=durable)
+        self._programs = programs
+
     @property
     def url(self) -> str:
         """Where the administrator logs in."""
@@ -189,7 +194,7 @@ class PostgreSQL(PrivateServer):
             self._hand_over(Path(password_file.name))
             options = [f"--pgdata={self._data}", "--username=lockgate_root", f"--pwfile={password_file.name}"]
             options += ["--auth=scram-sha-256", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync"]
-            run([_postgresql_program("initdb"), *options], user=self._user)
+            run([self._server_program("initdb"), *options], user=self._user)
 
     def _launch(self) -> None:
         settings = {
@@ -204,17 +209,25 @@ class PostgreSQL(PrivateServer):
         if not self.durable:
             settings |= {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
         options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
-        self._spawn([_postgresql_program("postgres"), "-D", str(self._data), *options])
+        self._spawn([self._server_program("postgres"), "-D", str(self._data), *options])
 
     def _answers(self) -> bool:
         command = [_postgresql_program("pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(self.port)]
         return subprocess.run(command, check=False).returncode == 0
+
+    def _server_program(self, name: str) -> str:
+        return str(self._programs / name) if self._programs else _postgresql_program(name)
 
 
 class MariaDB(PrivateServer):
     """A MariaDB server with its event scheduler on; the administrator is `root`."""
 
     package_user = "mysql"
+
+    def __init__(self, folder: Path, *, durable: bool = True, unpacked: Path | None = None) -> None:
+        """`unpacked` is where packages of another version than the system's lie, as in `/`."""
+        super().__init__(folder, durable=durable)
+        self._home = unpacked / "usr" if unpacked else None
 
     @property
     def url(self) -> str:
@@ -230,13 +243,34 @@ class MariaDB(PrivateServer):
             return
         self._make_data_folder()
         options = ["--no-defaults", f"--datadir={self._data}", "--auth-root-authentication-method=normal"]
+        if self._home:
+            options += [f"--basedir={self._home}", "--force"]  # without asking its own programs for this host's name
         # With temporary files where no other server that starts clears them away.
         environment = {**os.environ, "TMPDIR": str(self._temporary)}
-        run([program("mariadb-install-db"), *options, "--skip-test-db"], user=self._user, environment=environment)
+        run(
+            [self._program("bin", "mariadb-install-db"), *options, "--skip-test-db"],
+            user=self._user,
+            environment=environment,
+        )
 
     @property
     def _temporary(self) -> Path:
         return self.folder / "tmp"
+
+    def _program(self, folder: str, name: str) -> str:
+        return str(self._home / folder / name) if self._home else program(name)
+
+    def _own_files(self) -> list[str]:
+        """The options that lead it to its own messages, character sets and plugins instead of the system's."""
+        if self._home is None:
+            return []
+        shared = self._home / "share" / "mariadb"
+        return [
+            f"--basedir={self._home}",
+            f"--lc-messages-dir={shared}",
+            f"--character-sets-dir={shared / 'charsets'}",
+            f"--plugin-dir={self._home / 'lib' / 'mysql' / 'plugin'}",
+        ]
 
     def _first_statements(self) -> str:
         return (
@@ -250,8 +284,9 @@ class MariaDB(PrivateServer):
 
     def _launch(self) -> None:
         command = [
-            program("mariadbd"),
+            self._program("sbin", "mariadbd"),
             "--no-defaults",
+            *self._own_files(),
             f"--user={self._user or getpass.getuser()}",
             f"--datadir={self._data}",
             f"--port={self.port}",

@@ -18,12 +18,15 @@ from deploy.local.servers import MariaDB, PostgreSQL, PrivateServer, Redis, free
 class Stack:
     """`state` and `queue` are Lockgate's own; `orders` and `catalogue` are the servers it gives access to."""
 
-    def __init__(self, folder: Path, *, durable: bool = True) -> None:
+    def __init__(
+        self, folder: Path, *, durable: bool = True, postgresql: Path | None = None, mariadb: Path | None = None
+    ) -> None:
+        """`postgresql` and `mariadb` are where `deploy.local.versions` keeps another version for `orders` and `catalogue`."""
         self.folder = folder
         self.servers_folder = _servers_folder(folder)
         self.state = PostgreSQL(self.servers_folder / "state", durable=durable)
-        self.orders = PostgreSQL(self.servers_folder / "orders", durable=durable)
-        self.catalogue = MariaDB(self.servers_folder / "catalogue", durable=durable)
+        self.orders = PostgreSQL(self.servers_folder / "orders", durable=durable, programs=postgresql)
+        self.catalogue = MariaDB(self.servers_folder / "catalogue", durable=durable, unpacked=mariadb)
         self.queue = Redis(self.servers_folder / "queue", durable=durable)
 
     @property
