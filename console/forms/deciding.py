@@ -41,7 +41,7 @@ class ShorterForm(ApproveForm):
         field = self.fields["duration"]
         field.required = True
         field.error_messages["required"] = "Choose for how long."
-        field.widget.must_choose = True  # type: ignore[attr-defined]
+        field.widget.must_choose = True
 
 
 def approval_form(data: Mapping[str, Any], **options: Any) -> ApproveForm:
