@@ -430,6 +430,7 @@ class Connector(Protocol):
     def setup_sql(self) -> str:
         """The SQL an administrator pastes once to make Lockgate's own account with the least it needs.
 
-        Needs no connection. `********` stands for the password to choose.
+        Needs no connection. Pasted as it is, it makes no account that a password opens: either the account has none yet,
+        and the text says how to give it one, or `redaction.PASSWORD_TO_CHOOSE` stands there, which no server takes.
         """
         ...

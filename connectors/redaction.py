@@ -15,6 +15,11 @@ from connectors.base import Secret
 #: What stands where a secret was.
 MASK = "********"
 
+#: Stands in printed SQL where somebody has to put a password of his own choice, on engines that make no account without
+#: one. No server takes it: pasted as it is, the statement fails, and no account with a password that everybody knows is
+#: made.
+PASSWORD_TO_CHOOSE = "<your password in quotes>"  # noqa: S105 - it is none
+
 #: What stands for a password in SQL: PostgreSQL's verifiers, MariaDB's hashes, SQL Server's.
 _VERIFIERS = re.compile(
     r"SCRAM-SHA-256\$[0-9]+:[A-Za-z0-9+/=]+(?:\$[A-Za-z0-9+/=:]*)?"

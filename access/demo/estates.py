@@ -13,11 +13,15 @@ from pathlib import Path
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from connectors.base import Secret, Target, Tls
-from connectors.redaction import MASK
 from connectors.registry import open_connector
 
 _HERE = Path(__file__).parent
 _ADMIN = "lockgate"
+#: What comes after the SQL that the connector prints, which makes an account that no password opens.
+_PASSWORDS = {
+    "postgresql": f"ALTER ROLE {_ADMIN} PASSWORD '{{password}}';",
+    "mariadb": f"SET PASSWORD FOR {_ADMIN}@'%' = PASSWORD('{{password}}');",
+}
 
 
 class DemoServerMissing(Exception):
@@ -74,7 +78,7 @@ def _setup_sql(url: SplitResult, engine: str) -> str:
     """What the console prints for an administrator to paste, with a password in it."""
     target = Target(engine, url.hostname or "", url.port or 0, _ADMIN, Secret(""), tls=Tls.DISABLE)
     with open_connector(target) as connector:
-        return connector.setup_sql().replace(MASK, _password(engine))
+        return f"{connector.setup_sql()}\n{_PASSWORDS[engine].format(password=_password(engine))}\n"
 
 
 def _password_file(engine: str) -> Path:

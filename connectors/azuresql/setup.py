@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from connectors.base import Authentication, Target
 from connectors.quoting import sqlserver_name, sqlserver_text
-from connectors.redaction import MASK
+from connectors.redaction import PASSWORD_TO_CHOOSE
 
 #: Server roles of Azure SQL, each with what it is for.
 SERVER_ROLES = {
@@ -31,7 +31,7 @@ _IN_MASTER = """\
 IF SUSER_ID({text}) IS NULL CREATE LOGIN {name} {proof};
 IF USER_ID({text}) IS NULL CREATE USER {name} FOR LOGIN {name};
 """
-_CHOOSE = " Choose a password and put it where the asterisks are."
+_CHOOSE = " Choose a password and put it where the brackets are; until then the server refuses this."
 _IN_DATABASE = """\
 -- 2. In each database that access roles may name, as its administrator: connect to it, there is no USE here. Membership in
 --    db_owner, because only it may put users into fixed roles, and because whoever may grant anything can have anything.
@@ -52,7 +52,7 @@ def setup_batches(target: Target) -> tuple[str, str]:
         # Only who has come with Entra ID himself can bring in others of it.
         proof, choose, administrator = "FROM EXTERNAL PROVIDER", "", " from Entra ID"
     else:
-        proof, choose, administrator = f"WITH PASSWORD = {sqlserver_text(MASK)}", _CHOOSE, ""
+        proof, choose, administrator = f"WITH PASSWORD = {PASSWORD_TO_CHOOSE}", _CHOOSE, ""
     roles = "".join(
         f"-- {purpose[0].upper()}{purpose[1:]}:\nALTER SERVER ROLE {sqlserver_name(role)} ADD MEMBER {words['name']};\n"
         for role, purpose in SERVER_ROLES.items()

@@ -42,7 +42,7 @@ from connectors.fake import statements
 from connectors.fake.server import FakeAccount, FakeError, FakeLoginRefused, FakeServer, digest
 from connectors.identity import refuse_own_identity
 from connectors.login import log_in, require_tls_for_tokens
-from connectors.redaction import MASK, digest_of
+from connectors.redaction import MASK, PASSWORD_TO_CHOOSE, digest_of
 
 _LONGEST_NAME = 63
 
@@ -198,7 +198,7 @@ class FakeConnector:
 
     def setup_sql(self) -> str:
         """What an administrator runs once."""
-        return f"MAKE ADMINISTRATOR {self.target.user} PASSWORD '{MASK}'\n"
+        return f"MAKE ADMINISTRATOR {self.target.user} PASSWORD {PASSWORD_TO_CHOOSE}\n"
 
     # --- What the statements do
 

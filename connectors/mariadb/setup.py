@@ -6,7 +6,7 @@ from connectors.base import Authentication, RevokeRequest, Target, Tls
 from connectors.mariadb import names
 from connectors.mariadb.privileges import OURS_ON_DATABASE
 from connectors.quoting import MARIADB_NAME_CHARACTERS, mariadb_name, mariadb_text
-from connectors.redaction import MASK
+from connectors.redaction import PASSWORD_TO_CHOOSE
 
 #: Global privileges, each with what it is for.
 GLOBAL_PRIVILEGES = {
@@ -21,11 +21,18 @@ HEIR = str(RevokeRequest.__dataclass_fields__["heir"].default)
 #: Tokens of AWS IAM, on Amazon RDS.
 _BY_IDENTITY = "IDENTIFIED WITH AWSAuthenticationPlugin AS 'RDS'"
 
+#: MariaDB's own word for a password that nothing matches, so that an account pasted into being lets nobody in.
+_BY_NO_PASSWORD = "IDENTIFIED VIA mysql_native_password USING 'invalid'"  # noqa: S105 - it is none
+_CHOOSE = """\
+-- No password opens this account before you have given it one:
+--   SET PASSWORD FOR {account} = PASSWORD({password});
+"""
+
 _SETUP = """\
--- Lockgate's own account on MariaDB {oldest} and later. {choose}un this
--- once, with an account that may do everything. Run it again after making a database that access roles should reach.
-SET SESSION sql_mode = 'STRICT_TRANS_TABLES';
-CREATE USER IF NOT EXISTS {account} {identified}{tls};
+-- Lockgate's own account on MariaDB {oldest} and later. Run this once,
+-- with an account that may do everything. Run it again after making a database that access roles should reach.
+SET SESSION sql_mode = 'STRICT_TRANS_TABLES,NO_AUTO_CREATE_USER';
+{choose}CREATE USER IF NOT EXISTS {account} {identified}{tls};
 
 -- Accounts, sessions, and the account tables to read back what is left after a revocation.
 GRANT {everywhere} ON *.* TO {account};
@@ -67,8 +74,8 @@ def setup_sql(target: Target) -> str:
     return _SETUP.format(
         oldest="10.6",
         account=names.account(target.user),
-        choose="R" if is_token else "Choose a password, put it where the asterisks are, and r",
-        identified=_BY_IDENTITY if is_token else f"IDENTIFIED BY {mariadb_text(MASK)}",
+        choose="" if is_token else _CHOOSE.format(account=names.account(target.user), password=PASSWORD_TO_CHOOSE),
+        identified=_BY_IDENTITY if is_token else _BY_NO_PASSWORD,
         tls="" if target.tls is Tls.DISABLE else " REQUIRE SSL",
         everywhere=", ".join(GLOBAL_PRIVILEGES),
         schema=mariadb_name(names.OWN_SCHEMA),

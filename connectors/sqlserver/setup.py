@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from connectors.base import Authentication, RevokeRequest, Target
 from connectors.quoting import sqlserver_name, sqlserver_text
-from connectors.redaction import MASK
+from connectors.redaction import PASSWORD_TO_CHOOSE
 
 #: Permissions on the server, each with what it is for. From SQL Server 2022 on they hold the narrower ones that that
 #: version asks for: CREATE LOGIN, and VIEW SERVER SECURITY STATE and PERFORMANCE STATE.
@@ -34,7 +34,7 @@ _ONCE = """\
 USE [master];
 {login}
 """
-_CHOOSE = " Choose a password and put it where the asterisks are."
+_CHOOSE = " Choose a password and put it where the brackets are; until then the server refuses this."
 _LOGIN = """\
 -- CHECK_POLICY is off because Lockgate changes this password by sending its hash, which the server takes only then.
 IF SUSER_ID({text}) IS NULL
@@ -67,10 +67,10 @@ def setup_sql(target: Target) -> str:
 
 
 def setup_batches(target: Target) -> tuple[str, ...]:
-    """The script in the pieces between one GO and the next; `********` stands for the password to choose."""
+    """The script in the pieces between one GO and the next; `PASSWORD_TO_CHOOSE` stands for the password to choose."""
     name, text = sqlserver_name(target.user), sqlserver_text(target.user)
     has_token = target.authentication is Authentication.ACCESS_TOKEN
-    login = (_EXTERNAL_LOGIN if has_token else _LOGIN).format(text=text, name=name, password=sqlserver_text(MASK))
+    login = (_EXTERNAL_LOGIN if has_token else _LOGIN).format(text=text, name=name, password=PASSWORD_TO_CHOOSE)
     once = _ONCE.format(login=login)
     grants = "".join(
         f"-- {permission}: {purpose}.\nGRANT {permission} TO {name};\n"

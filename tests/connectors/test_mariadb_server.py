@@ -126,7 +126,8 @@ def plain(server: PrivateServer) -> PrivateServer:
 
 def set_up(server: PrivateServer, **changes: Any) -> Target:
     target = replace(server.root, user="lockgate", password=Secret("chosen"), **changes)
-    server.run(open_connector(target).setup_sql().replace("'********'", "'chosen'"))
+    server.run(open_connector(target).setup_sql())
+    server.run("SET PASSWORD FOR lockgate = PASSWORD('chosen')")
     return target
 
 

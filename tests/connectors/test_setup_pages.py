@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from connectors.base import Secret, Target
+from connectors.redaction import MASK, PASSWORD_TO_CHOOSE
 from connectors.registry import ENGINE_LABELS, open_connector
 
 _PAGES = Path(__file__).parents[2] / "docs" / "engines"
@@ -36,3 +37,18 @@ def test_the_page_says_of_each_database_what_the_script_does_in_a_loop(engine: s
 
 def test_every_engine_has_its_page() -> None:
     assert {page.stem for page in _PAGES.glob("*.md")} == set(ENGINE_LABELS)
+
+
+@pytest.mark.parametrize("engine", ["sqlserver", "azuresql"])
+def test_a_password_has_to_be_put_where_no_server_takes_what_stands_there(engine: str) -> None:
+    script = printed(engine)
+    assert f"PASSWORD = {PASSWORD_TO_CHOOSE}" in script
+    assert "PASSWORD = N'" not in script
+
+
+@pytest.mark.parametrize("engine", ["postgresql", "mariadb"])
+def test_the_script_makes_an_account_that_no_password_opens(engine: str) -> None:
+    """`********` was one that everybody knew. The laboratories run the script, and set a password after it."""
+    statements = [line for line in printed(engine).splitlines() if not line.startswith("--")]
+    assert MASK not in printed(engine)
+    assert not [line for line in statements if "IDENTIFIED BY" in line or "PASSWORD" in line]

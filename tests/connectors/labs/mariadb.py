@@ -181,8 +181,8 @@ class MariaDBLab:
         """What a customer does once: paste the SQL that the page shows into the client. And have everything logged."""
         # The heir is shared with the labs of other processes.
         self.rows("CREATE ROLE IF NOT EXISTS lockgate_heir")
-        setup_sql = self.connector().setup_sql()
-        run_in_client(self.root, setup_sql.replace("'********'", f"'{self.target.password.reveal()}'"))
+        run_in_client(self.root, self.connector().setup_sql())
+        self.rows(f"SET PASSWORD FOR {self._admin} = PASSWORD('{self.target.password.reveal()}')")
         self.rows("SET GLOBAL log_output = 'TABLE'")
         self.rows("SET GLOBAL general_log = ON")
 

@@ -23,6 +23,7 @@ import pytest
 from connectors.base import Level, Scope, Secret, Target, Tls
 from connectors.quoting import sqlserver_name as name
 from connectors.quoting import sqlserver_text as text
+from connectors.redaction import PASSWORD_TO_CHOOSE
 from connectors.sqlserver.connector import SQLServerConnector
 from connectors.sqlserver.setup import database_statements, setup_batches
 from tests.connectors.labs.base import (
@@ -230,7 +231,7 @@ class SQLServerLab:
     def _set_up(self) -> None:
         """What an administrator does once: run the script of the page, in its batches."""
         for batch in setup_batches(self.target)[:1]:
-            script = batch.replace("********", self.target.password.reveal())
+            script = batch.replace(PASSWORD_TO_CHOOSE, f"N'{self.target.password.reveal()}'")
             self._run_creating(script)
         for batch in setup_batches(self.target)[1:2]:
             if not self._try(LEAST_ACCOUNT, batch):
