@@ -21,7 +21,7 @@ DEFAULT_HEIR = "lockgate_heir"
 
 #: On a table, on a sequence, on a schema, on a database: what Lockgate's account passes on where it cannot join an owner.
 PASSED_ON = {
-    "TABLES": ("SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE", "REFERENCES"),
+    "TABLES": ("SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE"),
     "SEQUENCES": ("USAGE", "SELECT", "UPDATE"),
     "SCHEMAS": ("USAGE", "CREATE"),
     # CONNECT to pass on; CREATE because PostgreSQL asks for it when a schema gets another owner.
