@@ -3,7 +3,7 @@ PYTHON := .venv/bin/python
 SETUP := python3 -m deploy.local setup
 CODE := access audit connectors console deploy gateway people tests manage.py
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-reset test test-sqlserver check format lock bench-lifecycle bench-gateway findings
+.PHONY: help setup demo demo-reset test test-newest test-servers test-sqlserver check format lock bench-lifecycle bench-gateway findings
 
 help: ## what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -20,6 +20,15 @@ demo-reset: ## forget the demo's data
 test: ## the whole suite, on its own PostgreSQL, MariaDB and Redis, with a browser and a JVM
 	@$(SETUP) --browser --clients
 	$(PYTHON) -m pytest --numprocesses=4 --dist=loadgroup $(PYTEST)
+	@$(MAKE) --no-print-directory test-newest
+
+test-newest: ## what the newest PostgreSQL and MariaDB do differently: part of `make test`
+	LOCKGATE_TEST_POSTGRESQL_VERSION=18 LOCKGATE_TEST_MARIADB_VERSION=11.8 $(PYTHON) -m pytest \
+		--numprocesses=4 --dist=loadgroup -k "postgresql or mariadb" tests/connectors tests/lifecycle $(PYTEST)
+
+test-servers: ## the same on PostgreSQL 13 to 18 and MariaDB 10.11 and 11.8; writes the table of docs and README
+	@$(SETUP) --browser --clients
+	$(PYTHON) -m tests.matrix $(MATRIX)
 
 test-sqlserver: ## what SQL Server promises, on the server that LOCKGATE_TEST_SQLSERVER_URL names
 	@test -n "$$LOCKGATE_TEST_SQLSERVER_URL" || { echo "Name a server in LOCKGATE_TEST_SQLSERVER_URL: mssql://user:password@host:port/?encrypt=yes"; exit 2; }
