@@ -14,9 +14,9 @@ from typing import Any
 
 import structlog
 from django.db import transaction
-from django.utils import timezone
 
 from access import claims, queueing
+from access import clock as database_clock
 from access.content import limits_from_json, scope_from_json
 from access.errors import SecretUnavailable, UnsealFailed
 from access.models import Grant, JournalLine
@@ -57,7 +57,7 @@ class ClaimLost(Exception):
     """The grant was taken over by another worker, because this one was too slow: stop at once."""
 
 
-def provision(*, grant_id: int, claimant: str, clock: Clock = timezone.now) -> None:
+def provision(*, grant_id: int, claimant: str, clock: Clock = database_clock.now) -> None:
     """Make the account of a grant whose time has come, and prove it by a login."""
     states = (GrantState.SCHEDULED, GrantState.PROVISIONING)
     with _claimed(grant_id, claimant, states, clock) as grant:
@@ -91,7 +91,7 @@ def provision(*, grant_id: int, claimant: str, clock: Clock = timezone.now) -> N
             _undo_if_closed(grant)
 
 
-def extend(*, grant_id: int, claimant: str, clock: Clock = timezone.now) -> None:
+def extend(*, grant_id: int, claimant: str, clock: Clock = database_clock.now) -> None:
     """Move the end that the server holds to the approved later one, then the grant's own."""
     with _claimed(grant_id, claimant, (GrantState.ACTIVE,), clock) as grant:
         if grant is None or grant.extend_to is None:
@@ -113,7 +113,7 @@ def extend(*, grant_id: int, claimant: str, clock: Clock = timezone.now) -> None
             _undo_if_closed(grant)
 
 
-def revoke(*, grant_id: int, claimant: str, clock: Clock = timezone.now) -> None:
+def revoke(*, grant_id: int, claimant: str, clock: Clock = database_clock.now) -> None:
     """Take the account away and read the server back. Only a clean reading closes the grant."""
     states = (GrantState.ACTIVE, GrantState.REVOKING)
     with _claimed(grant_id, claimant, states, clock) as grant:

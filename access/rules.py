@@ -8,6 +8,7 @@ from django.conf import settings
 
 from access.models import AccessRequest, Environment, Grant, Policy
 from access.terms import Terms
+from access.window import CLOCKS_AGREE_WITHIN
 from people.models import User
 
 
@@ -45,8 +46,14 @@ def approves(person: User, request: AccessRequest) -> bool:
 def is_fresh_enough(request: AccessRequest, *, authenticated_at: datetime | None, now: datetime) -> bool:
     """On a production server whoever approves has shown within `LOCKGATE_REAUTHENTICATE_AFTER` that it is them."""
     on_production = request.role.server.environment == Environment.PRODUCTION
-    recently = authenticated_at is not None and now - authenticated_at < settings.LOCKGATE_REAUTHENTICATE_AFTER
-    return recently or not on_production
+    return is_recent(authenticated_at, now=now) or not on_production
+
+
+def is_recent(authenticated_at: datetime | None, *, now: datetime) -> bool:
+    """Within `LOCKGATE_REAUTHENTICATE_AFTER`. A time that lies ahead is of a clock that is wrong, and counts for nothing."""
+    if authenticated_at is None:
+        return False
+    return -CLOCKS_AGREE_WITHIN <= now - authenticated_at < settings.LOCKGATE_REAUTHENTICATE_AFTER
 
 
 def may_see_request(person: User, request: AccessRequest) -> bool:

@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from celery import Task, shared_task
-from django.utils import timezone
 
-from access import change_notices, notices, provisioning, queueing, sweeping, ticking
+from access import change_notices, clock, notices, provisioning, queueing, sweeping, ticking
 from access.services import servers, statements
 from audit import checkpoints, verification
 from audit.origin import Origin, coming_from
@@ -30,7 +29,7 @@ def _claimant(task: Task[Any, Any]) -> str:
 @shared_task(name="access.tick", bind=True, base=FromWorker)
 def tick(self: Task[Any, Any]) -> None:
     """Queue what is due."""
-    ticking.tick(worker=str(self.request.hostname or "worker"), now=timezone.now())
+    ticking.tick(worker=str(self.request.hostname or "worker"), now=clock.now())
 
 
 @shared_task(name=queueing.PROVISION, bind=True, base=FromWorker)
@@ -66,19 +65,19 @@ def tell_administrators(entry: int) -> None:
 @shared_task(name="access.sweep", base=FromWorker)
 def sweep() -> None:
     """Compare every server with the grants."""
-    sweeping.sweep_all(now=timezone.now())
+    sweeping.sweep_all(now=clock.now())
 
 
 @shared_task(name="access.check_servers", base=FromWorker)
 def check_servers() -> None:
     """Look whether every server answers."""
-    servers.check_all(now=timezone.now())
+    servers.check_all(now=clock.now())
 
 
 @shared_task(name="access.checkpoint", base=FromWorker)
 def checkpoint() -> None:
     """Sign where the audit log and the record of statements end."""
-    checkpoints.make(now=timezone.now())
+    checkpoints.make(now=clock.now())
 
 
 @shared_task(name="access.seal_keys_anew", base=FromWorker)
@@ -90,4 +89,4 @@ def seal_keys_anew() -> None:
 @shared_task(name="access.verify_audit", base=FromWorker)
 def verify_audit() -> None:
     """Check the chain of the audit trail from its beginning, for the console's badge and banner."""
-    verification.verify(now=timezone.now())
+    verification.verify(now=clock.now())

@@ -15,6 +15,11 @@ OVERDUE_AFTER = timedelta(seconds=30)
 FIRST_PAUSE = timedelta(seconds=1)
 LONGEST_PAUSE = timedelta(minutes=1)
 
+#: Clocks of machines that are further apart are said to be; nothing that ends access hangs on how far.
+CLOCKS_AGREE_WITHIN = timedelta(seconds=2)
+#: Clocks that are this far apart stop approvals until somebody has set them right; ends go on.
+CLOCKS_STOP_APPROVALS = timedelta(seconds=30)
+
 #: How long making an account is tried before it is given up and cleaned away.
 PROVISION_PATIENCE = timedelta(minutes=15)
 

@@ -11,12 +11,12 @@ from typing import Any
 from urllib.parse import urlencode
 
 from allauth.account.authentication import get_authentication_records
-from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
-from django.utils import timezone
 from django_htmx.http import HttpResponseClientRedirect
 
+from access import clock
+from access.rules import is_recent
 from console.http import PersonRequest
 from people.models import User
 
@@ -28,7 +28,8 @@ def authenticated_at(request: HttpRequest) -> datetime | None:
     """The last time, in this session; None when it does not know of any."""
     person = request.user if isinstance(request.user, User) else None
     times = [_time_of(record, request) for record in get_authentication_records(request, person)]
-    return datetime.fromtimestamp(max(times), UTC) if times else None
+    # Noted by the clock of a web server, which may be another one than the one by which everything is decided.
+    return datetime.fromtimestamp(max(times), UTC) - clock.skew() if times else None
 
 
 def _time_of(record: dict[str, Any], request: HttpRequest) -> float:
@@ -43,7 +44,7 @@ def _time_of(record: dict[str, Any], request: HttpRequest) -> float:
 def is_fresh(request: HttpRequest) -> bool:
     """Whether that was recently enough for something that matters."""
     last = authenticated_at(request)
-    return last is not None and timezone.now() - last < settings.LOCKGATE_REAUTHENTICATE_AFTER
+    return is_recent(last, now=clock.now())
 
 
 def led_to_reauthenticate(request: PersonRequest, *, back: str) -> HttpResponse:

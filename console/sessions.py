@@ -6,8 +6,8 @@ from datetime import timedelta
 
 from allauth.usersessions.models import UserSession
 from django.http import HttpRequest, HttpResponse
-from django.utils import timezone
 
+from access import clock
 from console.middleware import GetResponse, storable_address
 
 #: Pages ask for news every few seconds, and nobody needs 'last seen' to the second.
@@ -28,7 +28,7 @@ class LastSeenMiddleware:
 
 
 def _note(request: HttpRequest, key: str) -> None:
-    now = timezone.now()
+    now = clock.now()
     known = UserSession.objects.filter(session_key=key)
     last = known.values_list("last_seen_at", "ip").first()
     address = storable_address(request)

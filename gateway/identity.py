@@ -13,8 +13,8 @@ from hashlib import sha256
 
 from django.core.cache import cache
 from django.db import close_old_connections, transaction
-from django.utils import timezone
 
+from access import clock as database_clock
 from access.credentials import Credential
 from access.errors import UnsealFailed
 from access.gateway_rules import rules_from_json
@@ -46,7 +46,7 @@ Clock = Callable[[], datetime]
 class PersonalTokens:
     """The `Identifier` of personal tokens; see `gateway.admission`."""
 
-    def __init__(self, clock: Clock = timezone.now) -> None:
+    def __init__(self, clock: Clock = database_clock.now) -> None:
         self._clock = clock
 
     def identify(self, attempt: Attempt) -> Admitted:

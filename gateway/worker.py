@@ -14,13 +14,14 @@ import struct
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import structlog
 
+from access import clock
 from access.gateway_rules import Rules
 from gateway.admission import Admitted, Attempt, Ended, Identifier
 from gateway.errors import SessionEnded
@@ -200,7 +201,7 @@ class Worker:
         while True:
             await asyncio.sleep(_LOOK_SECONDS)
             self.outbox.write_what_is_left()
-            now, at = datetime.now(UTC), self.loop.time()
+            now, at = clock.last_known(), self.loop.time()
             for client in list(self._inside.values()):
                 self._look(client, now, at)
 

@@ -5,9 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 
-from django.utils import timezone
-
-from access import provisioning
+from access import clock, provisioning
 from access.models import AccessRequest, AccessRole, Grant
 from access.services import grants, requests, votes
 from people.models import User
@@ -30,7 +28,7 @@ class Storyteller:
             role=self.roles[role],
             duration=duration,
             reason=reason,
-            now=timezone.now(),
+            now=clock.now(),
             **more,  # type: ignore[arg-type]
         )
 
@@ -41,8 +39,8 @@ class Storyteller:
             request=request,
             content_hash=request.content_hash,
             duration=duration,
-            now=timezone.now(),
-            authenticated_at=timezone.now(),
+            now=clock.now(),
+            authenticated_at=clock.now(),
         )
 
     def deny(self, who: str, request: AccessRequest, comment: str) -> None:
@@ -52,7 +50,7 @@ class Storyteller:
             request=request,
             content_hash=request.content_hash,
             comment=comment,
-            now=timezone.now(),
+            now=clock.now(),
         )
 
     def make(self, request: AccessRequest) -> Grant:
@@ -64,7 +62,7 @@ class Storyteller:
     def give_back(self, request: AccessRequest, who: str, reason: str = "") -> None:
         """Access begins, and is ended by somebody; the worker takes it away."""
         grant = self.make(request)
-        grants.end(person=self.people[who], grant=grant, reason=reason, now=timezone.now())
+        grants.end(person=self.people[who], grant=grant, reason=reason, now=clock.now())
         provisioning.revoke(grant_id=grant.pk, claimant=CLAIMANT)
 
 
@@ -102,7 +100,7 @@ def _refused(story: Storyteller) -> None:
         "Payments hold card data. Ask the reporting team for the monthly numbers.",
     )
     mistaken = story.ask("alice", "catalogue-write", "Wrong server, sorry")
-    requests.cancel(person=story.people["alice"], request=mistaken, now=timezone.now())
+    requests.cancel(person=story.people["alice"], request=mistaken, now=clock.now())
 
 
 def _living(story: Storyteller) -> None:
@@ -115,7 +113,7 @@ def _living(story: Storyteller) -> None:
 
 def _waiting(story: Storyteller) -> None:
     open_one = story.ask("ravi", "orders-read", "Customer asks for a copy of all their orders", ticket="SHOP-2063")
-    requests.comment(person=story.people["bob"], request=open_one, text="Which customer is it?", now=timezone.now())
+    requests.comment(person=story.people["bob"], request=open_one, text="Which customer is it?", now=clock.now())
     story.ask("alice", "orders-write", "Mark order 60144 as returned", timedelta(minutes=30), ticket="SHOP-2066")
     half = story.ask("ravi", "orders-schema", "Index for the slow customer page", ticket="SHOP-2060")
     story.approve("bob", half)

@@ -9,9 +9,8 @@ from datetime import datetime
 from typing import Any
 
 from django.db import transaction
-from django.utils import timezone
 
-from access import queueing
+from access import clock, queueing
 from access.models import AccessRequest, Grant
 from access.models.grants import EndReason
 from access.services.door import begin_end, lock_grant, lock_request, move_request
@@ -27,7 +26,7 @@ _IN_USE = (GrantState.SCHEDULED, GrantState.PROVISIONING, GrantState.ACTIVE)
 
 def on_deactivated(person: User, actor: Actor, **kwargs: Any) -> None:
     """Receives `people.signals.deactivated`."""
-    end_everything(person=person, actor=actor, now=timezone.now())
+    end_everything(person=person, actor=actor, now=clock.now())
 
 
 @transaction.atomic

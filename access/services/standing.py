@@ -12,9 +12,8 @@ from datetime import datetime
 from typing import Any
 
 from django.db import transaction
-from django.utils import timezone
 
-from access import queueing
+from access import clock, queueing
 from access.errors import AlreadyDecided, NotInCharge, ReasonMissing
 from access.models import AccessRequest, Grant
 from access.rules import may_keep
@@ -40,7 +39,7 @@ class KeepingNeedsReason(ReasonMissing):
 
 def on_left_teams(left: Mapping[User, Sequence[Team]], actor: Actor, **kwargs: Any) -> None:
     """Receives `people.signals.left_teams`."""
-    review_standing(people=left.keys(), actor=actor, now=timezone.now())
+    review_standing(people=left.keys(), actor=actor, now=clock.now())
 
 
 @transaction.atomic

@@ -8,8 +8,8 @@ from typing import Any
 from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
-from django.utils import timezone
 
+from access import clock
 from access.errors import AccessError
 from access.models import Grant
 from access.queries.grants import grants_visible_to, living_grants_visible_to
@@ -66,7 +66,7 @@ def reveal(request: PersonRequest, reference: str) -> HttpResponse:
     shown: dict[str, str] = {}
     status = 200
     try:
-        shown["password"] = service.reveal_password(person=request.user, grant=grant, now=timezone.now())
+        shown["password"] = service.reveal_password(person=request.user, grant=grant, now=clock.now())
     except AccessError as error:
         shown["password_error"], status = error.sentence, 422
     # Read again: what was still being made when we looked may have become usable by the time the password was taken,
@@ -90,7 +90,7 @@ def extend(request: PersonRequest, reference: str) -> HttpResponse:
     form = ExtendForm(request.POST)
     if form.is_valid():
         try:
-            asked = asking.extend(person=request.user, grant=grant, now=timezone.now(), **form.cleaned_data)
+            asked = asking.extend(person=request.user, grant=grant, now=clock.now(), **form.cleaned_data)
         except AccessError as error:
             show_error(form, error)
         else:
@@ -105,7 +105,7 @@ def end(request: PersonRequest, reference: str) -> HttpResponse:
     form = EndForm(request.POST)
     if form.is_valid():
         try:
-            service.end(person=request.user, grant=grant, now=timezone.now(), **form.cleaned_data)
+            service.end(person=request.user, grant=grant, now=clock.now(), **form.cleaned_data)
         except AccessError as error:
             show_error(form, error)
         else:
@@ -121,7 +121,7 @@ def review(request: PersonRequest, reference: str) -> HttpResponse:
     form = ReviewForm(request.POST)
     if form.is_valid():
         try:
-            service.review(person=request.user, grant=grant, now=timezone.now(), **form.cleaned_data)
+            service.review(person=request.user, grant=grant, now=clock.now(), **form.cleaned_data)
         except AccessError as error:
             show_error(form, error)
         else:
@@ -137,7 +137,7 @@ def keep(request: PersonRequest, reference: str) -> HttpResponse:
     form = KeepForm(request.POST)
     if form.is_valid():
         try:
-            standing.keep(person=request.user, grant=grant, now=timezone.now(), **form.cleaned_data)
+            standing.keep(person=request.user, grant=grant, now=clock.now(), **form.cleaned_data)
         except AccessError as error:
             show_error(form, error)
         else:

@@ -12,8 +12,8 @@ from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
-from django.utils import timezone
 
+from access import clock
 from access.errors import AccessError, AuthenticationTooOld
 from access.models import AccessRequest
 from access.queries.grants import questioned_grants_for
@@ -84,7 +84,7 @@ def deny(request: PersonRequest, reference: str) -> HttpResponse:
     form = DenyForm(request.POST, auto_id=f"deny_%s_{reference}")
     if form.is_valid():
         try:
-            service.deny(person=request.user, request=asked, now=timezone.now(), **form.cleaned_data)
+            service.deny(person=request.user, request=asked, now=clock.now(), **form.cleaned_data)
         except AccessError as error:
             show_error(form, error)
         else:
@@ -124,7 +124,7 @@ def approve_several(request: PersonRequest) -> HttpResponse:
 def _approve(request: PersonRequest, asked: AccessRequest, **wishes: Any) -> Decision:
     """The one place from which a click becomes a vote."""
     return service.approve(
-        person=request.user, request=asked, authenticated_at=authenticated_at(request), now=timezone.now(), **wishes
+        person=request.user, request=asked, authenticated_at=authenticated_at(request), now=clock.now(), **wishes
     )
 
 
@@ -146,7 +146,7 @@ def _approve_one(request: PersonRequest, asked: AccessRequest, content_hash: str
 
 
 def _list_context(request: PersonRequest) -> dict[str, Any]:
-    asks = _asks(waiting_for(request.user, now=timezone.now()), request.user)
+    asks = _asks(waiting_for(request.user, now=clock.now()), request.user)
     return {
         "asks": asks,
         "low": sum(ask.is_low_risk for ask in asks),

@@ -8,8 +8,8 @@ from typing import Any
 from django.db.models import QuerySet
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
-from django.utils import timezone
 
+from access import clock
 from access.errors import AccessError
 from access.models import AccessRole
 from access.queries.pages import MOST_ROLES, roles_found_by
@@ -59,7 +59,7 @@ def edit(request: PersonRequest, reference: str) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         wishes = {name: form.cleaned_data[name] for name in ("duration", "reason", "ticket", "wished_start")}
         try:
-            service.edit(person=request.user, request=asked, now=timezone.now(), **wishes)
+            service.edit(person=request.user, request=asked, now=clock.now(), **wishes)
         except AccessError as error:
             show(form, error)
         else:
@@ -73,7 +73,7 @@ def _submit(request: PersonRequest, roles: QuerySet[AccessRole]) -> HttpResponse
     if form.is_valid():
         wishes = {key: value for key, value in form.cleaned_data.items() if key != "utc_offset"}
         try:
-            asked = service.submit(person=request.user, now=timezone.now(), **wishes)
+            asked = service.submit(person=request.user, now=clock.now(), **wishes)
         except AccessError as error:
             show(form, error)
         else:
@@ -145,7 +145,7 @@ def _worked_out(person: User, role: AccessRole | None, duration: timedelta, brea
     if role is None or role.policy is None:
         return {"preview": None, "may_break_glass": False}
     only_by_glass = not may_request(person, role.policy)
-    would: Preview = preview(person=person, role=role, duration=duration, break_glass=break_glass, now=timezone.now())
+    would: Preview = preview(person=person, role=role, duration=duration, break_glass=break_glass, now=clock.now())
     return {
         "preview": would,
         "chosen": role,

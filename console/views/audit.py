@@ -10,8 +10,8 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
-from django.utils import timezone
 
+from access import clock
 from access.queries.pages import audit_page_for, chain_state_for, people_for_filters, servers_for_filters
 from access.rules import may_see_audit
 from access.services.door import actor_of
@@ -86,7 +86,7 @@ def export(request: PersonRequest) -> HttpResponseBase:
 
 def _download(lines: Iterator[str], content_type: str, suffix: str) -> StreamingHttpResponse:
     response = StreamingHttpResponse(lines, content_type=content_type)
-    name = f"lockgate-audit-{timezone.now():%Y%m%dT%H%M%SZ}.{suffix}"
+    name = f"lockgate-audit-{clock.now():%Y%m%dT%H%M%SZ}.{suffix}"
     response["Content-Disposition"] = f'attachment; filename="{name}"'
     return response
 

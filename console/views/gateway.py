@@ -7,8 +7,8 @@ from typing import Any
 from django.contrib import messages
 from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
-from django.utils import timezone
 
+from access import clock
 from access.errors import AccessError
 from access.models import Grant
 from access.queries.gateway import gateway_of, token_of
@@ -41,7 +41,7 @@ def make(request: PersonRequest, reference: str) -> HttpResponse:
     status, text = 200, ""
     try:
         name = request.POST.get("name", "").replace("\x00", "")
-        _, text = service.make_token(person=request.user, grant=grant, name=name, now=timezone.now())
+        _, text = service.make_token(person=request.user, grant=grant, name=name, now=clock.now())
     except AccessError as error:
         told, status = {"gateway_error": error.sentence}, 422
     context = {"grant": grant, **gateway_context(request.user, grant, token=text), **told}
@@ -66,7 +66,7 @@ def revoke(request: PersonRequest, reference: str, token: str) -> HttpResponse:
     told: dict[str, Any] = {}
     status = 200
     try:
-        service.revoke_token(person=request.user, token=found, now=timezone.now())
+        service.revoke_token(person=request.user, token=found, now=clock.now())
     except AccessError as error:
         told, status = {"gateway_error": error.sentence}, 422
     if request.htmx:

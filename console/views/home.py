@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from django.http import HttpResponse
 from django.shortcuts import render
-from django.utils import timezone
 
+from access import clock
 from access.queries.grants import living_grants_visible_to
 from access.queries.pages import latest_requests_by_role
 from access.queries.requests import requests_of, waiting_for
@@ -20,7 +20,7 @@ _AGAIN = 3
 @signed_in()
 def home(request: PersonRequest) -> HttpResponse:
     """What I have, what I wait for, what waits for me, and what I asked for last."""
-    person, now = request.user, timezone.now()
+    person, now = request.user, clock.now()
     waiting = waiting_for(person, now=now)
     context = {
         "grants": living_grants_visible_to(person).filter(person=person),

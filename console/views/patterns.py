@@ -6,8 +6,8 @@ from datetime import timedelta
 
 from django.http import HttpResponse
 from django.shortcuts import render
-from django.utils import timezone
 
+from access import clock
 from access.models import AccessRole
 from access.states import GrantState, RequestState
 from connectors.base import Statement
@@ -20,7 +20,7 @@ from console.wording import GRANT_LOOKS, REQUEST_LOOKS, RISK_LOOKS
 @signed_in()
 def patterns(request: PersonRequest) -> HttpResponse:
     """Tokens, buttons, badges, steppers, fields with errors, SQL, tabs, countdowns, messages, empty lists."""
-    now = timezone.now()
+    now = clock.now()
     wrong = AskForm({"duration": "custom", "duration_custom": "soon"}, roles=AccessRole.objects.none())
     wrong.is_valid()
     context = {
@@ -59,7 +59,7 @@ def patterns(request: PersonRequest) -> HttpResponse:
 
 
 def _steps(state: GrantState) -> list[Step]:
-    now = timezone.now()
+    now = clock.now()
     return [
         Step("Requested", Standing.DONE, now - timedelta(minutes=4)),
         Step("Approved", Standing.DONE, now - timedelta(minutes=1)),

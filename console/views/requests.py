@@ -9,8 +9,8 @@ from typing import Any
 from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
-from django.utils import timezone
 
+from access import clock
 from access.errors import AccessError
 from access.models import AccessRequest, Grant
 from access.models.grants import Direction
@@ -55,7 +55,7 @@ def cancel(request: PersonRequest, reference: str) -> HttpResponse:
     """Take the request back."""
     asked = get_object_or_404(request_with_story(request.user), reference=reference)
     try:
-        service.cancel(person=request.user, request=asked, now=timezone.now())
+        service.cancel(person=request.user, request=asked, now=clock.now())
     except AccessError as error:
         messages.error(request, error.sentence)
     else:
@@ -68,7 +68,7 @@ def remind(request: PersonRequest, reference: str) -> HttpResponse:
     """Tell the approvers again."""
     asked = get_object_or_404(request_with_story(request.user), reference=reference)
     try:
-        service.remind(person=request.user, request=asked, now=timezone.now())
+        service.remind(person=request.user, request=asked, now=clock.now())
     except AccessError as error:
         messages.error(request, error.sentence)
     else:
@@ -83,7 +83,7 @@ def comment(request: PersonRequest, reference: str) -> HttpResponse:
     form = CommentForm(request.POST)
     if form.is_valid():
         try:
-            service.comment(person=request.user, request=asked, now=timezone.now(), **form.cleaned_data)
+            service.comment(person=request.user, request=asked, now=clock.now(), **form.cleaned_data)
         except AccessError as error:
             show_error(form, error)
         else:

@@ -8,8 +8,8 @@ from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
-from django.utils import timezone
 
+from access import clock
 from access.errors import AccessError, SecretUnavailable
 from access.models import Server
 from access.queries.catalogue import changes_since, history_of, roles_for
@@ -127,7 +127,7 @@ def test(request: PersonRequest, slug: str) -> HttpResponse:
     report: CheckReport | None = None
     problem = ""
     try:
-        report = service.test_connection(person=request.user, server=server, now=timezone.now())
+        report = service.test_connection(person=request.user, server=server, now=clock.now())
     except (AccessError, ConnectorError) as error:
         problem = str(error)
     status = 422 if problem else 200

@@ -36,8 +36,13 @@ DRIVER = {
     "libgssapi-krb5-2": "/usr/lib/*/libgssapi_krb5.so.2",
 }
 BROWSER = {"chromium": "chromium"}
-#: What the gateway's tests connect with, besides what stands among the Python packages; psql is with the server.
-CLIENTS = {"default-jdk-headless": "javac", "libpostgresql-jdbc-java": "/usr/share/java/postgresql.jar"}
+#: What tests need besides what stands among the Python packages: clients of the gateway (psql is with the server), clocks.
+CLIENTS = {
+    "default-jdk-headless": "javac",
+    "libpostgresql-jdbc-java": "/usr/share/java/postgresql.jar",
+    # A process with another clock than its neighbours.
+    "faketime": "faketime",
+}
 #: What the gateway is measured beside, and what asks the service behind it.
 BENCH = {"pgbouncer": "pgbouncer", "wrk": "wrk"}
 

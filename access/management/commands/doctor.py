@@ -9,8 +9,8 @@ import redis
 from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
-from django.utils import timezone
 
+from access import clock
 from access.errors import SecretUnavailable, UnsealFailed
 from access.models import Grant, Heartbeat, Server, SweepFinding
 from access.models.workers import SILENT_AFTER
@@ -72,7 +72,7 @@ def _broker() -> Iterator[Finding]:
 
 
 def _workers() -> Iterator[Finding]:
-    now = timezone.now()
+    now = clock.now()
     alive = list(Heartbeat.objects.filter(seen_at__gt=now - SILENT_AFTER).values_list("worker", flat=True))
     if alive:
         yield True, f"Workers alive: {', '.join(alive)}."
@@ -83,7 +83,7 @@ def _workers() -> Iterator[Finding]:
 def _servers() -> Iterator[Finding]:
     for server in Server.objects.filter(is_enabled=True):
         try:
-            report = servers.check(server=server, now=timezone.now())
+            report = servers.check(server=server, now=clock.now())
         except (ConnectorError, SecretUnavailable) as error:
             yield False, f"{server.slug}: {error}"
             continue
@@ -93,7 +93,7 @@ def _servers() -> Iterator[Finding]:
 
 
 def _grants() -> Iterator[Finding]:
-    for grant in Grant.objects.filter(overdue(timezone.now())):
+    for grant in Grant.objects.filter(overdue(clock.now())):
         yield False, f"{grant.reference} ({grant.principal}) is past its end: {grant.last_error or 'not tried yet'}"
     for finding in SweepFinding.objects.filter(settled_at=None).select_related("server"):
         yield False, f"{finding.server.slug}: {finding.get_kind_display()}: {finding.principal}. {finding.detail}"

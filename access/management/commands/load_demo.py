@@ -8,8 +8,8 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from django.db import transaction
-from django.utils import timezone
 
+from access import clock
 from access.demo import estates, history, people, world
 from access.models import AccessRequest, AccessRole, Server
 from access.services import servers
@@ -48,8 +48,8 @@ class Command(BaseCommand):
             orders_server, stock_server = world.make_servers(everybody["erin"], orders, stock)
             policies = world.make_policies(everybody["erin"], teams)
             world.make_roles(everybody["erin"], orders_server, stock_server, policies)
-        servers.check_all(now=timezone.now())
+        servers.check_all(now=clock.now())
 
     def _tell_history(self) -> None:
         history.tell(people.everybody(), {role.slug: role for role in AccessRole.objects.all()})
-        verification.verify(now=timezone.now())
+        verification.verify(now=clock.now())

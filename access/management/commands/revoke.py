@@ -8,9 +8,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 from django.db import transaction
-from django.utils import timezone
 
-from access import provisioning
+from access import clock, provisioning
 from access.models import Grant
 from access.models.grants import EndReason
 from access.services.door import begin_end, lock_grant
@@ -36,7 +35,7 @@ class Command(BaseCommand):
             locked = lock_grant(grant.pk)
             if locked.state in (GrantState.SCHEDULED, GrantState.PROVISIONING, GrantState.ACTIVE):
                 actor = Actor("command", "revoke", "manage.py revoke")
-                begin_end(locked, why=EndReason.ENDED, actor=actor, now=timezone.now())
+                begin_end(locked, why=EndReason.ENDED, actor=actor, now=clock.now())
         provisioning.revoke(grant_id=grant.pk, claimant="manage.py revoke")
         grant.refresh_from_db()
         self.stdout.write(json.dumps(grant.receipt, indent=2, ensure_ascii=False))

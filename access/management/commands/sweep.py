@@ -6,8 +6,8 @@ from argparse import ArgumentParser
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
-from django.utils import timezone
 
+from access import clock
 from access.models import Server
 from access.sweeping import SweepReport, sweep_server
 
@@ -26,7 +26,7 @@ class Command(BaseCommand):
         servers = Server.objects.filter(is_enabled=True)
         if options["servers"]:
             servers = servers.filter(slug__in=options["servers"])
-        reports = [sweep_server(server=server, now=timezone.now()) for server in servers]
+        reports = [sweep_server(server=server, now=clock.now()) for server in servers]
         for report in reports:
             self.stdout.write(_line(report))
         if any(report.error or report.orphans_left for report in reports):

@@ -6,9 +6,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 from django.db.models import Q
-from django.utils import timezone
 
-from access import claims, provisioning
+from access import claims, clock, provisioning
 from access.models import Grant
 from access.states import GrantState
 from access.ticking import BATCH, beginning, ending
@@ -21,7 +20,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Take what is due and work on it in this process."""
-        now = timezone.now()
+        now = clock.now()
         steps = (
             ("revoked", ending(now), provisioning.revoke),
             ("extended", Q(state=GrantState.ACTIVE, extend_to__isnull=False), provisioning.extend),
