@@ -20,6 +20,7 @@
     │   ├── TooManyTokens, NotThroughTheGateway
     └── Unavailable
         ├── SecretUnavailable       a secret reference leads nowhere
+        ├── AnotherServer           what answers at an address is not the server that is meant
         └── UnsealFailed            a stored password cannot be decrypted
 
 Each docstring's first line is the sentence a person may read; `detail` is added behind it.
@@ -188,6 +189,10 @@ class Unavailable(AccessError):
 
 class SecretUnavailable(Unavailable):
     """The password of Lockgate's own account on this server could not be read. Check the server's secret reference."""
+
+
+class AnotherServer(Unavailable):
+    """What answers at this address is not the server that Lockgate knows. An administrator has to look at the server's page."""
 
 
 class UnsealFailed(Unavailable):

@@ -18,9 +18,10 @@ from django.db import transaction
 from access import claims, queueing
 from access import clock as database_clock
 from access.content import limits_from_json, scope_from_json
-from access.errors import SecretUnavailable, UnsealFailed
+from access.errors import AnotherServer, SecretUnavailable, UnsealFailed
 from access.models import Grant, JournalLine
 from access.models.grants import Direction, EndReason
+from access.recognition import require_itself, where_held
 from access.sealing import seal, unseal
 from access.services.door import begin_end, lock_grant, move_grant, record_about
 from access.states import GrantMove, GrantState
@@ -46,7 +47,7 @@ Clock = Callable[[], datetime]
 
 #: What makes a step fail without meaning that the code is wrong. Anything else is a mistake of ours: it is told, waits and
 #: is tried again like these, and is raised as well.
-_FAILURES = (ConnectorError, SecretUnavailable)
+_FAILURES = (ConnectorError, SecretUnavailable, AnotherServer)
 
 
 #: Until the log can be read, the name of a mistake of ours is all that is told: its text may hold anything.
@@ -78,6 +79,7 @@ def provision(*, grant_id: int, claimant: str, clock: Clock = database_clock.now
         )
         try:
             with _connected(grant) as connector:
+                _remember_server(grant, require_itself(grant.server, connector, grant.address, now=clock()))
                 identifier = connector.provision(request, _journal(grant, Direction.PROVISION, claimant, clock))
         except ClaimLost:
             _undo_if_closed(grant)
@@ -98,7 +100,7 @@ def extend(*, grant_id: int, claimant: str, clock: Clock = database_clock.now) -
             return
         wanted = grant.extend_to
         try:
-            with _connected(grant) as connector:
+            with where_held(grant) as (connector, _):
                 journal = _journal(grant, Direction.EXTEND, claimant, clock)
                 connector.extend(ExtendRequest(grant.principal, wanted, grant.identifier), journal)
         except ClaimLost:
@@ -120,7 +122,7 @@ def revoke(*, grant_id: int, claimant: str, clock: Clock = database_clock.now) -
         if grant is None or not _end(grant_id, claimant, clock):
             return
         try:
-            with _connected(grant) as connector:
+            with where_held(grant) as (connector, address):
                 receipt = connector.revoke(revoke_request(grant), _journal(grant, Direction.REVOKE, claimant, clock))
         except ClaimLost:
             raise
@@ -130,7 +132,7 @@ def revoke(*, grant_id: int, claimant: str, clock: Clock = database_clock.now) -
                 raise
             return
         if receipt.is_clean:
-            _close(grant_id, claimant, receipt, clock)
+            _close(grant_id, claimant, receipt, _place(grant, address), clock)
         else:
             _revocation_failed(grant_id, claimant, "The read-back still found something.", receipt, clock)
 
@@ -171,6 +173,12 @@ def _claimed(grant_id: int, claimant: str, states: tuple[GrantState, ...], clock
 def _connected(grant: Grant) -> Iterator[Connector]:
     with connect(grant.server, grant.address) as connector:
         yield connector
+
+
+def _remember_server(grant: Grant, identity: str) -> None:
+    """Before anything is made on it: whoever takes it away has to know where."""
+    grant.server_identity = identity
+    Grant.objects.filter(pk=grant.pk).update(server_identity=identity)
 
 
 def _journal(grant: Grant, direction: Direction, claimant: str, clock: Clock) -> Journal:
@@ -356,14 +364,19 @@ def _end(grant_id: int, claimant: str, clock: Clock) -> bool:
     return True
 
 
-def _close(grant_id: int, claimant: str, receipt: Receipt, clock: Clock) -> None:
+def _place(grant: Grant, address: dict[str, Any]) -> dict[str, Any]:
+    """Where a receipt was read, and of which server."""
+    return {"host": address["host"], "port": address["port"], "server_identity": grant.server_identity}
+
+
+def _close(grant_id: int, claimant: str, receipt: Receipt, place: dict[str, Any], clock: Clock) -> None:
     with transaction.atomic():
         locked = lock_grant(grant_id)
         if locked.state != GrantState.REVOKING:
             return  # Somebody else has closed it meanwhile, with a reading as clean as ours.
         failed = locked.end_reason == EndReason.FAILED
         locked.closed_at = clock()
-        locked.receipt = receipt_to_json(receipt)
+        locked.receipt = {**receipt_to_json(receipt), "read_at": place}
         locked.password = ""
         locked.next_attempt_at = None
         if not failed:

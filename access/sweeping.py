@@ -2,21 +2,25 @@
 
 An account with our prefix and no living grant is an orphan (a crash, a restored backup, a hand) and is taken away with a
 receipt. A living grant without its account, or an account that can log in although its grant is not usable, is shown.
+The account of a living grant is never an orphan, wherever it is found: two entries may name one server, and a copy of a
+server has the accounts of the one that it was made from. A server that is not the one it is known as is left alone.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
 import structlog
 from django.db import transaction
+from django.db.models import Q
 
-from access.errors import SecretUnavailable
+from access.errors import AnotherServer, SecretUnavailable
 from access.models import Grant, Server, SweepFinding
 from access.models.sweeps import FindingKind
 from access.provisioning import receipt_to_json
+from access.recognition import require_itself
 from access.states import LIVING, GrantState
 from access.targets import connect
 from audit.events import Event
@@ -27,6 +31,7 @@ from connectors.errors import ConnectorError
 log = structlog.get_logger(__name__)
 
 _MISSING = "The grant is active, but its account is not on the server."
+_COPY = "Its grant {} lives on {}. It is left alone until that ends, and goes then."
 _SHUT = "The grant is active, but its account cannot log in."
 _RENAMED = "Its account was renamed to {} by hand. It ends with its grant all the same."
 _FOREIGN = (
@@ -51,7 +56,23 @@ class SweepReport:
     """By the name of its grant, what is to be told of an account that goes by another name."""
     foreign: dict[str, str] = field(default_factory=dict)
     """What is to be told of roles that nobody was granted and that have what a group of ours gives."""
+    copies: dict[str, str] = field(default_factory=dict)
+    """What is to be told of accounts whose living grant is at home on another server."""
     error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What the grants say, read after the server was."""
+
+    everywhere: Mapping[str, Grant]
+    """Living grants, by their accounts, whichever server they are on."""
+    here: Mapping[str, Grant]
+    """Those that were made on this server, under whichever entry."""
+    ours: Mapping[str, Grant]
+    """Those of them that were granted under this entry, which is to say what has become of them."""
+    ended: Mapping[str, str]
+    """By identifier, what grants that have ended called accounts that nothing on the server says are ours."""
 
 
 def sweep_all(*, now: datetime) -> list[SweepReport]:
@@ -64,52 +85,69 @@ def sweep_server(*, server: Server, now: datetime) -> SweepReport:
     report = SweepReport(server.slug)
     try:
         with connect(server) as connector:
+            require_itself(server, connector, server.address, now=now)
             # The server first, the grants second: an account made in between then has its grant already.
             found = connector.list_principals()
             report.accounts = len(found)
-            living = _living(server)
-            ended = _ended(server, found)
-            orphans = [account for account in found if _is_orphan(account, living, ended)]
+            known = _known(server, found)
+            orphans = [account for account in found if _is_orphan(account, known)]
             for account in orphans:
-                principal = ended.get(account.identifier, account.principal)
+                principal = known.ended.get(account.identifier, account.principal)
                 request = RevokeRequest(principal, _nothing(server), server.heir, identifier=account.identifier)
                 _settle_orphan(server, account, connector.revoke(request, lambda entry: None), report, now)
-    except (ConnectorError, SecretUnavailable) as error:
+    except (ConnectorError, SecretUnavailable, AnotherServer) as error:
         log.warning("sweep.failed", server=server.slug, error=str(error))
         report.error = str(error)
         return report
-    _compare(found, living, report, now)
+    _compare(found, known, report, now)
     _note(server, report, now)
     return report
 
 
-def _living(server: Server) -> dict[str, Grant]:
-    """Living grants made at the server's present address, by account."""
-    grants = Grant.objects.filter(server=server, state__in=LIVING, address=server.address)
-    return {grant.principal: grant for grant in grants}
+def _known(server: Server, found: Sequence[FoundPrincipal]) -> _Known:
+    names = {account.principal for account in found} | {account.name for account in found}
+    wanted = Q(server=server) | Q(principal__in=names)
+    if server.identity:
+        wanted |= Q(server_identity=server.identity)
+    rows = Grant.objects.filter(wanted, state__in=LIVING).select_related("server")
+    living = {grant.principal: grant for grant in rows}
+    here = {name: grant for name, grant in living.items() if _is_made_on(grant, server)}
+    ours = {name: grant for name, grant in here.items() if grant.server_id == server.pk}
+    return _Known(living, here, ours, _ended(server, found))
+
+
+def _is_made_on(grant: Grant, server: Server) -> bool:
+    """Whether the grant's account belongs on this server: by what the server is; by its address where that is not known."""
+    if grant.server_identity and server.identity:
+        return grant.server_identity == server.identity and (grant.server_id == server.pk or not server.is_copy)
+    return bool(grant.server_id == server.pk and grant.address == server.address)
 
 
 def _ended(server: Server, found: Sequence[FoundPrincipal]) -> dict[str, str]:
-    """By identifier, what grants that have ended called accounts that nothing on the server says are ours."""
     foreign = [account.identifier for account in found if account.is_foreign and account.identifier]
     if not foreign:
         return {}
-    grants = Grant.objects.filter(server=server, identifier__in=foreign, address=server.address)
+    made_here = Q(server_identity=server.identity) if server.identity else Q(server=server, address=server.address)
+    grants = Grant.objects.filter(made_here, identifier__in=foreign)
     return dict(grants.exclude(state__in=LIVING).values_list("identifier", "principal"))
 
 
-def _is_orphan(account: FoundPrincipal, living: dict[str, Grant], ended: dict[str, str]) -> bool:
-    if account.principal in living or _grant_of(account, living) is not None:
+def _is_orphan(account: FoundPrincipal, known: _Known) -> bool:
+    if account.principal in known.everywhere or account.name in known.everywhere:
         return False
-    return not account.is_foreign or account.identifier in ended
+    if _grant_of(account, known) is not None:
+        return False
+    return not account.is_foreign or account.identifier in known.ended
 
 
-def _grant_of(account: FoundPrincipal, living: dict[str, Grant]) -> Grant | None:
+def _grant_of(account: FoundPrincipal, known: _Known) -> Grant | None:
     """The living grant whose account this is, under whatever name it goes now."""
-    if (grant := living.get(account.principal)) is not None:
+    if (grant := known.here.get(account.principal)) is not None:
         return grant
-    same = (grant for grant in living.values() if grant.identifier and grant.identifier == account.identifier)
-    return next(same, None)
+    if not account.identifier:
+        return None
+    # It says which account it is on its own server alone.
+    return next((grant for grant in known.here.values() if grant.identifier == account.identifier), None)
 
 
 def _nothing(server: Server) -> Scope:
@@ -153,12 +191,14 @@ def _described(account: FoundPrincipal) -> str:
     )
 
 
-def _compare(found: Sequence[FoundPrincipal], living: dict[str, Grant], report: SweepReport, now: datetime) -> None:
-    by_grant = {grant.principal: account for account in found if (grant := _grant_of(account, living)) is not None}
+def _compare(found: Sequence[FoundPrincipal], known: _Known, report: SweepReport, now: datetime) -> None:
+    by_grant = {grant.principal: account for account in found if (grant := _grant_of(account, known)) is not None}
     for account in found:
-        if account.is_foreign and _grant_of(account, living) is None and account.name not in report.orphans_removed:
+        if account.is_foreign and _grant_of(account, known) is None and account.name not in report.orphans_removed:
             report.foreign[account.name] = _FOREIGN.format(", ".join(account.memberships))
-    for name, grant in living.items():
+        if (copied := known.everywhere.get(account.principal)) is not None and copied.principal not in known.here:
+            report.copies[account.name] = _COPY.format(copied.reference, copied.server.name)
+    for name, grant in known.ours.items():
         mine = by_grant.get(name)
         usable = grant.state == GrantState.ACTIVE and grant.window.contains(now)
         if mine is None:
@@ -175,6 +215,7 @@ def _note(server: Server, report: SweepReport, now: datetime) -> None:
     with transaction.atomic():
         for kind, details in (
             (FindingKind.MISSING, dict.fromkeys(report.missing, _MISSING)),
+            (FindingKind.COPY, report.copies),
             (FindingKind.DRIFT, {**dict.fromkeys(report.drift, _SHUT), **report.renamed, **report.foreign}),
         ):
             open_findings = SweepFinding.objects.filter(server=server, kind=kind, settled_at=None)

@@ -41,6 +41,7 @@ class Event(models.TextChoices):
     GRANT_REVIEWED = "grant.reviewed", "Access reviewed"
     GRANT_QUESTIONED = "grant.questioned", "Access no longer allowed: to be looked at"
     GRANT_KEPT = "grant.kept", "Access kept although no longer allowed"
+    GRANT_FOLLOWED = "grant.followed", "Account found on what the server has become"
     GRANT_REFUSED = "grant.refused", "Refused: somebody else's access"
 
     TOKEN_MADE = "token.made", "Token for the gateway made"
@@ -52,6 +53,9 @@ class Event(models.TextChoices):
     SERVER_CHANGED = "server.changed", "Server changed"
     SERVER_REMOVED = "server.removed", "Server removed"
     SERVER_CHECKED = "server.checked", "Connection tested"
+    SERVER_RECOGNISED = "server.recognised", "Server recognised for the first time"
+    SERVER_STRANGER = "server.stranger", "Another server answers at this address"
+    SERVER_CONFIRMED = "server.confirmed", "What the server is was confirmed"
     SERVER_SECRET_ROTATING = "server.secret_rotating", "Password of Lockgate's account being changed"
     SERVER_SECRET_ROTATED = "server.secret_rotated", "Password of Lockgate's account changed"
     SERVER_SECRET_ROTATION_FAILED = (

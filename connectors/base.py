@@ -291,6 +291,8 @@ class CheckReport:
     server_time: datetime
     remedies: tuple[Remedy, ...] = ()
     encrypted: bool = True
+    identity: str = ""
+    """As `Connector.identify` tells it."""
     replicas: tuple[Replica, ...] = ()
     """Who follows this server, as far as it tells."""
 
@@ -359,6 +361,14 @@ class Connector(Protocol):
         """Connect, and say whether our own account can do everything below.
 
         Raises `ServerUnreachable` or `AdminLoginRefused`; anything less is a `Remedy` in the report.
+        """
+        ...
+
+    def identify(self) -> str:
+        """What the server is, whatever its address: a text that stays through restarts, failovers and renamed hosts.
+
+        A server that was restored or cloned from another one tells the same. Empty where the server cannot tell. Raises
+        `ServerUnreachable` or `AdminLoginRefused`.
         """
         ...
 

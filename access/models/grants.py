@@ -35,6 +35,8 @@ class Grant(models.Model):
     server = models.ForeignKey(Server, on_delete=models.PROTECT, related_name="grants")
     address = models.JSONField()
     """Where the account was made: engine, host, port, database."""
+    server_identity = models.CharField(max_length=300, blank=True)
+    """What the server was on which the account was made; empty before that, and where the server could not tell."""
     principal = models.CharField(max_length=128, unique=True)
     identifier = models.CharField(max_length=200, blank=True)
     """What the server knows the account by whatever it is called later (an OID, a SID), in the connector's own words."""

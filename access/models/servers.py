@@ -59,6 +59,14 @@ class Server(models.Model):
     version = models.CharField(max_length=200, blank=True)
     latency = models.DurationField(null=True, blank=True)
     swept_at = models.DateTimeField(null=True, blank=True)
+    identity = models.CharField(max_length=300, blank=True)
+    """What the server is, as `Connector.identify` tells it: kept when it was first seen, or confirmed. Empty: not known."""
+    found_identity = models.CharField(max_length=300, blank=True)
+    """What answered last while `stranger_since` is set; empty where it could not tell."""
+    stranger_since = models.DateTimeField(null=True, blank=True)
+    """Since when something answers here that has to be confirmed first: nothing is granted or swept meanwhile."""
+    is_copy = models.BooleanField(default=False)
+    """A restored or cloned server: it has the identity of the one that it was made from, and is not that one."""
     revision = models.PositiveIntegerField(default=1)
     """Counts changes by administrators; `version` is the engine's."""
 

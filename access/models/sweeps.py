@@ -16,6 +16,7 @@ class FindingKind(models.TextChoices):
     ORPHAN = "orphan", "An account of ours without a living grant"
     MISSING = "missing", "A living grant without its account"
     DRIFT = "drift", "An account that differs from its grant"
+    COPY = "copy", "A copy of an account that lives on another server"
 
 
 class SweepFinding(models.Model):

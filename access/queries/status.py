@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from access.models import Grant, Heartbeat
+from access.models import Grant, Heartbeat, Server
 from access.models.workers import SILENT_AFTER
 from access.queries.grants import grants_visible_to
 from access.ticking import overdue
@@ -17,7 +17,7 @@ class Alarm:
     """One broken promise, in a sentence, with where to look."""
 
     kind: str
-    """`revocation`, `worker` or `chain`."""
+    """`revocation`, `worker`, `server` or `chain`."""
     sentence: str
     grant: Grant | None = None
 
@@ -34,4 +34,11 @@ def alarms_for(person: User, *, now: datetime) -> list[Alarm]:
         count = f"{len(late)} grants are" if len(late) > 1 else "A grant is"
         first = grants_visible_to(person).filter(pk__in=late).order_by("ends_at").first()
         alarms.append(Alarm("revocation", f"{count} past the end and not proved gone. Lockgate goes on trying.", first))
+    if strangers := list(Server.objects.filter(stranger_since__isnull=False).values_list("name", flat=True)[:3]):
+        alarms.append(
+            Alarm(
+                "server",
+                f"Another server answers at the address of {', '.join(strangers)}. An administrator has to look.",
+            )
+        )
     return alarms

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import datetime
 
 import structlog
 from django.db import transaction
 
-from access.errors import Refused, SecretUnavailable
+from access.errors import AnotherServer, Refused, SecretUnavailable
 from access.models import Server
+from access.recognition import recognise
 from access.rules import may_manage_servers
 from access.services.door import actor_of
 from access.targets import connect
 from audit.events import Event
 from audit.log import Subject, record
-from connectors.base import CheckReport
+from connectors.base import CheckReport, Remedy
 from connectors.errors import ConnectorError
 from people.models import User
 
@@ -42,12 +43,24 @@ def check(*, server: Server, now: datetime) -> CheckReport:
     """Connect, and keep the outcome on the server's row; raises what `Connector.check` raises."""
     try:
         with connect(server) as connector:
-            report = connector.check()
+            report = _with_itself(server, connector.check(), now)
     except (ConnectorError, SecretUnavailable) as error:
         _store(server, now, ok=False, message=str(error))
         raise
     blocking = [f"{remedy.problem} {remedy.what_to_do}" for remedy in report.remedies if remedy.blocking]
     _store(server, now, ok=report.ok, message="\n".join(blocking), report=report)
+    return report
+
+
+def _with_itself(server: Server, report: CheckReport, now: datetime) -> CheckReport:
+    """The report, and what stands in the way where this is not the server that is meant."""
+    try:
+        recognise(server, report.identity, now=now)
+    except AnotherServer as error:
+        stranger = Remedy(
+            str(error), "Say what it is on the server's page: nothing is granted or swept here until then."
+        )
+        return replace(report, remedies=(stranger, *report.remedies))
     return report
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Self
 
-from connectors.azuresql import catalogue, checking, hints, provisioning, setup, statements
+from connectors.azuresql import catalogue, checking, hints, known_by, provisioning, setup, statements
 from connectors.azuresql.ending import Ending
 from connectors.azuresql.retrying import Retrying
 from connectors.azuresql.revocation import Revocation
@@ -51,7 +51,12 @@ class AzureSQLConnector:
 
     def check(self) -> CheckReport:
         """See `Connector.check`."""
-        return self._retrying.insist(lambda: checking.check(self.target, self._sessions))
+        report = self._retrying.insist(lambda: checking.check(self.target, self._sessions))
+        return replace(report, identity=self.identify())
+
+    def identify(self) -> str:
+        """See `Connector.identify`."""
+        return self._retrying.insist(lambda: known_by.identify(self._sessions))
 
     def describe(self) -> ServerDescription:
         """See `Connector.describe`."""

@@ -68,7 +68,18 @@ class FakeConnector:
         remedies = []
         if self._server.lacks_rights:
             remedies.append(Remedy("Lockgate's account may not make accounts.", "Run the SQL that this page shows."))
-        return CheckReport("Fake 1.0", timedelta(microseconds=1), self._server.clock(), tuple(remedies))
+        return CheckReport(
+            "Fake 1.0",
+            timedelta(microseconds=1),
+            self._server.clock(),
+            tuple(remedies),
+            identity=self._server.identity,
+        )
+
+    def identify(self) -> str:
+        """What the server is, whatever its address."""
+        self._connect()
+        return self._server.identity
 
     def describe(self) -> ServerDescription:
         """List what an access role can name."""

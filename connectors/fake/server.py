@@ -79,6 +79,8 @@ class FakeServer:
 
     def __init__(self) -> None:
         self.lock = threading.RLock()
+        self.identity = f"fake:{token_hex(8)}"
+        """What it is, whatever its address."""
         self.admin_password: Secret | None = None
         """When set, the only password that Lockgate's account gets in with."""
         self.is_down = False
@@ -102,6 +104,10 @@ class FakeServer:
     def named(cls, host: str) -> FakeServer:
         """The server of that host name; made when first asked for."""
         return cls._servers.setdefault(host, cls())
+
+    def also_at(self, host: str) -> None:
+        """The same server answers under another host name as well; whoever answered there until now does no more."""
+        self._servers[host] = self
 
     @classmethod
     def forget_all(cls) -> None:

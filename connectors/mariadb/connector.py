@@ -25,6 +25,7 @@ from connectors.mariadb import (
     catalogue,
     checking,
     hints,
+    known_by,
     names,
     own_password,
     provisioning,
@@ -52,7 +53,11 @@ class MariaDBConnector:
 
     def check(self) -> CheckReport:
         """See `Connector.check`."""
-        return checking.check(self._session)
+        return replace(checking.check(self._session), identity=self.identify())
+
+    def identify(self) -> str:
+        """See `Connector.identify`."""
+        return known_by.identify(self._session)
 
     def describe(self) -> ServerDescription:
         """See `Connector.describe`."""

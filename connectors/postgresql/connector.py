@@ -21,7 +21,7 @@ from connectors.base import (
     Target,
 )
 from connectors.identity import refuse_own_identity
-from connectors.postgresql import catalogue, checking, hints, login, provisioning
+from connectors.postgresql import catalogue, checking, hints, known_by, login, provisioning
 from connectors.postgresql.revocation import Revocation, composed_revoke
 from connectors.postgresql.session import Sessions, home_database, prove_own_login
 from connectors.postgresql.setup import setup_sql
@@ -45,7 +45,11 @@ class PostgreSQLConnector:
 
     def check(self) -> CheckReport:
         """Connect, and say whether our own account can do everything."""
-        return checking.check(self.target, self._sessions)
+        return replace(checking.check(self.target, self._sessions), identity=self.identify())
+
+    def identify(self) -> str:
+        """The cluster's own number."""
+        return known_by.identify(self._sessions)
 
     def describe(self) -> ServerDescription:
         """List what an access role can name."""

@@ -25,6 +25,7 @@ from connectors.sqlserver import (
     catalogue,
     checking,
     hints,
+    known_by,
     names,
     own_password,
     provisioning,
@@ -53,7 +54,11 @@ class SQLServerConnector:
 
     def check(self) -> CheckReport:
         """See `Connector.check`."""
-        return checking.check(self.target, self._sessions)
+        return replace(checking.check(self.target, self._sessions), identity=self.identify())
+
+    def identify(self) -> str:
+        """See `Connector.identify`."""
+        return known_by.identify(self._sessions)
 
     def describe(self) -> ServerDescription:
         """See `Connector.describe`."""

@@ -74,7 +74,12 @@ class Model:
     logins: dict[str, Login] = field(default_factory=dict)
     running: dict[int, Running] = field(default_factory=dict)
     properties: dict[str, str | int] = field(
-        default_factory=lambda: {"ProductVersion": "12.0.2000.8", "EngineEdition": 5, "IsIntegratedSecurityOnly": 0}
+        default_factory=lambda: {
+            "ProductVersion": "12.0.2000.8",
+            "EngineEdition": 5,
+            "IsIntegratedSecurityOnly": 0,
+            "ServerName": "recorded",
+        }
     )
     lacking: set[str] = field(default_factory=set)
     """Permissions and roles that Lockgate's own account has not."""
@@ -125,7 +130,7 @@ class Catalogue:
             [(name, login.sid, int(login.is_disabled)) for name, login in self._server.logins.items()],
         )
         put(
-            "INSERT INTO sys.databases VALUES (?, ?, ?, NULL, 0)",
+            "INSERT INTO sys.databases VALUES (?, ?, ?, NULL, 0, NULL)",
             [
                 (name, 0 if one.is_online else 6, "ONLINE" if one.is_online else "OFFLINE")
                 for name, one in self._server.databases.items()
@@ -182,7 +187,7 @@ class Catalogue:
 _VIEWS = """
 ATTACH ':memory:' AS sys;
 CREATE TABLE sys.server_principals (name, sid, type, is_disabled);
-CREATE TABLE sys.databases (name, state, state_desc, source_database_id, is_read_only);
+CREATE TABLE sys.databases (name, state, state_desc, source_database_id, is_read_only, service_broker_guid);
 CREATE TABLE sys.dm_exec_sessions (session_id, status, login_name, original_login_name, original_security_id);
 CREATE TABLE sys.dm_exec_connections (session_id, encrypt_option);
 INSERT INTO sys.dm_exec_connections VALUES (0, 'TRUE');

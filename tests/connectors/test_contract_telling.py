@@ -205,6 +205,15 @@ def test_a_server_is_fit(connector: Connector) -> None:
     assert abs(report.server_time - datetime.now(UTC)) < timedelta(minutes=1)
 
 
+def test_a_server_is_known_by_what_it_is_whatever_its_address(connector: Connector) -> None:
+    known_by = connector.identify()
+    assert known_by
+    assert connector.check().identity == known_by
+    host = "localhost" if connector.target.host == "127.0.0.1" else connector.target.host
+    with open_connector(replace(connector.target, host=host)) as by_another_name:
+        assert by_another_name.identify() == known_by
+
+
 def test_a_missing_right_is_named_with_its_remedy(lab: Lab, connector: Connector) -> None:
     with lab.without_rights():
         report = connector.check()
