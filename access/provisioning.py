@@ -269,7 +269,7 @@ def _activate(grant_id: int, claimant: str, ends_at: datetime, identifier: str, 
         locked.starts_at = min(now, ends_at - timedelta(microseconds=1))
         locked.ends_at = ends_at
         locked.activated_at = now
-        locked.identifier = identifier
+        locked.identifier = identifier or ""
         locked.attempts = 0
         locked.next_attempt_at = None
         locked.last_error = ""
