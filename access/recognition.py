@@ -22,7 +22,7 @@ from access.targets import connect
 from audit.events import Event
 from audit.log import Actor, Subject, record
 from connectors.base import Connector
-from connectors.errors import ConnectorError
+from connectors.errors import ConnectorError, ServerUnreachable
 
 log = structlog.get_logger(__name__)
 
@@ -79,7 +79,8 @@ def require_itself(server: Server, connector: Connector, address: dict[str, Any]
 def where_held(grant: Grant) -> Iterator[tuple[Connector, dict[str, Any]]]:
     """A connector for the server that really holds the grant's account, and the address at which it was found.
 
-    First where the account was made; then where that server is now, under whichever entry. Raises `AnotherServer` where
+    First where the account was made; then where that server is now, under whichever entry, unless the first one is only away
+    for the first time: it is waited for once. Raises `AnotherServer` where
     only others answer, and else what the first address raised: then nothing is known of the account.
     """
     with ExitStack() as opened:
@@ -91,6 +92,8 @@ def where_held(grant: Grant) -> Iterator[tuple[Connector, dict[str, Any]]]:
                 _require_holder(grant, connector, found, address)
             except (ConnectorError, SecretUnavailable, AnotherServer) as error:
                 problem = problem or error
+                if isinstance(problem, ServerUnreachable) and not grant.attempts:
+                    break
                 continue
             yield connector, address
             return

@@ -244,6 +244,19 @@ def test_an_account_is_taken_away_where_its_server_is_now(world: World, server: 
     assert not server.accounts
 
 
+def test_a_server_that_is_away_is_waited_for_once_and_then_looked_for_where_it_is_now(
+    world: World, server: FakeServer
+) -> None:
+    grant = active(world)
+    server.also_at("new-home.test")
+    replaced(world).is_down = True
+    moved(world, "new-home.test")
+    checked(world.server)
+    assert ended(world, grant).state == GrantState.REVOKING
+    assert tried_again(grant).state == GrantState.REVOKED
+    assert not server.accounts
+
+
 def test_a_copy_is_never_taken_for_the_server_that_holds_the_account(
     world: World, server: FakeServer, other_entry: Server
 ) -> None:
@@ -254,6 +267,7 @@ def test_a_copy_is_never_taken_for_the_server_that_holds_the_account(
     confirm_identity_after_check(world, reloaded(other_entry), Seen.COPY)
     server.is_down = True
     assert ended(world, grant).state == GrantState.REVOKING
+    assert tried_again(grant).state == GrantState.REVOKING
     server.is_down = False
     assert tried_again(grant).state == GrantState.REVOKED
 
