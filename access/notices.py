@@ -65,7 +65,7 @@ NOTICES: dict[str, Audience] = {
 
 def send(*, notice: str, request_id: int) -> int:
     """Mail the notice about the request to its audience, one message each; returns how many were sent."""
-    request = AccessRequest.objects.select_related("role__server", "requester").get(pk=request_id)
+    request = AccessRequest.objects.select_related("role__server", "requester", "grant").get(pk=request_id)
     people = list(NOTICES[notice](request))
     link = settings.LOCKGATE_BASE_URL + reverse("request", args=[request.reference])
     for person in people:

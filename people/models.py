@@ -81,7 +81,9 @@ class User(AbstractBaseUser):
     @property
     def label_and_email(self) -> str:
         """`Alice (alice@example.com)`: anybody may call themselves Alice, so whoever decides reads both."""
-        return f"{self.display_name} ({self.email})" if self.display_name else self.email
+        # A name with a line end in it could write lines of its own into a mail.
+        name = " ".join(self.display_name.split())
+        return f"{name} ({self.email})" if name else self.email
 
     @cached_property
     def team_slugs(self) -> frozenset[str]:

@@ -121,7 +121,8 @@ def request_with_story(person: User) -> QuerySet[AccessRequest]:
     # A revocation is tried for ever, and leaves its lines each time: the page shows the latest attempts.
     shown = ~Q(direction=Direction.REVOKE) | Q(attempt__gt=F("grant__attempts") - _ATTEMPTS_SHOWN)
     journal = Prefetch("grant__journal", queryset=JournalLine.objects.filter(shown))
-    return requests_visible_to(person).prefetch_related("votes__voter", "comments__author", journal)
+    added = Prefetch("grant__extensions", queryset=AccessRequest.objects.order_by("id"))
+    return requests_visible_to(person).prefetch_related("votes__voter", "comments__author", journal, added)
 
 
 def story_of(request: AccessRequest) -> Sequence[Entry]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 
 from django.db.models import Q, QuerySet
 
-from access.models import AccessRequest
+from access.models import AccessRequest, AccessRole
 from access.rules import is_in, is_requester
 from access.services.votes import decision_on
 from access.states import RequestState
@@ -29,6 +30,12 @@ def requests_visible_to(person: User) -> QuerySet[AccessRequest]:
 def requests_of(person: User) -> QuerySet[AccessRequest]:
     """One's own."""
     return requests_visible_to(person).filter(requester=person)
+
+
+def open_requests_by_role(person: User, roles: Iterable[AccessRole]) -> dict[int, str]:
+    """References of the person's open requests for the `roles`, by the role's id: a second one would be refused."""
+    rows = AccessRequest.objects.filter(requester=person, role__in=[role.pk for role in roles], extends=None)
+    return dict(rows.filter(state=RequestState.PENDING).values_list("role", "reference"))
 
 
 def waiting_for(person: User, *, now: datetime) -> list[AccessRequest]:

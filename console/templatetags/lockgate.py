@@ -229,6 +229,12 @@ def _page_of(kind: str, ident: str) -> str:
 
 
 @register.filter
+def of(values: Mapping[Any, Any], key: Any) -> Any:
+    """What a mapping holds for `key`; nothing where it holds nothing."""
+    return values.get(key, "")
+
+
+@register.filter
 def words(text: str) -> list[str]:
     """The words of a text, for a loop over fixed names."""
     return text.split()

@@ -190,6 +190,7 @@ def page_context(person: User, grant: Grant) -> dict[str, Any]:
         "extension": extension,
         "hints": _masked(hints_for(person, grant)) if mine and usable else (),
         "databases": grant.scope["databases"],
+        "length": grant.ends_at - grant.starts_at,
         "extend_form": ExtendForm(),
         "end_form": EndForm(),
         "review_form": ReviewForm(),

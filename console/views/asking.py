@@ -13,7 +13,7 @@ from access import clock
 from access.errors import AccessError
 from access.models import AccessRole
 from access.queries.pages import MOST_ROLES, roles_found_by
-from access.queries.requests import requests_of
+from access.queries.requests import open_requests_by_role, requests_of
 from access.queries.roles import Preview, preview
 from access.rules import may_break_glass, may_request
 from access.services import requests as service
@@ -35,7 +35,8 @@ def ask(request: PersonRequest) -> HttpResponse:
     if request.method == "POST":
         return _submit(request, roles)
     if wants(request, "roles"):
-        return render(request, "request/_roles.html", _found(request, request.GET.get("q", "")))
+        chosen = _role(request.GET.get("role"), roles)
+        return render(request, "request/_roles.html", _found(request, request.GET.get("q", ""), chosen))
     if wants(request, "preview"):
         return _preview(request, roles)
     return _page(request, AskForm(initial=_wished(request), roles=roles), roles)
@@ -94,7 +95,9 @@ def _page(request: PersonRequest, form: AskForm, roles: QuerySet[AccessRole], st
 
 def _preview(request: PersonRequest, roles: QuerySet[AccessRole]) -> HttpResponse:
     """The side panel for what is chosen so far; with it the durations, when it was the role that changed."""
-    form = AskForm(request.GET, roles=roles)
+    # Not bound: nothing is wrong with a form before it is sent.
+    duration = DurationChips().value_from_datadict(request.GET, {}, "duration")
+    form = AskForm(initial={"duration": duration}, roles=roles)
     role = _role(request.GET.get("role"), roles)
     _limit_chips(form, role)
     context = {
@@ -118,7 +121,13 @@ def _found(request: PersonRequest, words: str, chosen: AccessRole | None = None)
     slug = chosen.slug if chosen else request.GET.get("role", "")
     if chosen and chosen not in shown:
         shown.insert(0, chosen)
-    return {"roles": shown, "more_roles": len(found) > MOST_ROLES, "words": words, "chosen_role": slug}
+    return {
+        "roles": shown,
+        "more_roles": len(found) > MOST_ROLES,
+        "words": words,
+        "chosen_role": slug,
+        "open_requests": open_requests_by_role(request.user, shown),
+    }
 
 
 def _role(slug: Any, roles: QuerySet[AccessRole]) -> AccessRole | None:
@@ -149,6 +158,7 @@ def _worked_out(person: User, role: AccessRole | None, duration: timedelta, brea
     return {
         "preview": would,
         "chosen": role,
+        "already": open_requests_by_role(person, [role]).get(role.pk),
         "duration": duration,
         "break_glass": break_glass,
         "may_break_glass": may_break_glass(person, role.policy),

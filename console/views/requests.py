@@ -21,7 +21,7 @@ from access.quorum import StepProgress
 from access.rules import is_requester, may_end, may_review
 from access.services import requests as service
 from access.services.votes import decision_on
-from access.states import GrantState
+from access.states import GrantState, RequestState
 from access.terms import Terms
 from console.forms.asking import show as show_error
 from console.forms.asking import tell_errors
@@ -141,6 +141,7 @@ def page_context(person: User, asked: AccessRequest, *, opened: str = "") -> dic
         "approvers": approvers_of(terms, requester=asked.requester) if asked.is_open else (),
         "comments": asked.comments.all(),
         "story": story_of(asked),
+        "more_time": _more_time(grant),
         **_sql(asked, grant),
         **_possible(person, asked, grant),
         **deciding_forms(asked),
@@ -178,6 +179,15 @@ def _kept(request: PersonRequest, asked: AccessRequest) -> dict[str, Any]:
     if kept["duration_s"]:
         form.initial["duration"] = timedelta(seconds=kept["duration_s"])
     return {"approve_form": form, "approve_as_before": bool(kept["duration_s"] or kept["comment"])}
+
+
+def _more_time(grant: Grant | None) -> dict[str, Any]:
+    """What was added to the access, by whom it was asked for being plain, and how long that makes it."""
+    if grant is None:
+        return {}
+    added = [asked for asked in grant.extensions.all() if asked.state == RequestState.APPROVED]
+    until = grant.extend_to or grant.ends_at
+    return {"requests": added, "total": until - grant.starts_at} if added else {}
 
 
 def _progress(asked: AccessRequest, terms: Terms) -> list[tuple[StepProgress, str]]:

@@ -15,16 +15,18 @@
     const field = scope.querySelector(".field-error")?.closest(".field");
     return marked || field?.querySelector("input[type=radio]:checked, input:not([type=hidden], [disabled]), textarea, select");
   };
+  // A form that was filled in beforehand goes on where something is missing.
+  const firstEmpty = (scope) => scope.querySelector(".picker-list input:checked") && [...scope.querySelectorAll("#ask textarea")].find((one) => !one.value);
   const news = (scope) => scope.querySelector("[data-focus]") || wrong(scope) || scope.querySelector(".note[role=alert]");
 
   document.addEventListener("DOMContentLoaded", () => {
     for (const chosen of document.querySelectorAll(".picker-list input:checked")) {
       const list = chosen.closest(".picker-list"), row = chosen.closest("label");
-      list.scrollTop = row.offsetTop - list.offsetTop;
+      list.scrollTop += row.getBoundingClientRect().top - list.getBoundingClientRect().top;
     }
     if (!isLost() || location.hash || document.querySelector(".sheet:popover-open")) return;
     const main = document.getElementById("main");
-    const found = main && (news(main) || main.querySelector(".message"));
+    const found = main && (news(main) || main.querySelector(".message") || firstEmpty(main));
     if (found) take(found);
   });
 

@@ -15,6 +15,7 @@ from access.states import GrantState
 from access.ticking import REMIND_AFTER, tick
 from access.window import OVERDUE_AFTER
 from audit.models import Entry
+from connectors.base import Level
 from tests.access.test_votes import at_once
 from tests.access.world import HOUR, NOW, World
 
@@ -176,7 +177,28 @@ def test_no_name_keeps_a_notice_from_being_sent(world: World) -> None:
     request = world.ask()
     sent = mailed("request_submitted", request)
     assert set(sent) == {"bob", "carol"}
-    assert sent["bob"].startswith(f"Approve? {' '.join(name.split())} asks for Orders, read\n")
+    assert sent["bob"].startswith(f"Approve? {' '.join(name.split())} (alice@example.com) asks for Orders, read, 1 h\n")
+
+    # Nor can a name write lines of its own into the text.
+    assert "\nBcc:" not in sent["bob"]
+
+
+@pytest.mark.parametrize("notice", ["request_submitted", "request_reminded"])
+def test_a_mail_to_approvers_tells_what_a_decision_needs(world: World, notice: str) -> None:
+    role = world.role("reports", world.policy)
+    role.level, role.database_roles = Level.MEMBER, ["reporting"]
+    role.save()
+    request = world.ask(role=role, duration=timedelta(minutes=90), ticket="OPS-1")
+    text = mailed(notice, request)["bob"]
+    for words in (
+        "Who: Alice (alice@example.com)",
+        "What: reports (member of reporting on orders)",
+        "Where: Orders, production",
+        "For: 1 h 30 min",
+        "Why: Ticket 4711: an order is stuck",
+        "Ticket: OPS-1",
+    ):
+        assert words in text
 
 
 @pytest.mark.parametrize("notice", sorted(notices.NOTICES))

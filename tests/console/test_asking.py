@@ -183,3 +183,27 @@ def test_what_is_decided_cannot_be_edited(pages: Pages) -> None:
     reference = pages.active.request.reference
     response = signed_in(pages.world.alice).get(reverse("request_edit", args=[reference]))
     assert response["Location"] == reverse("request", args=[reference])
+
+
+def test_nothing_is_wrong_with_a_form_before_it_is_sent(world: World) -> None:
+    query = {"part": "preview", "role": "orders-read", "changed": "role", "duration": ""}
+    text = signed_in(world.alice).get(reverse("request_new"), query, **HTMX).content.decode()
+    assert 'id="role-terms"' in text
+    assert "field-error" not in text
+
+
+def test_an_open_request_for_the_role_is_told_before_sending_and_linked(world: World) -> None:
+    request = ask(world)
+    alice = signed_in(world.alice)
+    there = reverse("request", args=[request.reference])
+    picked = alice.get(reverse("request_new"), {"part": "preview", "role": "orders-read", "changed": "role"}, **HTMX)
+    refused = alice.post(reverse("request_new"), GOOD)
+    assert there in picked.content.decode()
+    assert there in refused.content.decode()
+    assert "Already requested" in alice.get(reverse("request_new")).content.decode()
+
+
+def test_searching_does_not_lose_what_is_chosen(world: World) -> None:
+    query = {"part": "roles", "q": "nothing like it", "role": "orders-read"}
+    text = signed_in(world.alice).get(reverse("request_new"), query, **HTMX).content.decode()
+    assert '<input type="radio" name="role" value="orders-read" checked>' in text

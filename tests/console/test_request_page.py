@@ -209,3 +209,42 @@ def test_an_extension_names_what_it_extends(world: World) -> None:
 def test_the_end_says_when_and_how_soon_it_was_proved(world: World) -> None:
     grant = ended(activated(approved(world, ask(world))))
     assert re.search(r"Ended at <time [^>]+>[^<]+</time>", page(world.alice, grant.request.reference))
+
+
+def test_an_extended_access_tells_its_true_length_and_by_what(world: World) -> None:
+    grant = activated(approved(world, ask(world)))
+    more = requests.extend(
+        person=world.alice, grant=grant, duration=timedelta(minutes=30), reason="More", now=timezone.now()
+    )
+    votes.approve(
+        person=world.bob,
+        request=more,
+        content_hash=more.content_hash,
+        now=timezone.now(),
+        authenticated_at=timezone.now(),
+    )
+    text = page(world.alice, grant.request.reference)
+    assert "+ 30 min by" in text
+    assert "1 h 30 min in all" in text
+    assert reverse("request", args=[more.reference]) in text
+    assert reverse("grant", args=[grant.reference]) in page(world.bob, more.reference)
+
+
+def test_an_edit_leaves_an_open_page_without_buttons_until_it_is_read_again(pages: Pages) -> None:
+    request = pages.pending
+    opened = request.content_hash[:12]
+    requests.edit(
+        person=pages.world.alice,
+        request=request,
+        duration=timedelta(minutes=5),
+        reason="Less",
+        ticket="",
+        wished_start=None,
+        now=timezone.now(),
+    )
+    address = reverse("request", args=[request.reference])
+    query = {"part": "progress", "opened": opened}
+    news = signed_in(pages.world.bob).get(address, query, **HTMX).content.decode()
+    assert "edited this request after you opened it" in news
+    assert 'data-action="approve"' not in news
+    assert 'data-action="approve"' in page(pages.world.bob, request.reference)
