@@ -59,6 +59,7 @@ def target_of(
         host=where["host"],
         port=where["port"],
         database=where["database"],
+        version=server.version,
         user=server.admin_user,
         password=credential.secret,
         authentication=credential.authentication,

@@ -109,6 +109,8 @@ class Target:
     connect_timeout: timedelta = timedelta(seconds=5)
     statement_timeout: timedelta = timedelta(seconds=30)
     authentication: Authentication = Authentication.PASSWORD
+    version: str = field(default="", compare=False)
+    """As the last check told it (`CheckReport.version`); empty before the first. A plan is the one for this version."""
     source: SecretSource | None = field(default=None, compare=False, repr=False)
     """Asked when a connection is opened and when a login is refused; without one `password` is all there is."""
     replicas: tuple[tuple[str, int], ...] = ()

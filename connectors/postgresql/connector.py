@@ -59,7 +59,7 @@ class PostgreSQLConnector:
         """The statements of both directions, without asking the server."""
         home = home_database(self.target)
         return Plan(
-            provision=tuple(each.shown for each in provisioning.composed_provision(provision, home)),
+            provision=tuple(each.shown for each in provisioning.composed_provision(self.target, provision, home)),
             revoke=tuple(each.shown for each in composed_revoke(revoke, home)),
         )
 

@@ -17,12 +17,13 @@ from connectors.quoting import postgresql_block as block
 from connectors.quoting import postgresql_name as name
 from connectors.quoting import postgresql_text as text
 
-#: What a level may do to a table. REFERENCES lets a migration add foreign keys. TRIGGER is never granted: a trigger
-#: runs with the rights of whoever changes the table next, and would outlive the account that wrote it.
+#: What a level may do to a table. Neither TRIGGER nor REFERENCES is ever granted: a trigger runs with the rights of
+#: whoever changes the table next. A foreign key is checked with the rights of the *owner* of the table that it points
+#: to, by the operators of its own columns' types, which the account may have made; and both outlive the account.
 TABLE_PRIVILEGES = {
     Level.READ: ("SELECT",),
     Level.WRITE: ("SELECT", "INSERT", "UPDATE", "DELETE"),
-    Level.DDL: ("SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE", "REFERENCES"),
+    Level.DDL: ("SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE"),
 }
 #: What a level may do to a sequence: a row that numbers itself needs USAGE.
 SEQUENCE_PRIVILEGES: dict[Level, tuple[str, ...]] = {

@@ -85,7 +85,9 @@ def provision(target: Target, sessions: Sessions, request: ProvisionRequest, jou
     server = _look(sessions, scope)
     if scope.level is not Level.MEMBER:
         keep_group_in_step(sessions, scope, journal, group_exists=server.group_exists)
-    _make_account(sessions.home, request, server.version, journal)
+    # Where no check has told the version yet, the plan could not know it either: then both leave it to the server.
+    version = server.version if statements.version_told(target.version) else None
+    _make_account(sessions.home, request, version, journal)
     for database in scope.databases:
         prove_login(target, request.principal, request.password, database)
 
@@ -110,14 +112,15 @@ def refuse_foreign(principal: str) -> None:
         raise ServerRefused(str(error)) from error
 
 
-def composed_provision(request: ProvisionRequest, database: str) -> list[Command]:
+def composed_provision(target: Target, request: ProvisionRequest, database: str) -> list[Command]:
     """What a first provisioning runs, for a plan; the password's verifier is not known to it, nor shown by it."""
+    version = statements.version_told(target.version)
     scope = request.scope
     group: list[Command] = []
     if scope.level is not Level.MEMBER:
         group.append(make_group(scope.group, database))
         group += [aspect.command for name in scope.databases for aspect in aspects(scope, name)]
-    return group + _account_commands(request, verifier="", version=0, exists=False, database=database)
+    return group + _account_commands(request, verifier="", version=version, exists=False, database=database)
 
 
 # --- Looking
@@ -256,7 +259,7 @@ def _empty_group(session: Session, group: str, journal: Journal) -> None:
 # --- The account
 
 
-def _make_account(home: Session, request: ProvisionRequest, version: int, journal: Journal) -> None:
+def _make_account(home: Session, request: ProvisionRequest, version: int | None, journal: Journal) -> None:
     verifier = home.encrypt_password(request.principal, request.password)
 
     def commands() -> list[Command]:
@@ -283,7 +286,7 @@ def _account_commands(
     request: ProvisionRequest,
     *,
     verifier: str,
-    version: int,
+    version: int | None,
     exists: bool,
     database: str,
 ) -> list[Command]:

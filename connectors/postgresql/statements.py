@@ -5,16 +5,20 @@ Pure: names and times come in, SQL goes out. What depends on the privileges of a
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from connectors.base import Level, Limits, Scope, Statement
+from connectors.quoting import postgresql_block as block
 from connectors.quoting import postgresql_name as name
 from connectors.quoting import postgresql_text as text
 from connectors.redaction import MASK
 
 #: From this version on a membership can be had without the right to SET ROLE.
 MEMBERSHIP_OPTIONS_SINCE = 160000
+
+_TOLD_VERSION = re.compile(r"PostgreSQL (\d+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +32,12 @@ class Command:
     def text(self) -> str:
         """What the server gets."""
         return self.secret_text or self.shown.sql
+
+
+def version_told(told: str) -> int | None:
+    """`server_version_num`, as far as the major version, of `PostgreSQL 18.4`; None when that says nothing."""
+    found = _TOLD_VERSION.match(told)
+    return int(found.group(1)) * 10000 if found else None
 
 
 def command(sql: str, database: str, note: str = "") -> Command:
@@ -97,18 +107,23 @@ def roles_to_join(scope: Scope) -> tuple[str, ...]:
     return (scope.group,)
 
 
-def join(principal: str, scope: Scope, database: str, version: int = 0) -> tuple[Command, ...]:
+def join(principal: str, scope: Scope, database: str, version: int | None) -> tuple[Command, ...]:
     """Membership in each role of the scope.
 
-    From 16 on, a group of Lockgate's is inherited from but cannot be turned into by SET ROLE. Without a `version` the
-    statement is the one that every version takes.
+    From 16 on, a group of Lockgate's is inherited from but cannot be turned into by SET ROLE. Where the `version` is
+    not known, the statement finds it out on the server, so that what a plan shows is what runs.
     """
-    inherit_only = scope.level is not Level.MEMBER and version >= MEMBERSHIP_OPTIONS_SINCE
-    options = " WITH INHERIT TRUE, SET FALSE" if inherit_only else ""
-    note = "" if scope.level is Level.MEMBER else "From PostgreSQL 16 on: WITH INHERIT TRUE, SET FALSE."
-    return tuple(
-        command(f"GRANT {name(role)} TO {name(principal)}{options}", database, note) for role in roles_to_join(scope)
-    )
+    if scope.level is Level.MEMBER:
+        return tuple(command(f"GRANT {name(role)} TO {name(principal)}", database) for role in scope.database_roles)
+    plainly = f"GRANT {name(scope.group)} TO {name(principal)}"
+    without_set_role = f"{plainly} WITH INHERIT TRUE, SET FALSE"
+    if version is None:
+        chosen = (
+            f"\nBEGIN\n  EXECUTE CASE WHEN current_setting('server_version_num')::int >= {MEMBERSHIP_OPTIONS_SINCE}\n"
+            f"    THEN {text(without_set_role)}\n    ELSE {text(plainly)} END;\nEND "
+        )
+        return (command(f"DO {block(chosen)}", database, "Which of the two depends on the server's version."),)
+    return (command(without_set_role if version >= MEMBERSHIP_OPTIONS_SINCE else plainly, database),)
 
 
 def leave(role: str, principal: str, database: str) -> Command:

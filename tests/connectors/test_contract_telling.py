@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -138,6 +139,18 @@ def test_a_plan_is_what_then_runs(
     assert alice.revoke(revoking).is_clean
     planned = [(each.database, each.sql) for each in plan.revoke]
     assert [each for each in planned if each in revoking.sql] == revoking.sql
+
+
+def test_a_plan_is_the_one_for_the_version_that_a_check_has_told(lab: Lab, accounts: Accounts, orders: Place) -> None:
+    need(lab, HASHES, TELLS_PERMISSIONS)
+    alice = accounts.new(scope_of(Level.READ, orders))
+    with lab.connector() as connector:
+        checked = replace(lab.target, version=connector.check().version)
+    with open_connector(checked) as connector:
+        plan = connector.plan(alice.request, alice.revocation)
+        connector.provision(alice.request, alice.journal)
+    assert [(each.database, each.sql) for each in plan.provision] == alice.journal.sql
+    assert "server_version_num" not in repr(plan)
 
 
 def test_a_plan_needs_no_server(lab: Lab, accounts: Accounts, orders: Place) -> None:

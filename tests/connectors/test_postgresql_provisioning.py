@@ -75,11 +75,8 @@ def test_schemas_made_later_are_covered(lab: PostgreSQLLab, accounts: Accounts, 
 
 def test_tables_that_another_role_may_make_are_covered(lab: PostgreSQLLab, accounts: Accounts, orders: Place) -> None:
     deployer = lab.make_role("deployer")
-    lab.run(
-        f"GRANT USAGE, CREATE ON SCHEMA {name(orders.schema)} TO {name(deployer)}",
-        f"GRANT {name(deployer)} TO {name(lab.target.user)}",
-        database=orders.database,
-    )
+    lab.run(f"GRANT USAGE, CREATE ON SCHEMA {name(orders.schema)} TO {name(deployer)}", database=orders.database)
+    lab.join_ourselves(deployer)
     session = accounts.provisioned(scope_of(Level.READ, orders)).log_in()
     later = orders.sibling("by_deployer")
     lab.run(f"SET ROLE {name(deployer)}", f"CREATE TABLE {table(later)} (id int)", database=orders.database)
@@ -94,6 +91,45 @@ def test_defining_gives_no_trigger_on_the_tables_of_others(accounts: Accounts, o
         session.run(f"CREATE TRIGGER spy BEFORE INSERT ON {table(orders)} EXECUTE FUNCTION {schema}.spy()")
     with pytest.raises(NotPermitted):
         session.run(f"DROP TABLE {table(orders)}")
+
+
+@pytest.mark.parametrize("named", [False, True])
+def test_defining_gives_no_foreign_key_to_the_tables_of_others(accounts: Accounts, orders: Place, named: bool) -> None:
+    """It would be checked with the rights of their owner, by operators that the account may have made."""
+    session = accounts.provisioned(scope_of(Level.DDL, orders, named=named)).log_in()
+    assert session.run(f"SELECT has_table_privilege({text(table(orders))}, 'REFERENCES, TRIGGER')") == [(False,)]
+    if not named:
+        session.create_table(orders.sibling("of_alice"))
+        with pytest.raises(NotPermitted):
+            session.run(f"CREATE TABLE {table(orders.sibling('pointing'))} (id int REFERENCES {table(orders)})")
+        mine = table(orders.sibling("of_alice"))
+        session.run(f"CREATE TABLE {table(orders.sibling('among_my_own'))} (id int REFERENCES {mine})")
+
+
+def test_a_group_of_before_loses_references_at_the_next_grant(
+    lab: PostgreSQLLab, accounts: Accounts, orders: Place
+) -> None:
+    scope = scope_of(Level.DDL, orders)
+    session = accounts.provisioned(scope).log_in()
+    lab.run(
+        f"GRANT CREATE ON SCHEMA {name(orders.schema)} TO {name(lab.owner)}",
+        f"SET ROLE {name(lab.owner)}",
+        f"GRANT REFERENCES ON {table(orders)} TO {name(scope.group)}",
+        f"ALTER DEFAULT PRIVILEGES GRANT REFERENCES ON TABLES TO {name(scope.group)}",
+        database=orders.database,
+    )
+    accounts.provisioned(scope)
+    with pytest.raises(NotPermitted):
+        session.run(f"CREATE TABLE {table(orders.sibling('pointing'))} (id int REFERENCES {table(orders)})")
+    later = lab.make_table(orders.database, orders.schema, "later")
+    session.insert(later)
+    held = (
+        "SELECT 1 FROM pg_class c, aclexplode(c.relacl) a"
+        f" WHERE a.grantee = {text(name(scope.group))}::regrole AND a.privilege_type = 'REFERENCES'"
+        " UNION ALL SELECT 1 FROM pg_default_acl d, aclexplode(d.defaclacl) a"
+        f" WHERE a.grantee = {text(name(scope.group))}::regrole AND a.privilege_type = 'REFERENCES'"
+    )
+    assert not lab.run(held, database=orders.database)
 
 
 def test_defining_on_named_tables_defines_nothing_else(accounts: Accounts, orders: Place) -> None:

@@ -113,6 +113,8 @@ class PostgreSQLLab:
             tls=Tls.DISABLE,
         )
         self.target = replace(self.superuser, user=f"lockgate_{token}", password=Secret(f"admin-{random_token()}"))
+        self.version = int(self.run("SHOW server_version_num")[0][0])
+        """As the server counts: 150018 for 15.18."""
         self._databases: list[str] = []
         self._roles: list[str] = [self.target.user, self.owner]
         self.set_up("postgres")
@@ -176,6 +178,8 @@ class PostgreSQLLab:
         role = f"{stem}_{random_token()}"
         self.run(f"CREATE ROLE {name(role)} NOLOGIN")
         self._roles.append(role)
+        if self.version >= 160000:  # As the setup script says of roles that access roles may join.
+            self.run(f"GRANT {name(role)} TO {name(self.target.user)} WITH ADMIN OPTION, INHERIT FALSE, SET FALSE")
         if reads is not None:
             self.run(
                 f"GRANT USAGE ON SCHEMA {name(reads.schema)} TO {name(role)}",
@@ -183,6 +187,11 @@ class PostgreSQLLab:
                 database=reads.database,
             )
         return role
+
+    def join_ourselves(self, role: str) -> None:
+        """Make Lockgate's own account a member that has what the role has."""
+        options = " WITH INHERIT TRUE, SET TRUE" if self.version >= 160000 else ""
+        self.run(f"GRANT {name(role)} TO {name(self.target.user)}{options}")
 
     def drop_role(self, role: str) -> None:
         for (database,) in self.run(
