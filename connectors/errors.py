@@ -12,6 +12,7 @@
     ├── LimitNotSupported        the server cannot hold a limit that was asked for
     ├── IdentityNotSupported     the engine does not let people in with their own identity
     └── ServerRefused            any other error of the server
+        └── GrantedByOthers      somebody gave our accounts more than was approved, and only they can take it back
 
 Each docstring is the sentence a person may read; `detail` adds the server's own words with every secret taken out.
 """
@@ -91,3 +92,7 @@ class IdentityNotSupported(ConnectorError):
 
 class ServerRefused(ConnectorError):
     """The database server refused a statement."""
+
+
+class GrantedByOthers(ServerRefused):
+    """Somebody granted more on the server than was approved, and only they can take it back. Ask them to, then try again."""

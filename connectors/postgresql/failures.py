@@ -31,6 +31,9 @@ UNDEFINED_OBJECT = "42704"
 UNKNOWN_DATABASE = "3D000"
 INSUFFICIENT_PRIVILEGE = "42501"
 
+#: Something was dropped between being found and being used: a schema, a table, a role, a function or type.
+VANISHED = frozenset({"3F000", "42P01", UNDEFINED_OBJECT, "42883"})
+
 #: Exact codes first, then their first two characters.
 _ERRORS: dict[str, type[ConnectorError]] = {
     "57P01": ServerUnreachable,  # shutting down

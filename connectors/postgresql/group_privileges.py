@@ -2,8 +2,9 @@
 
 Pure composition. Each `Aspect` couples the statement that grants with the question whether anything of it is lacking,
 so that an ordinary provisioning asks once and changes nothing. Where the objects are not named in the scope ("all of
-the database"), the statement is a DO block that finds them on the server; that way a plan shows, without a connection,
-exactly what will run. Objects that belong to an extension are left as the extension made them, unless they are named.
+the database", "all of a schema"), the statement is a DO block that finds them on the server; that way a plan shows,
+without a connection, exactly what will run. Objects that belong to an extension are left as the extension made them, and
+what an account of ours has made is left out while it lives, unless they are named.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from connectors.base import Level, Scope
+from connectors.base import PRINCIPAL_PREFIX, Level, Scope
 from connectors.postgresql.statements import Command, command
 from connectors.quoting import postgresql_block as block
 from connectors.quoting import postgresql_name as name
@@ -43,6 +44,8 @@ LOCK = "SELECT pg_advisory_xact_lock(5507730182244496485)"
 USER_SCHEMA = "n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'"
 _TABLE = "c.relkind IN ('r', 'p', 'v', 'm', 'f')"
 RELATIONS = "FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
+#: That a role is an account of ours, of an access that lives or is about to end.
+IS_ACCOUNT = f"{{}} ~ '^{PRINCIPAL_PREFIX}'"
 _NOT_OF_EXTENSION = """NOT EXISTS (
         SELECT FROM pg_depend e WHERE e.objid = {} AND e.classid = '{}'::regclass AND e.deptype = 'e')"""
 
@@ -54,7 +57,13 @@ class Aspect:
     command: Command
     """Grants it."""
     lacking: str
-    """A query that names, one a row, what the group lacks of it. Asked only once the group is there."""
+    """A query for what the group lacks of it: `(what, owner, account, may_grant)`, one object a row.
+
+    `account` is whether an account of ours owns it, `may_grant` whether our own account may grant what is lacking. Asked
+    only once the group is there.
+    """
+    is_named: bool = False
+    """Whether the scope names these objects one by one: then none of them is left out."""
 
 
 def aspects(scope: Scope, database: str) -> tuple[Aspect, ...]:
@@ -62,12 +71,10 @@ def aspects(scope: Scope, database: str) -> tuple[Aspect, ...]:
     if scope.level is Level.MEMBER:
         return ()
     found = [_connect(scope, database)]
-    if scope.schemas:
-        found += _of_schemas(scope, database)
+    if scope.schemas or not scope.tables:
+        found += _of_everything(scope, database)
     if scope.tables:
         found += _of_tables(scope, database)
-    if not scope.schemas and not scope.tables:
-        found += _of_database(scope, database)
     return tuple(found)
 
 
@@ -80,38 +87,34 @@ def make_group(group: str, database: str) -> Command:
     )
 
 
-# --- The whole of a database
+# --- The whole of a database, or of named schemas
 
 
-def _of_database(scope: Scope, database: str) -> list[Aspect]:
+def _of_everything(scope: Scope, database: str) -> list[Aspect]:
     schemas, tables, sequences = privileges_of(scope.level)
-    group = text(scope.group)
-    schema_source = (
-        f"FROM pg_namespace n\n    WHERE {USER_SCHEMA}\n      AND {_NOT_OF_EXTENSION.format('n.oid', 'pg_namespace')}"
-        f"\n      AND NOT ({_holds('schema', scope.group, 'n.oid', schemas)})"
-    )
-    found = [
-        _loop(
-            f"format('GRANT {', '.join(schemas)} ON SCHEMA %I TO %I', n.nspname, {group})",
-            schema_source,
-            "format('schema %I', n.nspname)",
-            database,
-            "Every schema of the database.",
-        ),
-        _loop_over_relations(scope, "TABLE", tables, f"{_TABLE} AND {USER_SCHEMA}", database),
-    ]
+    within = f"n.nspname IN ({listed(scope.schemas)})" if scope.schemas else USER_SCHEMA
+    found = [_schemas_of(scope, schemas, database)]
+    found.append(_loop_over_relations(scope, "TABLE", tables, f"{_TABLE} AND {within}", database))
     if sequences:
-        found.append(
-            _loop_over_relations(
-                scope,
-                "SEQUENCE",
-                sequences,
-                f"c.relkind = 'S' AND {USER_SCHEMA}",
-                database,
-            )
-        )
+        found.append(_loop_over_relations(scope, "SEQUENCE", sequences, f"c.relkind = 'S' AND {within}", database))
     found.append(_default_privileges(scope, database))
     return found
+
+
+def _schemas_of(scope: Scope, privileges: Sequence[str], database: str) -> Aspect:
+    if scope.schemas:
+        return _usage(scope, scope.schemas, privileges, database)
+    source = (
+        f"FROM pg_namespace n\n    WHERE {USER_SCHEMA}\n      AND {_NOT_OF_EXTENSION.format('n.oid', 'pg_namespace')}"
+        f"\n      AND NOT ({_holds('schema', scope.group, 'n.oid', privileges)})"
+    )
+    return _loop(
+        f"format('GRANT {', '.join(privileges)} ON SCHEMA %I TO %I', n.nspname, {text(scope.group)})",
+        f"{source}\n      AND NOT {_is_accounts('n.nspowner')}",
+        f"{_schema_row(privileges)} {source}",
+        database,
+        "Every schema of the database.",
+    )
 
 
 def _loop_over_relations(scope: Scope, kind: str, privileges: Sequence[str], condition: str, database: str) -> Aspect:
@@ -121,43 +124,11 @@ def _loop_over_relations(scope: Scope, kind: str, privileges: Sequence[str], con
     )
     return _loop(
         f"format('GRANT {', '.join(privileges)} ON {kind} %I.%I TO %I', n.nspname, c.relname, {text(scope.group)})",
-        source,
-        f"format('{kind.lower()} %I.%I', n.nspname, c.relname)",
+        f"{source}\n      AND NOT {_is_accounts('c.relowner')}",
+        f"{_relation_row(kind.lower(), privileges)} {source}",
         database,
-        f"Every {kind.lower()} that is there now.",
+        f"Every {kind.lower()} that is there now, but for those of accounts whose access lives.",
     )
-
-
-# --- Named schemas
-
-
-def _of_schemas(scope: Scope, database: str) -> list[Aspect]:
-    schemas, tables, sequences = privileges_of(scope.level)
-    chosen_names = ", ".join(name(schema) for schema in scope.schemas)
-    within = f"n.nspname IN ({listed(scope.schemas)})"
-    group = name(scope.group)
-    found = [
-        _usage(scope, scope.schemas, schemas, database),
-        Aspect(
-            command(
-                f"GRANT {', '.join(tables)} ON ALL TABLES IN SCHEMA {chosen_names} TO {group}",
-                database,
-            ),
-            _lacking_relations(scope, "table", tables, f"{_TABLE} AND {within}"),
-        ),
-    ]
-    if sequences:
-        found.append(
-            Aspect(
-                command(
-                    f"GRANT {', '.join(sequences)} ON ALL SEQUENCES IN SCHEMA {chosen_names} TO {group}",
-                    database,
-                ),
-                _lacking_relations(scope, "sequence", sequences, f"c.relkind = 'S' AND {within}"),
-            )
-        )
-    found.append(_default_privileges(scope, database))
-    return found
 
 
 def _usage(scope: Scope, schemas: Iterable[str], privileges: Sequence[str], database: str) -> Aspect:
@@ -168,16 +139,9 @@ def _usage(scope: Scope, schemas: Iterable[str], privileges: Sequence[str], data
             f"GRANT {', '.join(privileges)} ON SCHEMA {chosen_names} TO {name(scope.group)}",
             database,
         ),
-        f"SELECT format('schema %I', n.nspname) FROM pg_namespace n WHERE n.nspname IN ({listed(chosen)})"
+        f"{_schema_row(privileges)} FROM pg_namespace n WHERE n.nspname IN ({listed(chosen)})"
         f" AND NOT ({_holds('schema', scope.group, 'n.oid', privileges)})",
-    )
-
-
-def _lacking_relations(scope: Scope, kind: str, privileges: Sequence[str], condition: str) -> str:
-    return (
-        f"SELECT format('{kind} %I.%I', n.nspname, c.relname) {RELATIONS} WHERE {condition}"
-        f" AND {_NOT_OF_EXTENSION.format('c.oid', 'pg_class')}"
-        f" AND NOT ({_holds(kind, scope.group, 'c.oid', privileges)})"
+        is_named=True,
     )
 
 
@@ -195,8 +159,9 @@ def _of_tables(scope: Scope, database: str) -> list[Aspect]:
                 f"GRANT {', '.join(tables)} ON TABLE {chosen_names} TO {name(scope.group)}",
                 database,
             ),
-            f"SELECT format('table %I.%I', n.nspname, c.relname) {RELATIONS}"
+            f"{_relation_row('table', tables)} {RELATIONS}"
             f" WHERE {is_named(scope)} AND NOT ({_holds('table', scope.group, 'c.oid', tables)})",
+            is_named=True,
         ),
     ]
     if sequences:
@@ -212,9 +177,10 @@ def _sequences_of_tables(scope: Scope, privileges: Sequence[str], database: str)
     return _loop(
         f"format('GRANT {', '.join(privileges)} ON SEQUENCE %I.%I TO %I', n.nspname, c.relname, {text(scope.group)})",
         source,
-        "format('sequence %I.%I', n.nspname, c.relname)",
+        f"{_relation_row('sequence', privileges)} {source}",
         database,
         "The sequences that number the rows of these tables.",
+        is_named=True,
     )
 
 
@@ -252,7 +218,8 @@ def _default_privileges(scope: Scope, database: str) -> Aspect:
     return _loop(
         granting,
         source,
-        "format('what %I makes later: %s', r.rolname, lower(k.objects))",
+        # Asked for the roles alone that our account can act for.
+        f"SELECT format('what %I makes later: %s', r.rolname, lower(k.objects)), r.rolname, false, true {source}",
         database,
         "What is made there later, by the roles that own or may create something there.",
     )
@@ -275,19 +242,45 @@ def _connect(scope: Scope, database: str) -> Aspect:
     """Granted even where PUBLIC may connect, so that nothing breaks on the day when PUBLIC no longer may."""
     return Aspect(
         command(f"GRANT CONNECT ON DATABASE {name(database)} TO {name(scope.group)}", database),
-        f"SELECT 'CONNECT' FROM pg_roles g WHERE g.rolname = {text(scope.group)} AND NOT EXISTS ("
+        "SELECT 'CONNECT', (SELECT pg_get_userbyid(datdba) FROM pg_database WHERE datname = current_database()), false,"
+        " has_database_privilege(current_database(), 'CONNECT WITH GRANT OPTION')"
+        f" FROM pg_roles g WHERE g.rolname = {text(scope.group)} AND NOT EXISTS ("
         "SELECT FROM pg_database d CROSS JOIN aclexplode(d.datacl) a WHERE d.datname = current_database()"
         " AND a.grantee = g.oid AND a.privilege_type = 'CONNECT')",
     )
 
 
-def _loop(granting: str, source: str, naming: str, database: str, note: str) -> Aspect:
+def _loop(granting: str, source: str, lacking: str, database: str, note: str, *, is_named: bool = False) -> Aspect:
     body = (
         "\nDECLARE command text;\nBEGIN\n  FOR command IN\n"
         f"    SELECT {granting}\n    {source}\n"
         "  LOOP EXECUTE command; END LOOP;\nEND "
     )
-    return Aspect(command(f"DO {block(body)}", database, note), f"SELECT {naming} {source}")
+    return Aspect(command(f"DO {block(body)}", database, note), lacking, is_named)
+
+
+def _schema_row(privileges: Sequence[str]) -> str:
+    """What a row of `Aspect.lacking` says of the schema `n`."""
+    return (
+        f"SELECT format('schema %I', n.nspname), pg_get_userbyid(n.nspowner), {_is_accounts('n.nspowner')},"
+        f" {_may_grant('schema', 'n.oid', privileges)}"
+    )
+
+
+def _relation_row(kind: str, privileges: Sequence[str]) -> str:
+    """What a row of `Aspect.lacking` says of the relation `c` in the schema `n`."""
+    return (
+        f"SELECT format('{kind} %I.%I', n.nspname, c.relname), pg_get_userbyid(c.relowner), {_is_accounts('c.relowner')},"
+        f" {_may_grant(kind, 'c.oid', privileges)}"
+    )
+
+
+def _is_accounts(owner: str) -> str:
+    return IS_ACCOUNT.format(f"pg_get_userbyid({owner})")
+
+
+def _may_grant(kind: str, oid: str, privileges: Sequence[str]) -> str:
+    return " AND ".join(f"has_{kind}_privilege({oid}, '{privilege} WITH GRANT OPTION')" for privilege in privileges)
 
 
 def privileges_of(

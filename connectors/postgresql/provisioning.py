@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 
 from connectors.base import (
     PRINCIPAL_PREFIX,
@@ -20,14 +19,13 @@ from connectors.base import (
     Target,
 )
 from connectors.errors import (
-    AdminLacksPrivilege,
     PrincipalCannotLogIn,
     ScopeNotOnServer,
     ServerRefused,
 )
 from connectors.postgresql import statements
-from connectors.postgresql.group_privileges import LOCK, aspects, make_group
-from connectors.postgresql.group_surplus import surplus
+from connectors.postgresql.group_privileges import aspects, make_group
+from connectors.postgresql.groups import keep_in_step
 from connectors.postgresql.login import prove_login
 from connectors.postgresql.session import Session, Sessions
 from connectors.postgresql.statements import Command
@@ -45,12 +43,6 @@ SELECT current_setting('server_version_num')::int,
           WHERE a.grantee = 0 AND a.privilege_type = 'CONNECT'))
 """
 
-_GROUP = """
-SELECT g.rolsuper OR g.rolcanlogin OR g.rolcreaterole OR g.rolcreatedb OR g.rolreplication OR g.rolbypassrls
-  OR EXISTS (SELECT FROM pg_auth_members m WHERE m.member = g.oid)
-FROM pg_roles g WHERE g.rolname = %s
-"""
-
 _MISSING_IN_DATABASE = """
 SELECT format('schema %%I', s) FROM unnest(%s::text[]) s WHERE NOT EXISTS (SELECT FROM pg_namespace WHERE nspname = s)
 UNION ALL
@@ -65,8 +57,6 @@ WHERE p.rolname = %s
 """
 
 _ACCOUNT = "SELECT rolcanlogin FROM pg_roles WHERE rolname = %s"
-
-_SHOWN_AT_MOST = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +74,7 @@ def provision(target: Target, sessions: Sessions, request: ProvisionRequest, jou
     _refuse_unquotable(scope)
     server = _look(sessions, scope)
     if scope.level is not Level.MEMBER:
-        keep_group_in_step(sessions, scope, journal, group_exists=server.group_exists)
+        keep_in_step(sessions, scope, journal, group_exists=server.group_exists)
     # Where no check has told the version yet, the plan could not know it either: then both leave it to the server.
     version = server.version if statements.version_told(target.version) else None
     _make_account(sessions.home, request, version, journal)
@@ -185,75 +175,6 @@ def _refuse_closed(home: Session, scope: Scope, closed: Sequence[str]) -> None:
     if shut:
         names = ", ".join(row[0] for row in shut)
         raise ScopeNotOnServer(f"None of the roles to join may CONNECT to: {names}.")
-
-
-# --- The group
-
-
-def keep_group_in_step(sessions: Sessions, scope: Scope, journal: Journal, *, group_exists: bool) -> None:
-    """Make the group where missing, and let it hold exactly what the scope says, in every database of the scope."""
-    home = sessions.home
-    if not group_exists:
-        home.run_together(lambda: _group_if_missing(home, scope.group), journal)
-    if home.rows(_GROUP, [scope.group]) != [(False,)]:
-        raise ServerRefused(f"The role {scope.group} is no plain group: it has attributes, or memberships, of its own.")
-    for database in scope.databases:
-        session = sessions.on(database)
-        for place in dict.fromkeys(row[0] for row in session.rows(surplus(scope))):
-            _empty_group(sessions.on(place) if place else home, scope.group, journal)
-        if group_exists and not _lacking(session, scope):
-            continue
-        session.run_together(partial(_granting, session, scope), journal)
-        if lacking := _lacking(session, scope):
-            raise AdminLacksPrivilege(_cannot_grant(session.database, lacking))
-
-
-def _group_if_missing(home: Session, group: str) -> list[Command]:
-    return [] if home.rows(_GROUP, [group]) else [make_group(group, home.database)]
-
-
-def _granting(session: Session, scope: Scope) -> list[Command]:
-    """What is still lacking once it is our turn: whoever was before us may have granted it."""
-    session.rows(LOCK)
-    lacking = _lacking(session, scope)
-    return [aspect.command for number, aspect in enumerate(aspects(scope, session.database)) if number in lacking]
-
-
-def _lacking(session: Session, scope: Scope) -> dict[int, list[str]]:
-    """For each aspect of the scope, by its number, what the group lacks in this database: one question for all."""
-    parts = [
-        f"(SELECT {number}, lacking FROM ({aspect.lacking}) q (lacking) LIMIT {_SHOWN_AT_MOST})"
-        for number, aspect in enumerate(aspects(scope, session.database))
-    ]
-    found: dict[int, list[str]] = {}
-    for number, what in session.rows(" UNION ALL ".join(parts)):
-        found.setdefault(number, []).append(what)
-    return found
-
-
-def _cannot_grant(database: str, lacking: dict[int, list[str]]) -> str:
-    named = ", ".join(what for each in lacking.values() for what in each)
-    return f"In database {database} it may not grant: {named}."
-
-
-def _empty_group(session: Session, group: str, journal: Journal) -> None:
-    """Take away all that a group holds in one database and on shared objects; what it should hold comes after."""
-    owned = session.rows(
-        "SELECT pg_describe_object(d.classid, d.objid, d.objsubid)"
-        " FROM pg_shdepend d JOIN pg_roles g ON g.oid = d.refobjid"
-        " WHERE d.refclassid = 'pg_authid'::regclass AND d.deptype = 'o' AND d.classid <> 'pg_default_acl'::regclass"
-        " AND g.rolname = %s AND d.dbid IN (0, (SELECT oid FROM pg_database WHERE datname = current_database()))",
-        [group],
-    )
-    if owned:
-        # DROP OWNED would drop these as well.
-        raise ServerRefused(f"The group {group} owns {owned[0][0]}, so its privileges cannot be set right.")
-    commands = [
-        statements.act_for(group, session.database),
-        statements.drop_privileges(group, session.database),
-        statements.stop_acting_for(group, session.database),
-    ]
-    session.run_together(lambda: commands, journal)
 
 
 # --- The account

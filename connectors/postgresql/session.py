@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any, TypeVar
@@ -149,10 +149,11 @@ class Session:
             self.rows(f"SET LOCAL ROLE {postgresql_name(role)}")
             yield
 
-    def run_together(self, commands: Callable[[], Sequence[Command]], journal: Journal) -> None:
+    def run_together(self, commands: Callable[[], Iterable[Command]], journal: Journal) -> None:
         """Run statements in one transaction, and again from the start when another session got in the way.
 
-        `commands` is asked anew for each try, inside the transaction: what it collided with may have done the work.
+        `commands` is asked anew for each try, inside the transaction: what it collided with may have done the work. It may
+        look at the server between two statements, and undo all of them by raising a `ConnectorError`.
         """
         self.insist(lambda: self._once_together(commands, journal))
 
@@ -192,7 +193,7 @@ class Session:
             made = connection.pgconn.encrypt_password(password.reveal().encode(), principal.encode(), b"scram-sha-256")
         return made.decode()
 
-    def _once_together(self, commands: Callable[[], Sequence[Command]], journal: Journal) -> None:
+    def _once_together(self, commands: Callable[[], Iterable[Command]], journal: Journal) -> None:
         written = False
         try:
             with self.transaction():

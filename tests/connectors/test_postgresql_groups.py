@@ -1,0 +1,265 @@
+"""The group role of a scope: what stands in its way, what is taken from it, and whose it is not."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import replace
+from typing import cast
+
+import pytest
+
+from connectors.base import Level
+from connectors.errors import AdminLacksPrivilege, GrantedByOthers
+from connectors.quoting import postgresql_name as name
+from connectors.quoting import postgresql_text as text
+from tests.connectors.conftest import Account, Accounts, lab_of
+from tests.connectors.labs.base import Lab, NotPermitted, Place, random_token, scope_of
+from tests.connectors.labs.postgresql import PostgreSQLLab
+
+
+@pytest.fixture
+def lab(labs: dict[str, Lab]) -> PostgreSQLLab:
+    """PostgreSQL alone."""
+    return cast(PostgreSQLLab, lab_of("postgresql", labs))
+
+
+def table(place: Place) -> str:
+    """As SQL names it."""
+    return f"{name(place.schema)}.{name(place.name)}"
+
+
+def held_by(lab: PostgreSQLLab, group: str, database: str) -> set[str]:
+    """What a group holds in a database, as the catalogue has it."""
+    rows = lab.run(
+        "SELECT format('%s on %s', a.privilege_type, c.oid::regclass) FROM pg_class c, aclexplode(c.relacl) a"
+        f" WHERE a.grantee = {text(name(group))}::regrole"
+        " UNION ALL SELECT format('%s on a column of %s', a.privilege_type, c.attrelid::regclass)"
+        f" FROM pg_attribute c, aclexplode(c.attacl) a WHERE a.grantee = {text(name(group))}::regrole",
+        database=database,
+    )
+    return {row[0] for row in rows}
+
+
+# --- What a living account has made
+
+
+@pytest.mark.parametrize("level", [Level.READ, Level.WRITE, Level.DDL])
+@pytest.mark.parametrize("whole", [True, False])
+def test_what_a_living_account_has_made_blocks_nobody(
+    lab: PostgreSQLLab, accounts: Accounts, orders: Place, level: Level, whole: bool
+) -> None:
+    alice = accounts.provisioned(scope_of(Level.DDL, orders))
+    made = orders.sibling("mine")
+    session = alice.log_in()
+    session.create_table(made)
+    session.run(f"CREATE SEQUENCE {name(orders.schema)}.numbers")
+    session.run(f"CREATE VIEW {name(orders.schema)}.looking AS SELECT * FROM {table(orders)}")
+    session.run(f"CREATE FUNCTION {name(orders.schema)}.helping() RETURNS int LANGUAGE sql AS 'SELECT 1'")
+
+    bobs = scope_of(level, orders) if whole else replace(scope_of(level, orders), schemas=(orders.schema,))
+    bob = accounts.provisioned(bobs)
+
+    reading = bob.log_in()
+    assert reading.count(orders) == 3
+    with pytest.raises(NotPermitted):
+        reading.count(made)
+    told = [entry.statement for entry in bob.journal if entry.statement.sql.startswith("-- Left out")]
+    assert told
+    assert all(alice.principal in each.sql for each in told)
+    assert any("mine" in each.sql for each in told)
+
+    assert alice.revoke().is_clean
+    accounts.provisioned(bobs)
+    assert reading.count(made) == 0
+
+
+def test_a_named_table_of_a_living_account_is_granted(accounts: Accounts, orders: Place) -> None:
+    alice = accounts.provisioned(scope_of(Level.DDL, orders))
+    made = orders.sibling("mine")
+    alice.log_in().create_table(made)
+    bob = accounts.provisioned(scope_of(Level.WRITE, orders, made, named=True))
+    session = bob.log_in()
+    session.insert(made)
+    assert session.count(orders) == 3
+    assert alice.revoke().is_clean
+    assert session.count(made) == 1
+
+
+def test_a_reader_who_makes_a_table_where_everybody_may_blocks_nobody(
+    lab: PostgreSQLLab, accounts: Accounts, orders: Place
+) -> None:
+    """As in `public` on PostgreSQL 13 and 14."""
+    lab.run("GRANT CREATE ON SCHEMA public TO PUBLIC", database=orders.database)
+    alice = accounts.provisioned(scope_of(Level.READ, orders))
+    session = alice.log_in()
+    session.run("SET default_transaction_read_only = off")
+    session.run("CREATE TABLE public.mine (id serial)")
+    for level in (Level.READ, Level.WRITE, Level.DDL):
+        accounts.provisioned(scope_of(level, orders)).log_in().count(orders)
+    assert alice.revoke().is_clean
+    accounts.provisioned(scope_of(Level.READ, orders)).log_in().count(Place(orders.database, "public", "mine"))
+
+
+# --- What somebody else granted
+
+
+def test_what_a_superuser_granted_on_a_table_of_his_own_is_refused_and_named(
+    lab: PostgreSQLLab, accounts: Accounts, orders: Place
+) -> None:
+    """Taking it away is a warning of the server's and changes nothing."""
+    scope = scope_of(Level.READ, orders, named=True)
+    living = accounts.provisioned(scope).log_in()
+    payroll = f"payroll_{random_token()}"
+    lab.run(
+        f"CREATE TABLE public.{payroll} (id int, salary int)",
+        f"GRANT SELECT ON public.{payroll} TO {name(scope.group)}",
+        database=orders.database,
+    )
+    bob = accounts.new(scope)
+    with pytest.raises(GrantedByOthers) as refused:
+        bob.provision()
+    for part in (payroll, "SELECT", lab.superuser.user, scope.group, f"REVOKE ALL ON TABLE public.{payroll}"):
+        assert part in str(refused.value)
+    assert not refused.value.transient
+    assert not lab.account_exists(bob.principal)
+    assert living.count(orders) == 3
+
+    lab.run(f"REVOKE ALL ON TABLE public.{payroll} FROM {name(scope.group)} CASCADE", database=orders.database)
+    assert bob.provision().log_in().count(orders) == 3
+
+
+@pytest.mark.parametrize(
+    "granting",
+    [
+        "GRANT UPDATE (id) ON public.payroll TO {}",
+        "GRANT EXECUTE ON FUNCTION public.paying(int) TO {}",
+        "ALTER DEFAULT PRIVILEGES GRANT INSERT ON TABLES TO {}",
+        "GRANT USAGE ON TYPE public.paid TO {}",
+        "GRANT USAGE ON FOREIGN DATA WRAPPER elsewhere TO {}",
+        "GRANT CREATE ON DATABASE {database} TO {}",
+        "GRANT SET ON PARAMETER log_statement TO {}",
+    ],
+)
+def test_whatever_a_superuser_granted_is_named(
+    lab: PostgreSQLLab, accounts: Accounts, orders: Place, granting: str
+) -> None:
+    if "PARAMETER" in granting and lab.version < 150000:
+        pytest.skip("privileges on parameters came with PostgreSQL 15")
+    scope = scope_of(Level.READ, orders, named=True)
+    accounts.provisioned(scope)
+    lab.run(
+        "CREATE TABLE public.payroll (id int)",
+        "CREATE FUNCTION public.paying(int) RETURNS int LANGUAGE sql AS 'SELECT 1'",
+        "CREATE TYPE public.paid AS ENUM ('yes')",
+        "CREATE FOREIGN DATA WRAPPER elsewhere",
+        f"ALTER DATABASE {name(orders.database)} OWNER TO CURRENT_USER",
+        granting.format(name(scope.group), database=name(orders.database)),
+        database=orders.database,
+    )
+    with pytest.raises(GrantedByOthers, match=scope.group):
+        accounts.new(scope).provision()
+    if "PARAMETER" in granting:  # It belongs to the whole server, and would outlive the database of this test.
+        lab.run(f"REVOKE SET ON PARAMETER log_statement FROM {name(scope.group)}")
+
+
+@pytest.mark.parametrize(
+    "granting",
+    [
+        "GRANT TRIGGER, REFERENCES ON {mine} TO {group}",
+        "GRANT SELECT (note) ON {mine} TO {group}",
+        "GRANT EXECUTE ON FUNCTION {schema}.helping() TO {group}",
+        "ALTER DEFAULT PRIVILEGES GRANT ALL ON TABLES TO {group}",
+        "GRANT USAGE ON TYPE {schema}.kind TO {group} WITH GRANT OPTION",
+    ],
+)
+def test_what_a_living_account_gave_its_group_blocks_nobody(
+    lab: PostgreSQLLab, accounts: Accounts, orders: Place, granting: str
+) -> None:
+    scope = scope_of(Level.DDL, orders)
+    alice = accounts.provisioned(scope)
+    session = alice.log_in()
+    mine, schema = orders.sibling("mine"), name(orders.schema)
+    session.create_table(mine)
+    session.run(f"CREATE FUNCTION {schema}.helping() RETURNS int LANGUAGE sql AS 'SELECT 1'")
+    session.run(f"CREATE TYPE {schema}.kind AS ENUM ('a')")
+    session.run(granting.format(mine=table(mine), group=name(scope.group), schema=schema))
+    bob = accounts.provisioned(scope)
+    assert bob.log_in().count(orders) == 3
+    assert not {each for each in held_by(lab, scope.group, orders.database) if "mine" in each}
+    assert lab.run(
+        f"SELECT count(*) FROM pg_auth_members WHERE roleid = {text(name(alice.principal))}::regrole"
+        f" AND member = {text(name(lab.target.user))}::regrole AND grantor = {text(name(lab.target.user))}::regrole"
+    ) == [(0,)]
+    assert alice.revoke().is_clean
+
+
+def test_a_group_that_owns_something_is_set_right_all_the_same(
+    lab: PostgreSQLLab, accounts: Accounts, orders: Place
+) -> None:
+    """Up to version 15 a member can act as the group and make things in its name."""
+    scope = scope_of(Level.DDL, orders)
+    accounts.provisioned(scope)
+    lab.run(
+        f"CREATE TABLE {table(orders.sibling('in_its_name'))} (id int)",
+        f"ALTER TABLE {table(orders.sibling('in_its_name'))} OWNER TO {name(scope.group)}",
+        f"GRANT TRIGGER ON {table(orders)} TO {name(scope.group)}",
+        database=orders.database,
+    )
+    accounts.provisioned(scope).log_in().insert(orders)
+    held = held_by(lab, scope.group, orders.database)
+    assert not {each for each in held if each.startswith("TRIGGER") and orders.name in each}
+    assert lab.table_exists(orders.sibling("in_its_name"))
+
+
+def test_living_accounts_keep_their_privileges_while_the_group_is_set_right(
+    lab: PostgreSQLLab, accounts: Accounts, orders: Place
+) -> None:
+    scope = scope_of(Level.READ, orders)
+    living = accounts.provisioned(scope).log_in()
+    refused: list[Exception] = []
+    done = threading.Event()
+
+    def read_all_the_time() -> None:
+        while not done.is_set():
+            try:
+                living.count(orders)
+            except NotPermitted as error:
+                refused.append(error)
+
+    reader = threading.Thread(target=read_all_the_time)
+    reader.start()
+    try:
+        for _ in range(10):
+            lab.run(f"GRANT TRIGGER, UPDATE ON {table(orders)} TO {name(scope.group)}", database=orders.database)
+            _set_right(accounts.new(scope))
+    finally:
+        done.set()
+        reader.join()
+    assert not refused
+
+
+def _set_right(account: Account) -> None:
+    account.provision()
+    taken = [entry for entry in account.journal if entry.statement.sql.startswith("REVOKE ALL ON TABLE")]
+    assert len(taken) == 1
+
+
+# --- What belongs to strangers
+
+
+def test_tables_of_strangers_are_named_with_their_owner(lab: PostgreSQLLab, accounts: Accounts, orders: Place) -> None:
+    stranger = lab.make_role("stranger")
+    foreign = orders.sibling(f"foreign_{random_token()}")
+    lab.run(
+        f"CREATE TABLE {table(foreign)} (id int)",
+        f"ALTER TABLE {table(foreign)} OWNER TO {name(stranger)}",
+        database=orders.database,
+    )
+    bob = accounts.new(scope_of(Level.READ, orders))
+    with pytest.raises(AdminLacksPrivilege) as refused:
+        bob.provision()
+    for part in (foreign.name, stranger, orders.database):
+        assert part in str(refused.value)
+    assert not lab.account_exists(bob.principal)
+    lab.join_ourselves(stranger)
+    bob.provision().log_in().count(foreign)
