@@ -8,10 +8,11 @@ from typing import Concatenate, ParamSpec, cast
 
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import BadRequest
-from django.http import HttpRequest, HttpResponseNotAllowed
+from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.http.response import HttpResponseBase
 from django.shortcuts import resolve_url
 from django.utils.cache import patch_vary_headers
+from django.utils.http import quote_etag
 from django_htmx.http import HttpResponseClientRedirect
 from django_htmx.middleware import HtmxDetails
 
@@ -25,6 +26,8 @@ class PersonRequest(HttpRequest):
 
     user: User
     htmx: HtmxDetails
+    etag: str = ""
+    """Of the answer, where it has one: see `not_modified`."""
 
 
 PersonView = Callable[Concatenate[PersonRequest, P], HttpResponseBase]
@@ -47,12 +50,27 @@ def signed_in(*methods: str) -> Callable[[PersonView[P]], Callable[Concatenate[H
             _refuse_unstorable(request)
             response = view(cast(PersonRequest, request), *args, **kwargs)
             response.headers.setdefault("Cache-Control", "no-store, private")
+            if etag := getattr(request, "etag", ""):
+                response.headers.setdefault("ETag", etag)
             patch_vary_headers(response, ["HX-Request"])
             return response
 
         return guarded
 
     return decorate
+
+
+def not_modified(request: PersonRequest, version: str) -> HttpResponse | None:
+    """304 when the page that asks has this version already; None when it is to be answered, with `version` as its ETag.
+
+    Nothing keeps these answers (`no-store`), so it is our own script that says what a page has: static/js/poll.js.
+    """
+    etag = quote_etag(version)
+    known = {given.strip().removeprefix("W/") for given in request.headers.get("If-None-Match", "").split(",")}
+    request.etag = etag
+    if etag not in known and "*" not in known:
+        return None
+    return HttpResponse(status=304, headers={"ETag": etag})
 
 
 def _refuse_unstorable(request: HttpRequest) -> None:

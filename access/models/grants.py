@@ -6,6 +6,8 @@ from datetime import timedelta
 from typing import ClassVar
 
 from django.conf import settings
+from django.contrib.postgres.fields import ArrayField
+from django.contrib.postgres.indexes import GinIndex
 from django.db import models
 from django.db.models import F, Q
 
@@ -14,6 +16,8 @@ from access.models.requests import AccessRequest
 from access.models.servers import Server
 from access.states import LIVING, GrantState
 from access.window import Window
+
+_LIVES = Q(state__in=sorted(LIVING))
 
 
 class EndReason(models.TextChoices):
@@ -47,6 +51,8 @@ class Grant(models.Model):
     gateway = models.JSONField(default=dict, blank=True)
     """What it may do at the gateway; empty for those from before there was one, which do not pass it."""
     heir = models.CharField(max_length=63)
+    approving_teams = ArrayField(models.CharField(max_length=50), default=list, blank=True)
+    """Slugs of the teams that some step of its request asks, as frozen there: whose people may see it and end it."""
     state = models.CharField(
         max_length=12, choices=[(state.value, state.value) for state in GrantState], default=GrantState.SCHEDULED
     )
@@ -87,8 +93,18 @@ class Grant(models.Model):
     class Meta:
         ordering: ClassVar = ["-id"]
         indexes: ClassVar = [
-            models.Index(fields=["ends_at"], condition=Q(state__in=sorted(LIVING)), name="access_grant_living"),
+            models.Index(fields=["ends_at", "id"], condition=_LIVES, name="access_grant_living"),
             models.Index(fields=["person", "-id"], name="access_grant_mine"),
+            models.Index(fields=["person", "ends_at", "id"], condition=_LIVES, name="access_grant_mine_living"),
+            models.Index(fields=["server"], condition=_LIVES, name="access_grant_of_server"),
+            GinIndex(fields=["approving_teams"], condition=_LIVES, name="access_grant_of_teams"),
+            # What every page asks: is anything past its end, is anything in question? Most of the time these are empty.
+            models.Index(fields=["ending_since"], condition=Q(state="revoking"), name="access_grant_ending"),
+            models.Index(
+                fields=["questioned_at", "id"],
+                condition=Q(questioned_at__isnull=False, state__in=["active", "provisioning", "scheduled"]),
+                name="access_grant_questioned",
+            ),
         ]
         constraints: ClassVar = [
             models.CheckConstraint(condition=Q(ends_at__gt=F("starts_at")), name="access_grant_window"),

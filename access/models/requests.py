@@ -35,6 +35,9 @@ class AccessRequest(models.Model):
     content_hash = models.CharField(max_length=64)
     terms = models.JSONField()
     """The policy as it applied at submission, `access.terms.Terms` as JSON."""
+    waits_for = models.CharField(max_length=50, blank=True, default="")
+    """Slug of the team whose votes it waits for now; empty once decided. Whatever changes that writes it in the same
+    transaction: 'what waits for me' is asked by every page, and the votes of thousands cannot be counted for it."""
     extends = models.ForeignKey(
         "access.Grant", on_delete=models.PROTECT, null=True, blank=True, related_name="extensions"
     )
@@ -51,6 +54,11 @@ class AccessRequest(models.Model):
         indexes: ClassVar = [
             models.Index(fields=["requester", "-id"], name="access_request_mine"),
             models.Index(fields=["lapses_at"], condition=Q(state="pending"), name="access_request_open"),
+            # 'What waits for my teams', oldest first: by the team where few wait for it, along the ids where many do.
+            models.Index(fields=["waits_for", "id"], condition=Q(state="pending"), name="access_request_waiting"),
+            models.Index(fields=["id"], condition=Q(state="pending"), name="access_request_pending"),
+            models.Index(fields=["requester", "id"], condition=Q(state="pending"), name="access_request_mine_open"),
+            models.Index(fields=["role", "-id"], name="access_request_of_role"),
             # 'Which requests ask one of my teams' is a containment in the frozen terms.
             GinIndex(fields=["terms"], opclasses=["jsonb_path_ops"], name="access_request_terms"),
         ]
@@ -59,6 +67,9 @@ class AccessRequest(models.Model):
             models.CheckConstraint(
                 condition=Q(granted_duration__isnull=True) | Q(granted_duration__lte=F("duration")),
                 name="access_request_not_longer",
+            ),
+            models.CheckConstraint(
+                condition=Q(state="pending") | Q(waits_for=""), name="access_request_decided_waits_for_nobody"
             ),
             models.UniqueConstraint(
                 fields=["requester", "role"],

@@ -32,6 +32,11 @@ class SweepFinding(models.Model):
 
     class Meta:
         ordering: ClassVar = ["-id"]
+        indexes: ClassVar = [
+            models.Index(
+                fields=["server", "-settled_at"], condition=Q(settled_at__isnull=False), name="access_finding_settled"
+            ),
+        ]
         constraints: ClassVar = [
             models.UniqueConstraint(
                 fields=["server", "kind", "principal"],

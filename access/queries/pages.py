@@ -4,6 +4,7 @@ trail tells, servers, and how to use an account. Each costs a constant number of
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,13 +14,12 @@ from django.db.models import Count, F, OuterRef, Prefetch, Q, QuerySet, Subquery
 
 from access.content import scope_from_json
 from access.credentials import can_be_written
-from access.models import AccessRequest, AccessRole, Grant, Server, SweepFinding
+from access.models import AccessRequest, AccessRole, Comment, Grant, Server, SweepFinding, Vote
 from access.models.grants import Direction, JournalLine
 from access.models.policies import Policy
-from access.queries.grants import grants_visible_to, questioned_grants_for
-from access.queries.requests import requests_of, requests_visible_to, waiting_for
+from access.queries.requests import requests_of, requests_visible_to
 from access.queries.roles import roles_requestable_by
-from access.queries.status import Alarm, alarms_for
+from access.queries.status import Alarm, Status, status_for
 from access.risk import Assessment, assess
 from access.rules import may_see_audit, may_see_servers, may_see_settings
 from access.states import LIVING, RequestState
@@ -43,29 +43,25 @@ _ATTEMPTS_SHOWN = 3
 class Shell:
     """What every page shows around its own content."""
 
-    waiting: int
-    alarms: tuple[Alarm, ...]
+    status: Status
     sees_audit: bool
     sees_servers: bool
     sees_settings: bool
+
+    @property
+    def alarms(self) -> tuple[Alarm, ...]:
+        """What is broken now."""
+        return self.status.alarms
 
 
 def shell_for(person: User, *, now: datetime) -> Shell:
     """Counts, alarms and what the navigation offers to the person."""
     return Shell(
-        waiting=len(waiting_for(person, now=now)) + len(questioned_grants_for(person)),
-        alarms=(*alarms_for(person, now=now), *_broken_chain()),
+        status=status_for(person, now=now),
         sees_audit=may_see_audit(person),
         sees_servers=may_see_servers(person),
         sees_settings=may_see_settings(person),
     )
-
-
-def _broken_chain() -> list[Alarm]:
-    last = verification.last_verification()
-    if last is None or last.ok:
-        return []
-    return [Alarm("chain", "The audit log does not fit its hash chain: an entry was changed, removed or inserted.")]
 
 
 def roles_found_by(person: User, words: str) -> QuerySet[AccessRole]:
@@ -125,6 +121,29 @@ def request_with_story(person: User) -> QuerySet[AccessRequest]:
     return requests_visible_to(person).prefetch_related("votes__voter", "comments__author", journal, added)
 
 
+def version_of_request(person: User, reference: str) -> str | None:
+    """Changes whenever the progress, the conversation or the story has something new to show; None where the person sees
+    no such request. One query: open pages ask for it every second.
+    """
+    on_it = {"request": OuterRef("pk")}
+    votes = Vote.objects.filter(**on_it).order_by().values("request").annotate(n=Count("pk")).values("n")
+    comments = Comment.objects.filter(**on_it).order_by().values("request").annotate(n=Count("pk")).values("n")
+    journal = JournalLine.objects.filter(grant=OuterRef("grant__pk")).order_by("-id").values("pk")[:1]
+    grant = ("state", "attempts", "ends_at", "extend_to", "password_shown_at", "reviewed_at")
+    extended = ("extends__state", "extends__extend_to")
+    rows = requests_visible_to(person).filter(reference=reference).order_by()
+    found = rows.values_list(
+        "state",
+        "content_hash",
+        Subquery(votes),
+        Subquery(comments),
+        Subquery(journal),
+        *extended,
+        *(f"grant__{name}" for name in grant),
+    ).first()
+    return hashlib.sha256(repr(found).encode()).hexdigest()[:16] if found else None
+
+
 def story_of(request: AccessRequest) -> Sequence[Entry]:
     """What the audit trail tells about the request and its grant, oldest first; for whoever may see the request."""
     found = search.page(Filters(subject=("request", request.reference)), size=MOST_ENTRIES)
@@ -139,12 +158,6 @@ def hints_for(person: User, grant: Grant) -> Sequence[ConnectionHint]:
     # Hints ask the server nothing, so they need no password of ours.
     with open_connector(target_without_secret(grant.server, grant.address)) as connector:
         return connector.connection_hints(grant.identity or grant.principal, databases[0] if databases else "")
-
-
-def ended_grants_of(person: User, *, limit: int) -> list[Grant]:
-    """One's own grants of which nothing is left, newest first."""
-    rows = grants_visible_to(person).filter(person=person).exclude(state__in=LIVING)
-    return list(rows.order_by("-id")[:limit])
 
 
 def servers_for(person: User) -> QuerySet[Server]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 
-from django.db.models import Q, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 
-from access.models import AccessRequest, AccessRole
+from access.models import AccessRequest, AccessRole, Vote
 from access.rules import is_in, is_requester
 from access.services.votes import decision_on
 from access.states import RequestState
@@ -29,7 +29,8 @@ def requests_visible_to(person: User) -> QuerySet[AccessRequest]:
 
 def requests_of(person: User) -> QuerySet[AccessRequest]:
     """One's own."""
-    return requests_visible_to(person).filter(requester=person)
+    rows = AccessRequest.objects.select_related("requester", "role__server", "role__policy", "grant", "extends")
+    return rows.filter(requester=person) if person.is_active else rows.none()
 
 
 def open_requests_by_role(person: User, roles: Iterable[AccessRole]) -> dict[int, str]:
@@ -38,11 +39,19 @@ def open_requests_by_role(person: User, roles: Iterable[AccessRole]) -> dict[int
     return dict(rows.filter(state=RequestState.PENDING).values_list("role", "reference"))
 
 
-def waiting_for(person: User, *, now: datetime) -> list[AccessRequest]:
-    """Open requests that this person can decide on now, oldest first."""
-    rows = requests_visible_to(person).filter(state=RequestState.PENDING, lapses_at__gt=now)
-    others = rows.exclude(requester=person).prefetch_related("votes").order_by("id")
-    return [request for request in others if can_decide(person, request)]
+def pending_of(person: User) -> QuerySet[AccessRequest]:
+    """One's own that nobody has decided, newest first."""
+    return requests_of(person).filter(state=RequestState.PENDING).order_by("-id")
+
+
+def waiting_for(person: User, *, now: datetime) -> QuerySet[AccessRequest]:
+    """Open requests that this person can decide on now, oldest first: `can_decide`, asked of the database."""
+    rows = AccessRequest.objects.select_related("requester", "role__server", "role__policy", "grant", "extends")
+    if not person.is_active:
+        return rows.none()
+    voted = Vote.objects.filter(request=OuterRef("pk"), voter=person, content_hash=OuterRef("content_hash"))
+    open_ones = rows.filter(state=RequestState.PENDING, waits_for__in=sorted(person.team_slugs), lapses_at__gt=now)
+    return open_ones.exclude(requester=person).filter(~Exists(voted)).order_by("id")
 
 
 def can_decide(person: User, request: AccessRequest) -> bool:

@@ -1,14 +1,26 @@
-"""Broken promises that every page has to show: access past its end, silent workers."""
+"""What every page shows and every poll asks for: broken promises, and how much waits for the person.
+
+All of it is one query, over partial indexes that are nearly empty while all is well.
+"""
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from django.contrib.postgres.expressions import ArraySubquery
+from django.db.models import Exists, QuerySet, Subquery
+
 from access.models import Grant, Heartbeat, Server
 from access.models.workers import SILENT_AFTER
-from access.queries.grants import grants_visible_to
-from access.ticking import overdue
+from access.queries.counting import MOST, Counted, in_words
+from access.queries.grants import grants_visible_to, questioned_grants_for
+from access.queries.requests import waiting_for
+from access.states import GrantState
+from access.window import OVERDUE_AFTER
+from audit.models import Verification
 from people.models import User
 
 
@@ -22,23 +34,79 @@ class Alarm:
     grant: Grant | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Status:
+    """What is broken now, and what waits for one person."""
+
+    alarms: tuple[Alarm, ...]
+    waiting: int
+    """Requests and questioned access that the person can decide on; past `counting.MOST` it is not exact."""
+
+    @property
+    def waiting_in_words(self) -> str:
+        """`7`, or `99+`."""
+        return in_words(self.waiting)
+
+    @property
+    def version(self) -> str:
+        """Changes when there is something else to show."""
+        shown = [(alarm.sentence, alarm.grant.reference if alarm.grant else "") for alarm in self.alarms]
+        return hashlib.sha256(repr((shown, self.waiting_in_words)).encode()).hexdigest()[:16]
+
+
+def status_for(person: User, *, now: datetime) -> Status:
+    """One query; a second one where access is overdue, for the grant to look at."""
+    ending, active = _overdue(now)
+    found = (
+        User.objects.filter(pk=person.pk)
+        .values_list(
+            Exists(Heartbeat.objects.filter(seen_at__gt=now - SILENT_AFTER)),
+            Counted(ending),
+            Counted(active),
+            Subquery(Verification.objects.order_by("-id").values("ok")[:1]),
+            Counted(waiting_for(person, now=now).order_by()),
+            Counted(questioned_grants_for(person).order_by()),
+            ArraySubquery(Server.objects.filter(stranger_since__isnull=False).values("name")[:3]),
+        )
+        .first()
+    )
+    alive, ending_late, active_late, chain_ok, requests, questioned, strangers = found or (True, 0, 0, None, 0, 0, [])
+    late = ending_late + active_late
+    alarms = _alarms(person, now, alive=alive, late=late, chain_ok=chain_ok, strangers=strangers)
+    return Status(tuple(alarms), requests + questioned)
+
+
 def alarms_for(person: User, *, now: datetime) -> list[Alarm]:
     """What is broken now. Everybody learns of it; the grant is named to those who may see it."""
-    alarms = []
-    if not Heartbeat.objects.filter(seen_at__gt=now - SILENT_AFTER).exists():
-        alarms.append(
-            Alarm("worker", "No worker is alive: access that ends now will not be taken away until one is back.")
-        )
-    late = list(Grant.objects.filter(overdue(now)).values_list("pk", flat=True)[:100])
+    return list(status_for(person, now=now).alarms)
+
+
+def _alarms(
+    person: User, now: datetime, *, alive: bool, late: int, chain_ok: bool | None, strangers: Sequence[str]
+) -> Iterator[Alarm]:
+    if not alive:
+        yield Alarm("worker", "No worker is alive: access that ends now will not be taken away until one is back.")
     if late:
-        count = f"{len(late)} grants are" if len(late) > 1 else "A grant is"
-        first = grants_visible_to(person).filter(pk__in=late).order_by("ends_at").first()
-        alarms.append(Alarm("revocation", f"{count} past the end and not proved gone. Lockgate goes on trying.", first))
-    if strangers := list(Server.objects.filter(stranger_since__isnull=False).values_list("name", flat=True)[:3]):
-        alarms.append(
-            Alarm(
-                "server",
-                f"Another server answers at the address of {', '.join(strangers)}. An administrator has to look.",
-            )
-        )
-    return alarms
+        count = f"{late if late <= MOST else f'More than {MOST}'} grants are" if late > 1 else "A grant is"
+        sentence = f"{count} past the end and not proved gone. Lockgate goes on trying."
+        yield Alarm("revocation", sentence, _first_overdue(person, now))
+    if strangers:
+        names = ", ".join(strangers)
+        yield Alarm("server", f"Another server answers at the address of {names}. An administrator has to look.")
+    if chain_ok is False:
+        yield Alarm("chain", "The audit log does not fit its hash chain: an entry was changed, removed or inserted.")
+
+
+def _first_overdue(person: User, now: datetime) -> Grant | None:
+    """Of those that the person may see, the one that should have been gone first."""
+    ending, active = (rows.values_list("pk", flat=True)[: MOST + 1] for rows in _overdue(now))
+    return grants_visible_to(person).filter(pk__in=[*ending, *active]).order_by("ends_at").first()
+
+
+def _overdue(now: datetime) -> tuple[QuerySet[Grant], QuerySet[Grant]]:
+    """`access.ticking.overdue` in its two halves: each has an index of its own, and together they would have none."""
+    late = now - OVERDUE_AFTER
+    return (
+        Grant.objects.filter(state=GrantState.REVOKING, ending_since__lte=late).order_by(),
+        Grant.objects.filter(state=GrantState.ACTIVE, ends_at__lte=late).order_by(),
+    )

@@ -52,6 +52,7 @@ def _make_grant(request: AccessRequest, actor: Actor, now: datetime) -> None:
         limits=limits_to_json(content.limits),
         gateway=rules_to_json(content.gateway) if content.gateway else {},
         heir=content.heir,
+        approving_teams=sorted({step.team for step in Terms.from_json(request.terms).steps}),
         duration=duration,
         starts_at=starts_at,
         ends_at=starts_at + duration,

@@ -81,6 +81,7 @@ def move_request(
     except IllegalMove as error:
         raise AlreadyDecided(f"It is {before}.") from error
     request.decided_at = now
+    request.waits_for = ""
     request.save()
     record(
         event,

@@ -302,6 +302,8 @@ def _store(request: AccessRequest, content: Content) -> None:
     request.reason = content.reason
     request.ticket = content.ticket
     request.wished_start = content.wished_start
+    # No vote counts for this content yet.
+    request.waits_for = next((step.team for step in Terms.from_json(request.terms).steps), "")
 
 
 def _described(content: Content) -> dict[str, str | int]:

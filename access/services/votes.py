@@ -74,6 +74,8 @@ def approve(
             )
             queueing.notify_on_commit("request_approved", locked.pk)
         else:
+            locked.waits_for = decision.current.team if decision.current else ""
+            locked.save(update_fields=["waits_for"])
             queueing.notify_on_commit("request_submitted", locked.pk)
     return decision
 

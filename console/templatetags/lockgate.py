@@ -15,6 +15,7 @@ from django.conf import settings
 from django.contrib.staticfiles import finders
 from django.urls import reverse
 from django.utils.html import escape, format_html, format_html_join
+from django.utils.http import quote_etag
 from django.utils.safestring import SafeString, mark_safe
 
 from access.content import scope_from_json
@@ -87,6 +88,12 @@ def moment(at: datetime | None, style: str = "auto") -> SafeString:
         style,
         plain,
     )
+
+
+@register.filter
+def etag(version: str) -> str:
+    """The version as a poll sends it back."""
+    return quote_etag(version)
 
 
 @register.filter

@@ -12,8 +12,9 @@ from django.shortcuts import get_object_or_404, redirect, render
 from access import clock
 from access.errors import AccessError
 from access.models import Grant
-from access.queries.grants import grants_visible_to, living_grants_visible_to
-from access.queries.pages import ended_grants_of, hints_for
+from access.queries.counting import count_of, in_words
+from access.queries.grants import ended_grants_of, grants_visible_to, living_grants_of, living_grants_of_others
+from access.queries.pages import hints_for
 from access.queries.requests import requests_of
 from access.queries.statements import statements_of_grant
 from access.rules import may_end, may_keep, may_review
@@ -25,10 +26,12 @@ from connectors.base import ConnectionHint
 from console.forms.asking import ExtendForm, tell_errors
 from console.forms.asking import show as show_error
 from console.forms.deciding import EndForm, KeepForm, ReviewForm
-from console.http import PersonRequest, signed_in, wants
+from console.http import PersonRequest, not_modified, signed_in, wants
+from console.paging import paged
 from console.views.gateway import gateway_context
 from people.models import User
 
+_SHOWN = 30
 _ENDED_SHOWN = 10
 _PLACEHOLDER = "{password}"
 _MASK = "••••••••"
@@ -38,12 +41,13 @@ _MASK = "••••••••"
 def mine(request: PersonRequest) -> HttpResponse:
     """My access, and the living access of others that I may see."""
     person = request.user
-    living = list(living_grants_visible_to(person))
-    others = [(grant, may_end(person, grant)) for grant in living if grant.person_id != person.pk]
+    others = paged(request, living_grants_of_others(person), by=("ends_at", "id"), name="others", size=_SHOWN)
     context = {
-        "grants": [grant for grant in living if grant.person_id == person.pk],
+        "grants": paged(request, living_grants_of(person), by=("ends_at", "id"), name="mine", size=_SHOWN),
         "others": others,
-        "ended": ended_grants_of(person, limit=_ENDED_SHOWN),
+        "others_open": in_words(count_of(living_grants_of_others(person))) if others else "",
+        "endable": {grant.pk for grant in others.rows if may_end(person, grant)},
+        "ended": paged(request, ended_grants_of(person), by=("-id",), name="ended", size=_ENDED_SHOWN),
     }
     return render(request, "access/list.html", context)
 
@@ -53,7 +57,10 @@ def show(request: PersonRequest, reference: str) -> HttpResponse:
     """One grant: how to connect, how long it lasts, and its end."""
     grant = get_object_or_404(grants_visible_to(request.user), reference=reference)
     if wants(request, "status"):
-        if request.GET.get("seen") == version_of(grant):
+        version = version_of(grant)
+        if answer := not_modified(request, version):
+            return answer
+        if request.GET.get("seen") == version:
             return HttpResponse(status=204)
         return render(request, "access/_status.html", {**page_context(request.user, grant), "oob": True})
     return render_page(request, grant)

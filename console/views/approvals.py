@@ -27,8 +27,13 @@ from console.forms.asking import show as show_error
 from console.forms.deciding import ApproveForm, DenyForm, approval_form
 from console.freshness import authenticated_at, led_to_reauthenticate
 from console.http import PersonRequest, signed_in
+from console.paging import paged
 from console.views.requests import deciding_forms, keep_for_later, render_page
 from people.models import User
+
+#: Each takes several lines and two forms: more than this on a page is scrolled past, not decided on.
+_SHOWN = 20
+_QUESTIONED_SHOWN = 10
 
 
 @dataclass(slots=True)
@@ -146,11 +151,15 @@ def _approve_one(request: PersonRequest, asked: AccessRequest, content_hash: str
 
 
 def _list_context(request: PersonRequest) -> dict[str, Any]:
-    asks = _asks(waiting_for(request.user, now=clock.now()), request.user)
+    waiting = waiting_for(request.user, now=clock.now()).prefetch_related("votes__voter")
+    page = paged(request, waiting, by=("id",), size=_SHOWN)
+    asks = _asks(page.rows, request.user)
+    questioned = questioned_grants_for(request.user)
     return {
         "asks": asks,
+        "page": page,
         "low": sum(ask.is_low_risk for ask in asks),
-        "questioned": questioned_grants_for(request.user),
+        "questioned": paged(request, questioned, by=("questioned_at", "id"), name="questioned", size=_QUESTIONED_SHOWN),
         "ticked": request.GET.getlist("tick"),
     }
 
@@ -201,6 +210,8 @@ def _again(request: PersonRequest, asked: AccessRequest, name: str, form: forms.
         return render(request, "approvals/_ask.html", {"ask": ask}, status=422)
     context = _list_context(request)
     rows = [ask if row.request.pk == fresh.pk else row for row in context["asks"]]
+    if ask not in rows:
+        rows.insert(0, ask)  # it stands on another page of the list
     return render(request, "approvals/list.html", {**context, "asks": rows}, status=422)
 
 

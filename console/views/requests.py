@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from django.contrib import messages
-from django.http import HttpResponse
+from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 
 from access import clock
 from access.errors import AccessError
 from access.models import AccessRequest, Grant
 from access.models.grants import Direction
-from access.queries.pages import request_with_story, risk_of, similar_to, story_of
+from access.queries.pages import request_with_story, risk_of, similar_to, story_of, version_of_request
 from access.queries.requests import can_decide
 from access.queries.roles import approvers_of, names_of_teams, plan_of
 from access.quorum import StepProgress
@@ -26,7 +26,7 @@ from access.terms import Terms
 from console.forms.asking import show as show_error
 from console.forms.asking import tell_errors
 from console.forms.deciding import CommentForm, DenyForm, ReviewForm, ShorterForm
-from console.http import PersonRequest, signed_in, wants
+from console.http import PersonRequest, not_modified, signed_in, wants
 from console.stepper import grant_of, is_settled, pace_of, steps_of
 from people.models import User
 
@@ -40,14 +40,20 @@ _ENOUGH = 12
 @signed_in()
 def show(request: PersonRequest, reference: str) -> HttpResponse:
     """The whole page, or only its progress, asked for again and again until nothing changes any more."""
+    if not wants(request, "progress"):
+        asked = get_object_or_404(request_with_story(request.user), reference=reference)
+        return render_page(request, asked, **_kept(request, asked))
+    version = version_of_request(request.user, reference)
+    if version is None:
+        raise Http404
+    if answer := not_modified(request, version):
+        return answer
+    if request.GET.get("seen") == version:
+        return HttpResponse(status=204)
     asked = get_object_or_404(request_with_story(request.user), reference=reference)
-    if wants(request, "progress"):
-        if request.GET.get("seen") == version_of(asked):
-            return HttpResponse(status=204)
-        opened = request.GET.get("opened", "")
-        context = {**page_context(request.user, asked, opened=opened), "oob": True}
-        return render(request, "request/_progress.html", context)
-    return render_page(request, asked, **_kept(request, asked))
+    opened = request.GET.get("opened", "")
+    context = {**page_context(request.user, asked, opened=opened), "oob": True}
+    return render(request, "request/_progress.html", context)
 
 
 @signed_in("POST")
@@ -103,19 +109,6 @@ def render_page(request: PersonRequest, asked: AccessRequest, *, status: int = 2
     return render(request, "request/show.html", context, status=status)
 
 
-def version_of(asked: AccessRequest) -> str:
-    """Changes whenever the progress, the conversation or the story has something new to show."""
-    grant = grant_of(asked)
-    parts: list[object] = [asked.state, asked.content_hash[:12], len(asked.votes.all()), len(asked.comments.all())]
-    if asked.extends is not None:
-        parts += [asked.extends.state, asked.extends.extend_to]
-    if grant is not None:
-        parts += [grant.state, grant.attempts, grant.ends_at, grant.extend_to, grant.password_shown_at]
-        journal = list(grant.journal.all())
-        parts += [grant.reviewed_at, journal[-1].pk if journal else 0]
-    return "-".join(_plain(part) for part in parts)
-
-
 def page_context(person: User, asked: AccessRequest, *, opened: str = "") -> dict[str, Any]:
     """All that the page shows, worked out before anything is rendered.
 
@@ -132,7 +125,7 @@ def page_context(person: User, asked: AccessRequest, *, opened: str = "") -> dic
         "steps": steps_of(asked),
         "settled": is_settled(asked),
         "pace": pace_of(asked),
-        "version": version_of(asked),
+        "version": version_of_request(person, asked.reference) or "",
         "opened": opened or content,
         "edited_since": bool(opened) and opened != content,
         "risk": risk_of(asked),
@@ -223,7 +216,3 @@ def _sql(asked: AccessRequest, grant: Grant | None) -> dict[str, Any]:
         "revoked": [line for line in journal if line.direction == Direction.REVOKE],
         "receipt": grant.receipt if grant is not None else None,
     }
-
-
-def _plain(part: object) -> str:
-    return part.strftime("%s%f") if isinstance(part, datetime) else str(part)
