@@ -382,6 +382,10 @@ class Connector(Protocol):
         """The exact statements of both directions, secrets out. Needs no connection and asks the server nothing."""
         ...
 
+    def plan_extension(self, request: ExtendRequest) -> tuple[Statement, ...]:
+        """The exact statements of `extend`, in the same way; none where the server itself holds no end."""
+        ...
+
     def provision(self, request: ProvisionRequest, journal: Journal) -> str:
         """Make the account, give it what the scope says, and prove it by a real login as the account.
 

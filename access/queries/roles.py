@@ -10,13 +10,13 @@ from django.db.models import Q, QuerySet
 
 from access.content import Content
 from access.errors import Refused
-from access.models import AccessRequest, AccessRole
+from access.models import AccessRequest, AccessRole, Grant
 from access.quorum import Step
 from access.services.policies import terms_for
 from access.states import RequestState
 from access.targets import make_principal, target_without_secret
 from access.terms import Terms
-from connectors.base import Plan, ProvisionRequest, RevokeRequest, Secret
+from connectors.base import ExtendRequest, Plan, ProvisionRequest, RevokeRequest, Secret
 from connectors.registry import open_connector
 from people.models import Team, User
 from people.sso.arrival import directory_account
@@ -101,11 +101,25 @@ def usual_time(role: AccessRole) -> timedelta | None:
 
 
 def plan_of(request: AccessRequest) -> Plan:
-    """The exact statements that this request stands for, secrets out."""
+    """The exact statements that this request stands for, secrets out.
+
+    More time for an access makes no account: it moves the end of the one that is there.
+    """
     content = request.frozen
+    if request.extends is not None:
+        return _plan_of_more_time(request, request.extends)
     start = content.wished_start or request.submitted_at
     end = request.grant.ends_at if hasattr(request, "grant") else start + request.duration
     return _plan(content, request.role, end)
+
+
+def _plan_of_more_time(request: AccessRequest, grant: Grant) -> Plan:
+    until = grant.extend_to or grant.ends_at
+    if request.state == RequestState.PENDING:
+        until += request.duration
+    moved = ExtendRequest(grant.principal, until, grant.identifier)
+    with open_connector(target_without_secret(grant.server, grant.address)) as connector:
+        return Plan(connector.plan_extension(moved), _plan(request.frozen, request.role, until).revoke)
 
 
 def _plan_for_role(person: User, role: AccessRole, valid_until: datetime) -> Plan:

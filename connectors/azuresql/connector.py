@@ -23,6 +23,7 @@ from connectors.base import (
     RevokeRequest,
     Secret,
     ServerDescription,
+    Statement,
     Target,
 )
 from connectors.errors import OwnPasswordFixed
@@ -70,6 +71,11 @@ class AzureSQLConnector:
             tuple(command.shown for command in statements.provision(provision)),
             tuple(command.shown for command in statements.revoke(revoke)),
         )
+
+    def plan_extension(self, request: ExtendRequest) -> tuple[Statement, ...]:
+        """See `Connector.plan_extension`. The server holds no end: Lockgate alone moves it."""
+        names.require_ours(request.principal)
+        return ()
 
     def provision(self, request: ProvisionRequest, journal: Journal) -> str:
         """See `Connector.provision`."""

@@ -98,6 +98,11 @@ class FakeConnector:
         """The statements of both directions, without asking the server."""
         return Plan(statements.planned_provision(provision), statements.planned_revoke(revoke))
 
+    def plan_extension(self, request: ExtendRequest) -> tuple[Statement, ...]:
+        """The statement that moves the end."""
+        _refuse_foreign(request.principal)
+        return (statements.move_end(request.principal, request.valid_until.isoformat()),)
+
     def provision(self, request: ProvisionRequest, journal: Journal) -> str:
         """Make the account and prove it."""
         _refuse_foreign(request.principal)

@@ -18,6 +18,7 @@ from connectors.base import (
     RevokeRequest,
     Secret,
     ServerDescription,
+    Statement,
     Target,
 )
 from connectors.identity import refuse_own_identity
@@ -68,6 +69,11 @@ class MariaDBConnector:
         names.require_ours(provision.principal)
         names.require_ours(revoke.principal)
         return Plan(statements.shown(statements.provision(provision)), statements.shown(statements.revoke(revoke)))
+
+    def plan_extension(self, request: ExtendRequest) -> tuple[Statement, ...]:
+        """See `Connector.plan_extension`."""
+        names.require_ours(request.principal)
+        return statements.shown([statements.set_switch(request.principal, request.valid_until)])
 
     def provision(self, request: ProvisionRequest, journal: Journal) -> str:
         """See `Connector.provision`."""

@@ -18,6 +18,7 @@ from connectors.base import (
     RevokeRequest,
     Secret,
     ServerDescription,
+    Statement,
     Target,
 )
 from connectors.identity import refuse_own_identity
@@ -25,7 +26,7 @@ from connectors.postgresql import catalogue, checking, hints, known_by, login, p
 from connectors.postgresql.revocation import Revocation, composed_revoke
 from connectors.postgresql.session import Sessions, home_database, prove_own_login
 from connectors.postgresql.setup import setup_sql
-from connectors.postgresql.statements import set_own_password
+from connectors.postgresql.statements import move_end, set_own_password
 
 
 class PostgreSQLConnector:
@@ -62,6 +63,12 @@ class PostgreSQLConnector:
             provision=tuple(each.shown for each in provisioning.composed_provision(self.target, provision, home)),
             revoke=tuple(each.shown for each in composed_revoke(revoke, home)),
         )
+
+    def plan_extension(self, request: ExtendRequest) -> tuple[Statement, ...]:
+        """The statements that move the end, without asking the server."""
+        provisioning.refuse_foreign(request.principal)
+        home = home_database(self.target)
+        return (move_end(request.principal, request.valid_until, home).shown,)
 
     def provision(self, request: ProvisionRequest, journal: Journal) -> None:
         """Make the account and prove it."""

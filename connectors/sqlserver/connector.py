@@ -18,6 +18,7 @@ from connectors.base import (
     RevokeRequest,
     Secret,
     ServerDescription,
+    Statement,
     Target,
 )
 from connectors.identity import refuse_own_identity
@@ -73,6 +74,11 @@ class SQLServerConnector:
             tuple(command.shown for command in statements.provision(provision, home)),
             tuple(command.shown for command in statements.revoke(revoke, home)),
         )
+
+    def plan_extension(self, request: ExtendRequest) -> tuple[Statement, ...]:
+        """See `Connector.plan_extension`. The server holds no end: Lockgate alone moves it."""
+        names.require_ours(request.principal)
+        return ()
 
     def provision(self, request: ProvisionRequest, journal: Journal) -> str:
         """See `Connector.provision`."""

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from connectors.base import PRINCIPAL_PREFIX, Connector, Level, Scope, Secret
+from connectors.base import PRINCIPAL_PREFIX, Connector, ExtendRequest, Level, Scope, Secret
 from connectors.errors import ConnectorError, PrincipalCannotLogIn, ServerRefused
 from connectors.registry import open_connector
 from tests.connectors.conftest import Account, Accounts, Notebook, assert_gone, assert_without, lacking, need
@@ -151,6 +151,18 @@ def test_a_plan_is_the_one_for_the_version_that_a_check_has_told(lab: Lab, accou
         connector.provision(alice.request, alice.journal)
     assert [(each.database, each.sql) for each in plan.provision] == alice.journal.sql
     assert "server_version_num" not in repr(plan)
+
+
+def test_a_plan_of_more_time_is_what_then_runs(
+    lab: Lab, connector: Connector, accounts: Accounts, orders: Place
+) -> None:
+    alice = accounts.provisioned(scope_of(Level.READ, orders))
+    later = ExtendRequest(alice.principal, alice.request.valid_until + timedelta(hours=1))
+    with open_connector(lab.unreachable()) as away:
+        plan = away.plan_extension(later)
+    ran = Notebook()
+    connector.extend(later, ran)
+    assert [(each.database, each.sql) for each in plan] == ran.sql
 
 
 def test_a_plan_needs_no_server(lab: Lab, accounts: Accounts, orders: Place) -> None:

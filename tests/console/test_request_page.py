@@ -10,6 +10,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from access.models.grants import Direction, JournalLine
+from access.queries.roles import plan_of
 from access.services import requests, votes
 from access.states import GrantState
 from people.models import User
@@ -204,6 +205,20 @@ def test_an_extension_names_what_it_extends(world: World) -> None:
     text = page(world.bob, request.reference)
     assert grant.request.reference in text
     assert "30 min more" in text
+
+
+def test_the_plan_of_an_extension_moves_the_end_and_makes_nothing(world: World) -> None:
+    grant = activated(approved(world, ask(world)))
+    request = requests.extend(
+        person=world.alice, grant=grant, duration=timedelta(minutes=30), reason="More", now=timezone.now()
+    )
+    plan = plan_of(request)
+    wanted = (grant.ends_at + timedelta(minutes=30)).isoformat(sep=" ")
+    assert [each.sql for each in plan.provision] == [f"ALTER ROLE \"{grant.principal}\" VALID UNTIL '{wanted}'"]
+    assert plan.revoke == plan_of(grant.request).revoke
+    text = page(world.bob, request.reference)
+    assert "To extend" in text
+    assert "CREATE ROLE" not in text
 
 
 def test_the_end_says_when_and_how_soon_it_was_proved(world: World) -> None:
