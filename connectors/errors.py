@@ -4,7 +4,9 @@
     ├── UnknownEngine            nobody speaks this engine
     ├── ServerUnreachable        no connection: try again later
     ├── AdminLoginRefused        our own account is not let in
+    │   └── NotEncrypted         the connection is not protected as the setting says
     ├── TokenNeedsTls            a token would be sent in the clear
+    ├── PasswordNeedsTls         a password would be sent in the clear
     ├── OwnPasswordFixed         our own account has no password that could be changed
     ├── AdminLacksPrivilege      our own account is in, but may not do this
     ├── ScopeNotOnServer         a database, schema, table or role of the scope is not there
@@ -60,8 +62,16 @@ class AdminLoginRefused(ConnectorError):
     """The server refused Lockgate's own account. Check its name, its password reference and the TLS setting."""
 
 
+class NotEncrypted(AdminLoginRefused):
+    """The server does not offer the TLS that its setting asks for. Nothing secret was sent; put TLS in order there."""
+
+
 class TokenNeedsTls(ConnectorError):
-    """A token goes to the server as it is, so the connection needs TLS. Choose 'require' or better; nothing was sent."""
+    """A token goes to the server as it is, so the connection needs TLS. Choose 'verify-full'; nothing was sent."""
+
+
+class PasswordNeedsTls(ConnectorError):
+    """This server is sent the password as it is, which needs TLS. Choose 'require' or better; nothing was sent."""
 
 
 class OwnPasswordFixed(ConnectorError):

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from ipaddress import ip_address
 from typing import TypeVar
 
 from connectors.base import Authentication, Target, Tls
-from connectors.errors import AdminLoginRefused, TokenNeedsTls
+from connectors.errors import AdminLoginRefused, NotEncrypted, PasswordNeedsTls, TokenNeedsTls
 
 Opened = TypeVar("Opened")
 
@@ -23,7 +24,7 @@ MOST_OTHERS = 2
 
 def log_in(target: Target, attempt: Callable[[Target], Opened]) -> Opened:
     """What `attempt` gives for the target, with the secret that gets in. Raises `AdminLoginRefused`, `TokenNeedsTls`."""
-    require_tls_for_tokens(target)
+    checked_for_tokens(target)
     source = target.source
     if source is None:
         return attempt(target)
@@ -31,6 +32,9 @@ def log_in(target: Target, attempt: Callable[[Target], Opened]) -> Opened:
     for others in range(MOST_OTHERS + 1):
         try:
             opened = attempt(replace(target, password=secret))
+        except NotEncrypted:
+            # No secret was looked at: another one would fare no better.
+            raise
         except AdminLoginRefused:
             other = source.instead_of(secret) if others < MOST_OTHERS else None
             if other is None:
@@ -42,7 +46,36 @@ def log_in(target: Target, attempt: Callable[[Target], Opened]) -> Opened:
     raise AssertionError("The last try either returns or raises.")
 
 
-def require_tls_for_tokens(target: Target) -> None:
-    """Raises `TokenNeedsTls` before anything is sent."""
-    if target.authentication is Authentication.ACCESS_TOKEN and target.tls is Tls.DISABLE:
+def verifies(target: Target) -> bool:
+    """Whether the server's certificate is checked, so that what goes inside TLS goes to nobody else."""
+    return target.tls in (Tls.VERIFY_FULL, Tls.VERIFY_CA)
+
+
+def checked_for_tokens(target: Target) -> Target:
+    """The target as a token may be sent to it. Raises `TokenNeedsTls` before anything is sent.
+
+    A token goes as it is, to whoever is at the other end. With 'require' the certificate is therefore checked all the same.
+    """
+    if target.authentication is not Authentication.ACCESS_TOKEN:
+        return target
+    if target.tls is Tls.DISABLE:
         raise TokenNeedsTls
+    return replace(target, tls=Tls.VERIFY_FULL) if target.tls is Tls.REQUIRE else target
+
+
+def require_tls_for_passwords(target: Target) -> None:
+    """For engines whose protocol has no proof but the password itself. Raises `PasswordNeedsTls` before anything is sent.
+
+    Without TLS it stays on this machine.
+    """
+    if target.tls is Tls.DISABLE and not _is_here(target.host):
+        raise PasswordNeedsTls
+
+
+def _is_here(host: str) -> bool:
+    if host.lower() == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False

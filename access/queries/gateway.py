@@ -53,8 +53,9 @@ def token_of(grant: Grant, reference: str) -> GatewayToken | None:
 def _hints(grant: Grant) -> Sequence[ConnectionHint]:
     """As for the server itself, but to the gateway: with the person's own name, and the role in the place of a database."""
     host, _, port = settings.LOCKGATE_GATEWAY_ADDRESS.rpartition(":")
-    # Its certificate is the gateway's own matter; without one it takes connections from its own machine alone.
-    tls = Tls.REQUIRE if settings.LOCKGATE_GATEWAY_CERTIFICATE else Tls.DISABLE
+    # A token goes as it is, so it is given to a gateway whose certificate was checked; without one the gateway takes
+    # connections from its own machine alone.
+    tls = Tls.VERIFY_FULL if settings.LOCKGATE_GATEWAY_CERTIFICATE else Tls.DISABLE
     target = Target(grant.address["engine"], host.strip("[]"), int(port), grant.person.email, Secret(""), tls=tls)
     with open_connector(target) as connector:
         return connector.connection_hints(grant.person.email, grant.request.role.slug)

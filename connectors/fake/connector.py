@@ -41,7 +41,7 @@ from connectors.errors import (
 from connectors.fake import statements
 from connectors.fake.server import FakeAccount, FakeError, FakeLoginRefused, FakeServer, digest
 from connectors.identity import refuse_own_identity
-from connectors.login import log_in, require_tls_for_tokens
+from connectors.login import checked_for_tokens, log_in
 from connectors.redaction import MASK, PASSWORD_TO_CHOOSE, digest_of
 
 _LONGEST_NAME = 63
@@ -228,7 +228,7 @@ class FakeConnector:
             self._is_in = True
 
     def _log_in(self, target: Target) -> None:
-        require_tls_for_tokens(target)
+        checked_for_tokens(target)
         if self._server.is_down:
             raise ServerUnreachable("The fake server is down.") from FakeError("down")
         expected = self._server.admin_password

@@ -9,8 +9,9 @@ from datetime import timedelta
 from connectors.base import CheckReport, Remedy
 from connectors.mariadb import catalogue, handing_over, names, reading_back
 from connectors.mariadb.privileges import OURS_ON_DATABASE
-from connectors.mariadb.session import Session, problem_with
+from connectors.mariadb.session import Session
 from connectors.mariadb.setup import GLOBAL_PRIVILEGES, HEIR, grant_on_database
+from connectors.mariadb.versions import problem_with
 from connectors.quoting import UnquotableName, mariadb_name, mariadb_text
 
 _SETTINGS = ("event_scheduler", "read_only", "strict_password_validation", "wsrep_on")

@@ -132,6 +132,10 @@ def _only_connection_is_free(
             ended.hidden = ""
             return True
     except PrincipalCannotLogIn as error:
+        if error.code == str(failures.INIT_CONNECT_FAILED):
+            # The one connection was ours, and was free: the server says so before it runs what it runs at each login.
+            ended.hidden = ""
+            return True
         ended.hidden = _what_is_known(error)
         if error.code == str(failures.ACCOUNT_LOCKED):
             # The dead-man's switch has struck between our two statements, as it should.

@@ -15,12 +15,17 @@ from connectors.errors import (
     ServerRefused,
     ServerUnreachable,
 )
+from connectors.mariadb import encryption
 from connectors.redaction import scrub
 
 UNKNOWN_DATABASE = 1049
 ACCOUNT_LOCKED = 4151
 #: The account has as many connections as it may have.
 TOO_MANY_OF_ONE_ACCOUNT = 1226
+#: By `max_password_errors`.
+BLOCKED = 4150
+#: `init_connect` failed: said only after the login, its password and its number of connections were found to be in order.
+INIT_CONNECT_FAILED = 1184
 NO_SUCH_GRANT = 1141
 UNREADABLE_ROUTINE = 1370
 
@@ -37,16 +42,15 @@ _NOT_ALLOWED = frozenset({
     1045, 1698,  # on a role of which we are not the administrator, and on what only the owner may do
     1410,  # to make accounts by granting
 })  # fmt: skip
-_LOGIN_REFUSED = frozenset({
-    1044, 1045, 1698, 1129, 1130, 1251, 1275, 1820, 1862, 2026, 2058, 2059, 3118, 3159,
-    ACCOUNT_LOCKED, TOO_MANY_OF_ONE_ACCOUNT,
-})  # fmt: skip
-_WRONG_PASSWORD = 1045
+#: What the client library itself refuses about a server: its certificate, or how it wants to be logged in to.
+_REFUSED_BY_CLIENT = frozenset({2026, 2058, 2059, 2061})
+WRONG_PASSWORD = 1045
 #: What is most likely behind the refusal of a login of ours.
 _LIKELY = {
-    _WRONG_PASSWORD: (
+    WRONG_PASSWORD: (
         "Most likely the password that the reference gives is not the account's, or the account was made for another host"
-        " than the one that Lockgate connects from."
+        " than the one that Lockgate connects from. It can also be that an account without a name (''@host) stands in its"
+        " way there, or that it asks for a client's certificate (REQUIRE X509), which Lockgate has not."
     ),
     1130: "Most likely no account is there for the address that Lockgate connects from: make it for '%' or that network.",
     1698: "Most likely the account logs in through the server's operating system alone (unix_socket): give it a password.",
@@ -54,7 +58,23 @@ _LIKELY = {
     TOO_MANY_OF_ONE_ACCOUNT: "Most likely MAX_USER_CONNECTIONS of the account is too small for all workers together.",
     1862: "The password of the account has expired: set another one, and PASSWORD EXPIRE NEVER.",
     2026: "Most likely the certificate is not one that the TLS setting and its certificate authority accept.",
-    3159: "The server takes connections with TLS alone: choose 'require' or better.",
+    3159: "The server takes connections with TLS alone: choose 'verify-full', or 'require' at least.",
+    1524: (
+        "The plugin by which the account logs in is not loaded on the server: INSTALL SONAME …, or give the account"
+        " another way to log in."
+    ),
+    BLOCKED: (
+        "Too many wrong passwords (max_password_errors) have blocked the account: correct the reference, then FLUSH"
+        " PRIVILEGES on the server."
+    ),
+    INIT_CONNECT_FAILED: (
+        "What the server runs at each login (init_connect) failed and ended the connection: SET GLOBAL init_connect = '',"
+        " or mend it; Lockgate's own account does not run it once it has CONNECTION ADMIN."
+    ),
+    encryption.WANTS_THE_PASSWORD: (
+        "The server asks for the password as it is, as PAM and LDAP do. It is given inside TLS with a checked certificate"
+        " alone: choose 'verify-full', or give the account mysql_native_password or ed25519."
+    ),
 }
 _LIKELY_OF_IDENTITY = (
     "Most likely the server does not take the identity for this account: on Amazon RDS the account is made with"
@@ -81,15 +101,17 @@ def translate(error: BaseException, secrets: Iterable[Secret] = ()) -> Connector
 def refused_login(error: BaseException, secrets: Iterable[Secret] = ()) -> ConnectorError:
     """Our error for a login of Lockgate's own account that failed."""
     code, words, cause = _told_by(error)
-    if code in _LOGIN_REFUSED:
-        return _named(AdminLoginRefused, code, words, cause, secrets)
-    return _named(ServerRefused if code == UNKNOWN_DATABASE else ServerUnreachable, code, words, cause, secrets)
+    if code == UNKNOWN_DATABASE:
+        return _named(ServerRefused, code, words, cause, secrets)
+    # What the server itself says, known to us or not, is an answer. The client library's own numbers are from 2000 on.
+    is_unreachable = code in _UNREACHABLE or (2000 <= code < 3000 and code not in _REFUSED_BY_CLIENT)
+    return _named(ServerUnreachable if is_unreachable else AdminLoginRefused, code, words, cause, secrets)
 
 
 def likely_cause(code: str, authentication: Authentication) -> str:
     """What is most likely behind a refused login of our own, in a sentence; empty when nothing can be said."""
     number = int(code)
-    if number == _WRONG_PASSWORD and authentication is Authentication.ACCESS_TOKEN:
+    if number == WRONG_PASSWORD and authentication is Authentication.ACCESS_TOKEN:
         return _LIKELY_OF_IDENTITY
     return _LIKELY.get(number, "")
 

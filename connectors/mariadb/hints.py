@@ -17,10 +17,12 @@ _JDBC_MODES = {
     Tls.REQUIRE: "trust",
     Tls.DISABLE: "disable",
 }
+#: The client library of the `mariadb` client and of mysqlclient encrypts for sure only where it checks the certificate: with
+#: REQUIRED it goes on in the clear where the server has no TLS. So a line that is pasted checks, and fails rather than that.
 _LIBRARY_MODES = {
     Tls.VERIFY_FULL: "VERIFY_IDENTITY",
     Tls.VERIFY_CA: "VERIFY_CA",
-    Tls.REQUIRE: "REQUIRED",
+    Tls.REQUIRE: "VERIFY_IDENTITY",
     Tls.DISABLE: "DISABLED",
 }
 
@@ -46,8 +48,7 @@ def _client(target: Target, principal: str, database: str) -> str:
 def _client_tls(target: Target) -> list[str]:
     if target.tls is Tls.DISABLE:
         return ["--skip-ssl"]
-    checks = [] if target.tls is Tls.REQUIRE else ["--ssl-verify-server-cert"]
-    return ["--ssl", *checks, *([f"--ssl-ca={target.tls_ca_file}"] if target.tls_ca_file else [])]
+    return ["--ssl", "--ssl-verify-server-cert", *([f"--ssl-ca={target.tls_ca_file}"] if target.tls_ca_file else [])]
 
 
 def _jdbc(target: Target, principal: str, database: str) -> str:

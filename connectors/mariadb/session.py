@@ -17,29 +17,19 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.mysql.base import DatabaseWrapper
 from django.db.utils import Error
 
-from connectors.base import Journal, JournalEntry, Secret, Target, Tls
+from connectors.base import Journal, JournalEntry, Secret, Target
 from connectors.errors import AdminLoginRefused, ConnectorError, PrincipalCannotLogIn, ServerRefused, ServerUnreachable
-from connectors.login import require_tls_for_tokens
-from connectors.mariadb.failures import code_of, likely_cause, refused_login, translate
+from connectors.login import checked_for_tokens
+from connectors.mariadb import encryption
+from connectors.mariadb.failures import code_of, refused_login, translate
+from connectors.mariadb.login import NAMES, address_of, driver_options, logged_in, refused_ourselves
 from connectors.mariadb.statements import Command
+from connectors.mariadb.versions import problem_with
 from connectors.redaction import digest_of, scrub
 from connectors.session import OutsideDatabases, SessionCache, backend_settings, close_quietly, open_backend
 
-#: Oldest MariaDB that Lockgate works with.
-OLDEST = (10, 6)
 #: How our sessions read and write SQL, whatever the server's default.
 SQL_MODE = "STRICT_TRANS_TABLES,NO_ENGINE_SUBSTITUTION"
-#: Seconds that the network gets on top of what the server gets.
-_NETWORK_GRACE = 5
-
-_TLS_MODES = {
-    Tls.VERIFY_FULL: "VERIFY_IDENTITY",
-    Tls.VERIFY_CA: "VERIFY_CA",
-    Tls.REQUIRE: "REQUIRED",
-    Tls.DISABLE: "DISABLED",
-}
-
-
 #: What can be bound to a `%s`; a tuple becomes the list of an IN.
 Value = str | int | tuple[str, ...]
 
@@ -47,53 +37,39 @@ Value = str | int | tuple[str, ...]
 class _Backend(OutsideDatabases, DatabaseWrapper):
     """Django's MySQL connection, outside the project's databases."""
 
+    def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
+        """Django's would go past our own way into the driver."""
+        return encryption.driver_connect(**conn_params)
+
     def init_connection_state(self) -> None:
         """Nothing: what a session needs is in its `init_command`, and Django would ask the server four things more."""
 
 
-def _address(target: Target) -> str:
-    """The client library takes `localhost`, in just these letters, for the socket of whatever server runs beside it.
-
-    To the resolver, and to the certificate, it is the same name in capitals.
-    """
-    return "LOCALHOST" if target.host == "localhost" else target.host
-
-
-def _options(target: Target) -> dict[str, Any]:
-    """How to connect, whoever does it, in mysqlclient's words."""
-    patience = max(1, round(target.statement_timeout.total_seconds())) + _NETWORK_GRACE
-    options: dict[str, Any] = {
-        "charset": "utf8mb4",
-        "connect_timeout": max(1, round(target.connect_timeout.total_seconds())),
-        "read_timeout": patience,
-        "write_timeout": patience,
-        "multi_statements": False,
-        "local_infile": 0,
-        "ssl_mode": _TLS_MODES[target.tls],
-    }
-    if target.tls_ca_file and target.tls is not Tls.DISABLE:
-        options["ssl"] = {"ca": target.tls_ca_file}
-    return options
-
-
 def _open(target: Target, database: str) -> BaseDatabaseWrapper:
-    # A server that wants a token asks for it as it is, by the plugin mysql_clear_password, and the client library answers:
-    # inside TLS, since `ssl_mode` lets it give up before it answers a server that has none.
-    require_tls_for_tokens(target)
+    # A server that wants a token asks for it as it is, by the plugin mysql_clear_password, and the client library answers.
+    target = checked_for_tokens(target)
     seconds = target.statement_timeout.total_seconds()
-    options = _options(target) | {
+    options = driver_options(target) | {
         "isolation_level": None,
+        # The last part is a comment to MySQL, which is to be told apart by its version, not to be stumbled over.
         "init_command": (
-            f"SET SESSION time_zone = '+00:00', sql_mode = '{SQL_MODE}', sql_quote_show_create = 1,"
-            f" lock_wait_timeout = {max(1, round(seconds))}, max_statement_time = {seconds:.3f}"
+            f"SET {NAMES}, SESSION time_zone = '+00:00', sql_mode = '{SQL_MODE}', sql_quote_show_create = 1,"
+            f" lock_wait_timeout = {max(1, round(seconds))} /*M!100100 , max_statement_time = {seconds:.3f} */"
         ),
     }
     try:
-        return open_backend(_Backend, backend_settings(replace(target, host=_address(target)), database, options))
+        return encryption.connected(target, lambda tls: _connected(target, database, options | tls))
     except (Error, MySQLdb.Error) as error:
-        ours = refused_login(error, [target.password])
-        ours.likely = likely_cause(ours.code, target.authentication)
+        ours = refused_ourselves(target, error)
         raise ours from ours.__cause__
+
+
+def _connected(target: Target, database: str, options: dict[str, Any]) -> BaseDatabaseWrapper:
+    backend = open_backend(_Backend, backend_settings(replace(target, host=address_of(target)), "", options))
+    if database:
+        # Not in the first words, whose character set is the server's to choose.
+        backend.connection.select_db(database)
+    return backend
 
 
 _CACHE = SessionCache(_open)
@@ -176,30 +152,16 @@ def require_mariadb(session: Session) -> str:
     return version
 
 
-def problem_with(version: str) -> str:
-    """Why Lockgate cannot work with a server of this version; empty when it can."""
-    if "mariadb" not in version.lower():
-        return f"This server is MySQL {version}, not MariaDB: it speaks the same protocol, but its accounts differ."
-    numbers = version.split("-", maxsplit=1)[0].split(".")
-    if tuple(int(number) for number in numbers[:2]) < OLDEST:
-        return f"This server is MariaDB {numbers[0]}.{numbers[1]}; Lockgate needs {OLDEST[0]}.{OLDEST[1]} or later."
-    return ""
-
-
 class PrincipalLogin:
     """A login as an account, through the driver that people use. Raises `PrincipalCannotLogIn`, `ServerUnreachable`."""
 
     def __init__(self, target: Target, principal: str, password: Secret, database: str = "") -> None:
         self._secrets = (password, target.password)
+        whoever = replace(target, user=principal, password=password)
         with self._translated():
-            self._connection: Any = MySQLdb.connect(
-                host=_address(target),
-                port=target.port,
-                user=principal,
-                password=password.reveal(),
-                database=database,
-                **_options(target),
-            )
+            self._connection: Any = encryption.connected(target, lambda tls: logged_in(whoever, tls))
+        if database:
+            self._begin_in(database)
 
     @property
     def connection_id(self) -> int:
@@ -224,6 +186,13 @@ class PrincipalLogin:
         """Make this the session's database, which takes a privilege in it."""
         with self._translated():
             self._connection.select_db(database)
+
+    def _begin_in(self, database: str) -> None:
+        try:
+            self.enter(database)
+        except ConnectorError:
+            self._connection.close()
+            raise
 
     def run(self, command: Command, journal: Journal) -> None:
         """Run one statement as the account, and journal how it went."""

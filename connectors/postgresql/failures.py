@@ -34,6 +34,9 @@ INSUFFICIENT_PRIVILEGE = "42501"
 #: Something was dropped between being found and being used: a schema, a table, a role, a function or type.
 VANISHED = frozenset({"3F000", "42P01", UNDEFINED_OBJECT, "42883"})
 
+#: No SQLSTATE: the server did not refuse, it asked for the password itself, which libpq was told not to give.
+WANTS_THE_PASSWORD = "cleartext"  # noqa: S105
+
 #: Exact codes first, then their first two characters.
 _ERRORS: dict[str, type[ConnectorError]] = {
     "57P01": ServerUnreachable,  # shutting down
@@ -47,6 +50,7 @@ _ERRORS: dict[str, type[ConnectorError]] = {
     UNDEFINED_OBJECT: ScopeNotOnServer,  # no such role
     "08": ServerUnreachable,  # the connection itself
     "28": AdminLoginRefused,
+    WANTS_THE_PASSWORD: AdminLoginRefused,  # wants the password itself, over a connection on which it is not given
 }
 
 #: Two sessions met on one row or one lock. XX000 is among them because PostgreSQL reports "tuple concurrently updated",
@@ -64,6 +68,10 @@ _LIKELY = {
     "28000": (
         "Most likely pg_hba.conf lets nobody in under this account, address, database and TLS setting, or the account is"
         " not there or has no LOGIN."
+    ),
+    WANTS_THE_PASSWORD: (
+        "The server asks for the password as it is (`password`, ldap, pam or radius in pg_hba.conf). It is given inside TLS"
+        " with a checked certificate alone: choose 'verify-full', or scram-sha-256 in pg_hba.conf."
     ),
 }
 _LIKELY_OF_IDENTITY = (
@@ -90,7 +98,9 @@ def refused_login(
 ) -> ConnectorError:
     """Our error for a connection that could not be opened with `conninfo`."""
     cause = error.__cause__ if isinstance(error.__cause__, psycopg.Error) else error
-    code = _code_of_refusal(conninfo, patience)
+    # libpq repeats what it was told to insist on, in whatever language it says the rest.
+    wants_password = conninfo.get("require_auth", "\0") in str(cause)
+    code = WANTS_THE_PASSWORD if wants_password else _code_of_refusal(conninfo, patience)
     kind = _class_of(code) if code else _class_without_code(conninfo)
     if isinstance(cause, psycopg.Error):
         # It keeps the parameters of the connection, the password among them, for whoever prints it.

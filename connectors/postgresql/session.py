@@ -21,7 +21,7 @@ from psycopg.pq import TransactionStatus
 
 from connectors.base import Journal, JournalEntry, Secret, Statement, Target, Tls
 from connectors.errors import ConnectorError
-from connectors.login import require_tls_for_tokens
+from connectors.login import checked_for_tokens, verifies
 from connectors.postgresql.failures import CONCURRENCY, likely_cause, refused_login, translate
 from connectors.postgresql.statements import Command, act_for
 from connectors.quoting import postgresql_name
@@ -44,6 +44,9 @@ _LOCK_TIMEOUT_MS = 2000
 #: How often a step is tried when it collides with somebody else's, and the longest pause between two tries.
 _TRIES = 5
 _LONGEST_PAUSE = 0.25
+
+#: Where it is not known who is at the other end, a server that asks for the password itself is not given it.
+_WITHOUT_THE_PASSWORD = {"require_auth": "!password"}
 
 Result = TypeVar("Result")
 
@@ -72,6 +75,7 @@ def login_parameters(target: Target, user: str, password: Secret, database: str)
         "connect_timeout": str(max(2, round(target.connect_timeout.total_seconds()))),
         "application_name": APPLICATION_NAME,
         "gssencmode": "disable",
+        **({} if verifies(target) else _WITHOUT_THE_PASSWORD),
         **tls_parameters(target),
     }
 
@@ -85,7 +89,7 @@ def _settings_of_session(target: Target) -> str:
 
 
 def _open(target: Target, database: str) -> BaseDatabaseWrapper:
-    require_tls_for_tokens(target)
+    target = checked_for_tokens(target)
     parameters = login_parameters(target, target.user, target.password, database)
     kept_apart = {"host", "port", "user", "password", "dbname"}
     options: dict[str, Any] = {name: value for name, value in parameters.items() if name not in kept_apart}

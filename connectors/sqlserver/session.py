@@ -21,7 +21,7 @@ from mssql.base import encode_connection_string as connection_string
 
 from connectors.base import Authentication, Journal, JournalEntry, Secret, Target, Tls
 from connectors.errors import AdminLoginRefused, ConnectorError, PrincipalCannotLogIn, ServerRefused, ServerUnreachable
-from connectors.login import require_tls_for_tokens
+from connectors.login import checked_for_tokens, require_tls_for_passwords
 from connectors.redaction import digest_of, scrub
 from connectors.session import OutsideDatabases, SessionCache, backend_settings, close_quietly, open_backend
 from connectors.sqlserver.failures import is_broken, likely_cause, refused_login, translate
@@ -69,7 +69,8 @@ def _seconds(target: Target) -> tuple[int, int]:
 
 
 def _open(target: Target, database: str) -> BaseDatabaseWrapper:
-    require_tls_for_tokens(target)
+    target = checked_for_tokens(target)
+    require_tls_for_passwords(target)
     login, statement = _seconds(target)
     options: dict[str, Any] = {
         "python_driver": "mssql_python",

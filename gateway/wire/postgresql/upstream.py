@@ -15,6 +15,7 @@ from typing import Protocol
 from scramp import ScramClient, ScramException
 
 from connectors.base import Target, Tls
+from connectors.login import verifies
 from gateway.errors import TooManySessions, UpstreamFailed
 from gateway.wire.postgresql import messages
 from gateway.wire.postgresql.messages import Frames, fields_of, message, text
@@ -226,7 +227,7 @@ def _answer(upstream: Upstream, target: Target, content: bytes, scram: ScramClie
             return scram
         elif asked == messages.ASK_MD5:
             reply = text(_md5(password, target.user, content[4:8]))
-        elif asked == messages.ASK_CLEARTEXT and target.tls is not Tls.DISABLE:
+        elif asked == messages.ASK_CLEARTEXT and verifies(target):
             reply = text(password)
         elif asked == messages.AUTHENTICATION_OK:
             return scram

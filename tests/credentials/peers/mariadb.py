@@ -17,7 +17,7 @@ _LONG_PASSWORD, _WITH_DB, _PROTOCOL_41, _SSL = 0x1, 0x8, 0x200, 0x800
 _TRANSACTIONS, _SECURE, _PLUGIN_AUTH = 0x2000, 0x8000, 0x80000
 _CAPABILITIES = _LONG_PASSWORD | _WITH_DB | _PROTOCOL_41 | _TRANSACTIONS | _SECURE | _PLUGIN_AUTH
 _OK = b"\x00\x00\x00\x02\x00\x00\x00"
-_SSL_REQUEST_BYTES = 32
+SSL_REQUEST_BYTES = 32
 
 
 class ClearPasswordServer:
@@ -56,34 +56,35 @@ class ClearPasswordServer:
                 plain.close()
 
     def _converse(self, plain: socket.socket) -> None:
-        capabilities = _CAPABILITIES | (_SSL if self._context else 0)
-        _send(plain, 0, _greeting(capabilities))
-        number, payload = _receive(plain)
+        send(plain, 0, greeting(with_tls=self._context is not None))
+        number, payload = receive(plain)
         self.in_the_clear += payload
-        if self._context is None or len(payload) != _SSL_REQUEST_BYTES:
+        if self._context is None or len(payload) != SSL_REQUEST_BYTES:
             return
         with self._context.wrap_socket(plain, server_side=True) as secure:
-            number, login = _receive(secure)
+            number, login = receive(secure)
             self.inside_tls.append(login)
-            _send(secure, number + 1, b"\xfemysql_clear_password\x00")
-            number, answer = _receive(secure)
+            send(secure, number + 1, b"\xfemysql_clear_password\x00")
+            number, answer = receive(secure)
             self.inside_tls.append(answer)
             if answer.rstrip(b"\x00").decode() != self._password:
-                _send(secure, number + 1, b"\xff" + struct.pack("<H", 1045) + b"#28000Access denied")
+                send(secure, number + 1, b"\xff" + struct.pack("<H", 1045) + b"#28000Access denied")
                 return
             self.logins += 1
-            _send(secure, number + 1, _OK)
+            send(secure, number + 1, _OK)
             while True:
-                number, command = _receive(secure)
+                number, command = receive(secure)
                 if command[:1] == b"\x01":  # COM_QUIT
                     return
-                _send(secure, number + 1, _OK)
+                send(secure, number + 1, _OK)
 
 
-def _greeting(capabilities: int) -> bytes:
+def greeting(*, with_tls: bool, version: str = "5.5.5-10.11.9-MariaDB", plugin: str = "mysql_native_password") -> bytes:
+    """What a server says first."""
+    capabilities = _CAPABILITIES | (_SSL if with_tls else 0)
     return b"".join(
         (
-            b"\x0a5.5.5-10.11.9-MariaDB\x00",
+            b"\x0a" + version.encode() + b"\x00",
             struct.pack("<I", 7),
             b"12345678\x00",
             struct.pack("<H", capabilities & 0xFFFF),
@@ -93,16 +94,16 @@ def _greeting(capabilities: int) -> bytes:
             b"\x15",
             bytes(10),
             b"123456789012\x00",
-            b"mysql_native_password\x00",
+            plugin.encode() + b"\x00",
         )
     )
 
 
-def _send(connection: Any, number: int, payload: bytes) -> None:
+def send(connection: Any, number: int, payload: bytes) -> None:
     connection.sendall(struct.pack("<I", len(payload))[:3] + bytes([number]) + payload)
 
 
-def _receive(connection: Any) -> tuple[int, bytes]:
+def receive(connection: Any) -> tuple[int, bytes]:
     head = _exactly(connection, 4)
     return head[3], _exactly(connection, int.from_bytes(head[:3], "little"))
 
