@@ -102,7 +102,9 @@ def extend(*, grant_id: int, claimant: str, clock: Clock = database_clock.now) -
         try:
             with where_held(grant) as (connector, _):
                 journal = _journal(grant, Direction.EXTEND, claimant, clock)
-                connector.extend(ExtendRequest(grant.principal, wanted, grant.identifier), journal)
+                connector.extend(
+                    ExtendRequest(grant.principal, wanted, grant.identifier, scope_from_json(grant.scope)), journal
+                )
         except ClaimLost:
             _undo_if_closed(grant)
             raise

@@ -173,6 +173,9 @@ class ExtendRequest:
     """The new end of the window, aware UTC."""
     identifier: str = ""
     """As in `RevokeRequest`."""
+    scope: Scope | None = None
+    """What was granted: where it is given, what the account has got besides, as far as the engine looks, is taken away or
+    refused, as by `provision`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,9 @@ between two of them leaves either a group without a member, or a whole account f
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from connectors.base import (
     PRINCIPAL_PREFIX,
@@ -27,6 +28,7 @@ from connectors.postgresql import statements
 from connectors.postgresql.group_privileges import aspects, make_group
 from connectors.postgresql.groups import keep_in_step
 from connectors.postgresql.login import prove_login
+from connectors.postgresql.memberships import end_strays, refuse_superior, refuse_to_keep, strays
 from connectors.postgresql.session import Session, Sessions
 from connectors.postgresql.statements import Command
 from connectors.quoting import UnquotableName, postgresql_name
@@ -37,7 +39,6 @@ SELECT current_setting('server_version_num')::int,
   ARRAY(SELECT d FROM unnest(%s::text[]) d
         WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = d AND datallowconn)),
   ARRAY(SELECT j FROM unnest(%s::text[]) j WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = j)),
-  ARRAY(SELECT rolname::text FROM pg_roles WHERE rolname = ANY (%s::text[]) AND (rolsuper OR rolname = current_user)),
   ARRAY(SELECT d.datname::text FROM pg_database d WHERE d.datname = ANY (%s::text[]) AND NOT EXISTS (
           SELECT FROM aclexplode(coalesce(d.datacl, acldefault('d', d.datdba))) a
           WHERE a.grantee = 0 AND a.privilege_type = 'CONNECT'))
@@ -49,11 +50,6 @@ UNION ALL
 SELECT format('table %%I.%%I', t.s, t.t) FROM unnest(%s::text[], %s::text[]) t (s, t) WHERE NOT EXISTS (
   SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
   WHERE n.nspname = t.s AND c.relname = t.t AND c.relkind IN ('r', 'p', 'v', 'm', 'f'))
-"""
-
-_MEMBERSHIPS = """
-SELECT r.rolname::text FROM pg_auth_members m JOIN pg_roles r ON r.oid = m.roleid JOIN pg_roles p ON p.oid = m.member
-WHERE p.rolname = %s
 """
 
 _ACCOUNT = "SELECT rolcanlogin FROM pg_roles WHERE rolname = %s"
@@ -77,7 +73,7 @@ def provision(target: Target, sessions: Sessions, request: ProvisionRequest, jou
         keep_in_step(sessions, scope, journal, group_exists=server.group_exists)
     # Where no check has told the version yet, the plan could not know it either: then both leave it to the server.
     version = server.version if statements.version_told(target.version) else None
-    _make_account(sessions.home, request, version, journal)
+    _make_account(sessions.home, request, server.version, version, journal)
     for database in scope.databases:
         prove_login(target, request.principal, request.password, database)
 
@@ -88,8 +84,14 @@ def extend(sessions: Sessions, request: ExtendRequest, journal: Journal) -> None
     home = sessions.home
     if home.rows(_ACCOUNT, [request.principal]) != [(True,)]:
         raise PrincipalCannotLogIn("There is no account of that name that may log in.")
-    moved = statements.move_end(request.principal, request.valid_until, home.database)
-    home.run_together(lambda: [moved], journal)
+    home.run_together(partial(_extending, home, request), journal)
+
+
+def _extending(home: Session, request: ExtendRequest) -> Iterator[Command]:
+    if request.scope is not None:
+        version: int = home.rows("SELECT current_setting('server_version_num')::int")[0][0]
+        yield from end_strays(home, strays(home, request.principal, request.scope), version)
+    yield statements.move_end(request.principal, request.valid_until, home.database)
 
 
 def refuse_foreign(principal: str) -> None:
@@ -134,8 +136,8 @@ def _refuse_unquotable(scope: Scope) -> None:
 def _look(sessions: Sessions, scope: Scope) -> _Server:
     """Read what the scope names. Raises `ScopeNotOnServer` naming every part that is not there."""
     databases, roles = list(scope.databases), list(scope.database_roles)
-    answer = sessions.home.rows(_ON_SERVER, [scope.group, databases, roles, roles, databases])[0]
-    version, group, lost_databases, lost_roles, superior, closed = answer
+    answer = sessions.home.rows(_ON_SERVER, [scope.group, databases, roles, databases])[0]
+    version, group, lost_databases, lost_roles, closed = answer
     missing = [f"database {lost}" for lost in lost_databases] + [f"role {lost}" for lost in lost_roles]
     for database in databases:
         if database not in lost_databases:
@@ -143,7 +145,7 @@ def _look(sessions: Sessions, scope: Scope) -> _Server:
     if missing:
         raise ScopeNotOnServer(f"Not there: {', '.join(missing)}.")
     if scope.level is Level.MEMBER:
-        _refuse_superior(superior)
+        refuse_superior(sessions.home, roles)
         _refuse_closed(sessions.home, scope, closed)
     return _Server(version, group is not None)
 
@@ -155,14 +157,6 @@ def _missing_in(session: Session, scope: Scope) -> list[str]:
     tables = [table for _, table in scope.tables]
     found = session.rows(_MISSING_IN_DATABASE, [list(scope.schemas), schemas, tables])
     return [f"{row[0]} in database {session.database}" for row in found]
-
-
-def _refuse_superior(superior: Sequence[str]) -> None:
-    if superior:
-        names = ", ".join(superior)
-        raise ServerRefused(
-            f"Nobody joins a superuser's role, or Lockgate's own: {names}. Take it out of the access role."
-        )
 
 
 def _refuse_closed(home: Session, scope: Scope, closed: Sequence[str]) -> None:
@@ -180,27 +174,23 @@ def _refuse_closed(home: Session, scope: Scope, closed: Sequence[str]) -> None:
 # --- The account
 
 
-def _make_account(home: Session, request: ProvisionRequest, version: int | None, journal: Journal) -> None:
+def _make_account(home: Session, request: ProvisionRequest, server: int, version: int | None, journal: Journal) -> None:
+    """`server` is the version there; `version` the one that the plan knew, if any."""
     verifier = home.encrypt_password(request.principal, request.password)
 
-    def commands() -> list[Command]:
+    def commands() -> Iterator[Command]:
         exists = bool(home.rows(_ACCOUNT, [request.principal]))
-        return _strays(home, request) + _account_commands(
+        yield from end_strays(home, strays(home, request.principal, request.scope), server)
+        yield from _account_commands(
             request,
             verifier=verifier,
             version=version,
             exists=exists,
             database=home.database,
         )
+        refuse_to_keep(strays(home, request.principal, request.scope), server)
 
     home.run_together(commands, journal)
-
-
-def _strays(home: Session, request: ProvisionRequest) -> list[Command]:
-    """Memberships that an account of this name has from before, and that the scope does not name."""
-    wanted = statements.roles_to_join(request.scope)
-    held = [row[0] for row in home.rows(_MEMBERSHIPS, [request.principal])]
-    return [statements.leave(role, request.principal, home.database) for role in held if role not in wanted]
 
 
 def _account_commands(
