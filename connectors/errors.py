@@ -3,6 +3,7 @@
     ConnectorError
     ├── UnknownEngine            nobody speaks this engine
     ├── ServerUnreachable        no connection: try again later
+    │   └── ServerFull           it answers, and has no connection left
     ├── AdminLoginRefused        our own account is not let in
     │   └── NotEncrypted         the connection is not protected as the setting says
     ├── TokenNeedsTls            a token would be sent in the clear
@@ -10,6 +11,7 @@
     ├── OwnPasswordFixed         our own account has no password that could be changed
     ├── AdminLacksPrivilege      our own account is in, but may not do this
     ├── ScopeNotOnServer         a database, schema, table or role of the scope is not there
+    ├── TriggerInTheWay          a trigger of the server's own, on statements or logins, fails under ours
     ├── PrincipalCannotLogIn     the account was made, yet a real login as it failed
     ├── LimitNotSupported        the server cannot hold a limit that was asked for
     ├── IdentityNotSupported     the engine does not let people in with their own identity
@@ -37,6 +39,8 @@ class ConnectorError(Exception):
         self.detail = detail
         self.code = code
         self.likely = likely
+        self.context = ""
+        """In which of the server's own functions it arose, in the server's words; not for people."""
 
     @property
     def sentence(self) -> str:
@@ -56,6 +60,14 @@ class ServerUnreachable(ConnectorError):
     """The database server does not answer. Check its address, its port and the network between, then try again."""
 
     transient = True
+
+
+class ServerFull(ServerUnreachable):
+    """The database server has no connection left for Lockgate. End some, or raise its limit; Lockgate goes on trying."""
+
+
+class TriggerInTheWay(ConnectorError):
+    """A trigger on this server fails under what Lockgate does. Ask the server's administrator to let Lockgate pass."""
 
 
 class AdminLoginRefused(ConnectorError):

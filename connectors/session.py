@@ -28,6 +28,10 @@ IDLE_SECONDS = 10.0
 IDLE_AT_MOST = 4
 #: How many wait in all, in one process: servers have hundreds of databases, and a limited number of connections.
 IDLE_IN_ALL = 24
+#: How long the one connection waits that an engine keeps for a server which has no room for another, and how many of these
+#: there are in one process. Every server is checked each minute, by whichever process is free.
+KEPT_SECONDS = 900.0
+KEPT_IN_ALL = 200
 
 
 class OutsideDatabases:
@@ -102,11 +106,15 @@ class SessionCache:
 
     def __init__(self, opener: Opener) -> None:
         self._opener = opener
+        self._held: dict[tuple[Target, str], None] = {}
+        """Of which one connection is kept; the one that was asked for first comes first."""
+        self._kept: dict[tuple[Target, str], _Idle] = {}
         self._idle: list[_Idle] = []
         """The one that waits longest comes first."""
         self._inherited: list[object] = []
         self._lock = threading.Lock()
         self._sweeper: threading.Timer | None = None
+        self._sweeps_at = 0.0
         os.register_at_fork(after_in_child=self._forget_inherited)
         atexit.register(self.close_all)
 
@@ -124,8 +132,12 @@ class SessionCache:
 
     def give_back(self, target: Target, database: str, backend: BaseDatabaseWrapper) -> None:
         """Keep a connection for the next one. Give back only one with no transaction and no changed setting."""
+        entry = _Idle(target, database, backend, time.monotonic())
         with self._lock:
-            self._idle.append(_Idle(target, database, backend, time.monotonic()))
+            if self._keep(entry):
+                self._arm()
+                return
+            self._idle.append(entry)
             same = [idle for idle in self._idle if (idle.target, idle.database) == (target, database)]
             surplus = same[:-IDLE_AT_MOST] or self._idle[:-IDLE_IN_ALL]
             self._idle = [idle for idle in self._idle if idle not in surplus]
@@ -133,10 +145,18 @@ class SessionCache:
         for idle in surplus:
             close_quietly(idle.backend)
 
+    def hold(self, target: Target, database: str) -> None:
+        """From now on keep one connection for long: whoever fills a server must not keep Lockgate from ending that."""
+        with self._lock:
+            self._held[target, database] = None
+            while len(self._held) > KEPT_IN_ALL:
+                del self._held[next(iter(self._held))]
+
     def close_all(self) -> None:
         """Close everything that waits."""
         with self._lock:
-            waiting, self._idle = self._idle, []
+            waiting, self._idle = [*self._idle, *self._kept.values()], []
+            self._kept.clear()
         for idle in waiting:
             close_quietly(idle.backend)
 
@@ -145,22 +165,38 @@ class SessionCache:
             for number in reversed(range(len(self._idle))):
                 if (self._idle[number].target, self._idle[number].database) == (target, database):
                     return self._idle.pop(number).backend
-        return None
+            kept = self._kept.pop((target, database), None)
+        return kept.backend if kept else None
+
+    def _keep(self, entry: _Idle) -> bool:
+        """Whether this is the one connection to keep. Called with the lock held."""
+        place = (entry.target, entry.database)
+        if place in self._kept or len(self._kept) >= KEPT_IN_ALL or place not in self._held:
+            return False
+        self._kept[place] = entry
+        return True
 
     def _arm(self) -> None:
         """Have what waits looked at when the oldest has waited long enough. Called with the lock held."""
-        if self._sweeper is None and self._idle:
-            pause = max(0.0, self._idle[0].since + IDLE_SECONDS - time.monotonic())
+        ends = [self._idle[0].since + IDLE_SECONDS] if self._idle else []
+        ends += [kept.since + KEPT_SECONDS for kept in self._kept.values()]
+        if ends and (self._sweeper is None or min(ends) < self._sweeps_at):
+            if self._sweeper is not None:
+                self._sweeper.cancel()
+            self._sweeps_at = min(ends)
+            pause = max(0.0, self._sweeps_at - time.monotonic())
             self._sweeper = threading.Timer(pause, self._close_stale)
             self._sweeper.daemon = True
             self._sweeper.start()
 
     def _close_stale(self) -> None:
-        oldest = time.monotonic() - IDLE_SECONDS
+        now = time.monotonic()
         with self._lock:
             self._sweeper = None
-            stale = [idle for idle in self._idle if idle.since <= oldest]
-            self._idle = [idle for idle in self._idle if idle.since > oldest]
+            stale = [idle for idle in self._idle if idle.since + IDLE_SECONDS <= now]
+            self._idle = [idle for idle in self._idle if idle not in stale]
+            stale += [kept for kept in self._kept.values() if kept.since + KEPT_SECONDS <= now]
+            self._kept = {place: kept for place, kept in self._kept.items() if kept not in stale}
             self._arm()
         for idle in stale:
             close_quietly(idle.backend)
@@ -170,8 +206,8 @@ class SessionCache:
 
         Closing one here would say goodbye in the parent's name, and so may letting it be collected.
         """
-        self._inherited.append(self._idle)
-        self._idle = []
+        self._inherited += [self._idle, self._kept]
+        self._idle, self._kept = [], {}
         self._lock = threading.Lock()
         self._sweeper = None
 

@@ -6,8 +6,10 @@ from collections.abc import Sequence
 
 from connectors.base import PRINCIPAL_PREFIX, FoundPrincipal, ServerDescription
 from connectors.errors import ScopeNotOnServer
+from connectors.postgresql.accounts import CAN_ACT, COMMENT
 from connectors.postgresql.failures import UNKNOWN_DATABASE
 from connectors.postgresql.session import Sessions
+from connectors.postgresql.statements import MARK
 
 _DATABASES = """
 SELECT datname::text, has_database_privilege(oid, 'CONNECT')
@@ -27,13 +29,23 @@ SELECT rolname::text FROM pg_roles
 WHERE rolname !~ '^(pg|lg|lockgate)_' AND NOT rolsuper AND rolname <> current_user ORDER BY rolname
 """
 
-_PRINCIPALS = """
+#: Ours by name or by the comment that provisioning leaves; and whoever else is in a group of ours and no part of it, for
+#: whatever made it one. Lockgate's own account is in every group that it made, from version 16 on.
+_PRINCIPALS = f"""
 SELECT r.rolname::text, r.rolcanlogin,
   (SELECT count(*) FROM pg_stat_activity a WHERE a.usesysid = r.oid),
   ARRAY(SELECT g.rolname::text FROM pg_auth_members m JOIN pg_roles g ON g.oid = m.roleid
         WHERE m.member = r.oid ORDER BY g.rolname),
-  CASE WHEN isfinite(r.rolvaliduntil) THEN r.rolvaliduntil END
-FROM pg_roles r WHERE starts_with(r.rolname, %s) ORDER BY r.rolname
+  CASE WHEN isfinite(r.rolvaliduntil) THEN r.rolvaliduntil END,
+  r.oid::text, coalesce(substr(k.comment, length(%(mark)s) + 1), ''),
+  NOT starts_with(r.rolname, %(prefix)s) AND k.comment IS NULL
+FROM pg_roles r CROSS JOIN LATERAL (
+  SELECT (SELECT c FROM {COMMENT} q (c) WHERE starts_with(c, %(mark)s || %(prefix)s)) AS comment) k
+WHERE starts_with(r.rolname, %(prefix)s) OR k.comment IS NOT NULL
+  OR r.rolname <> current_user AND NOT r.rolsuper AND EXISTS (
+    SELECT FROM pg_auth_members m JOIN pg_roles g ON g.oid = m.roleid
+    WHERE m.member = r.oid AND g.rolname ~ '^lockgate_.*_[0-9a-f]{{8}}$' AND {CAN_ACT})
+ORDER BY r.rolname
 """
 
 
@@ -67,6 +79,17 @@ def _tables_of(sessions: Sessions, database: str) -> list[tuple[str, str | None]
 def list_principals(sessions: Sessions) -> Sequence[FoundPrincipal]:
     """See `Connector.list_principals`."""
     return tuple(
-        FoundPrincipal(name, can_log_in, count, tuple(memberships), valid_until)
-        for name, can_log_in, count, memberships, valid_until in sessions.home.rows(_PRINCIPALS, [PRINCIPAL_PREFIX])
+        FoundPrincipal(
+            name,
+            can_log_in,
+            count,
+            tuple(memberships),
+            valid_until,
+            identifier,
+            made_as if made_as != name else "",
+            is_foreign,
+        )
+        for name, can_log_in, count, memberships, valid_until, identifier, made_as, is_foreign in sessions.home.rows(
+            _PRINCIPALS, {"prefix": PRINCIPAL_PREFIX, "mark": MARK}
+        )
     )

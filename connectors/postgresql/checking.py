@@ -8,6 +8,7 @@ from datetime import timedelta
 
 from connectors.base import CheckReport, Remedy, Target, Tls
 from connectors.errors import ConnectorError
+from connectors.postgresql import replicas
 from connectors.postgresql.failures import UNKNOWN_DATABASE
 from connectors.postgresql.session import Session, Sessions
 from connectors.postgresql.setup import DEFAULT_HEIR
@@ -70,7 +71,8 @@ def check(target: Target, sessions: Sessions) -> CheckReport:
     if not encrypted and target.tls is not Tls.DISABLE:
         remedies.append(Remedy("The connection is not encrypted.", "Turn on ssl in postgresql.conf.", blocking=False))
     remedies += _about_databases(sessions)
-    return CheckReport(f"PostgreSQL {version}", latency, server_time, tuple(remedies), encrypted)
+    following = () if in_recovery else tuple(replicas.seen(sessions))
+    return CheckReport(f"PostgreSQL {version}", latency, server_time, tuple(remedies), encrypted, replicas=following)
 
 
 _SUPERUSER = Remedy(

@@ -46,6 +46,7 @@ class PostgreSQLConnector:
 
     def check(self) -> CheckReport:
         """Connect, and say whether our own account can do everything."""
+        self._sessions.hold()
         return replace(checking.check(self.target, self._sessions), identity=self.identify())
 
     def identify(self) -> str:
@@ -70,14 +71,15 @@ class PostgreSQLConnector:
         home = home_database(self.target)
         return (move_end(request.principal, request.valid_until, home).shown,)
 
-    def provision(self, request: ProvisionRequest, journal: Journal) -> None:
+    def provision(self, request: ProvisionRequest, journal: Journal) -> str:
         """Make the account and prove it."""
         refuse_own_identity(request)
-        provisioning.provision(self.target, self._sessions, request, journal)
+        self._sessions.hold()
+        return provisioning.provision(self.target, self._sessions, request, journal)
 
     def prove_login(self, principal: str, password: Secret, database: str) -> None:
         """Log in as the account."""
-        login.prove_login(self.target, principal, password, database)
+        login.prove_account(self.target, self._sessions, principal, password, database)
 
     def extend(self, request: ExtendRequest, journal: Journal) -> None:
         """Move the end that the server holds."""

@@ -22,8 +22,10 @@ from connectors.errors import (
     AdminLoginRefused,
     ConnectorError,
     ScopeNotOnServer,
+    ServerFull,
     ServerRefused,
     ServerUnreachable,
+    TriggerInTheWay,
 )
 from connectors.redaction import scrub
 
@@ -42,7 +44,10 @@ _ERRORS: dict[str, type[ConnectorError]] = {
     "57P01": ServerUnreachable,  # shutting down
     "57P02": ServerUnreachable,  # crashed
     "57P03": ServerUnreachable,  # starting up
-    "53300": ServerUnreachable,  # too many connections
+    "57P05": ServerUnreachable,  # idle for too long, by the server's idle_session_timeout
+    "25P03": ServerUnreachable,  # the same in a transaction
+    "25P04": ServerUnreachable,  # a transaction took longer than the server's transaction_timeout
+    "53300": ServerFull,
     INSUFFICIENT_PRIVILEGE: AdminLacksPrivilege,
     UNKNOWN_DATABASE: ScopeNotOnServer,
     "3F000": ScopeNotOnServer,  # no such schema
@@ -53,11 +58,15 @@ _ERRORS: dict[str, type[ConnectorError]] = {
     WANTS_THE_PASSWORD: AdminLoginRefused,  # wants the password itself, over a connection on which it is not given
 }
 
-#: Two sessions met on one row or one lock. XX000 is among them because PostgreSQL reports "tuple concurrently updated",
-#: which is how two GRANTs on one object collide, as an internal error.
-CONCURRENCY = frozenset({"40001", "40P01", "55P03", "23505", "42710", "XX000"})
-#: The same statement may succeed later: collisions, a timeout, and a server short of something.
-_PASSING = CONCURRENCY | {"57014", "53000", "53100", "53200", "53400"}
+#: Two sessions met on one row or one lock.
+_CONCURRENCY = frozenset({"40001", "40P01", "55P03", "23505", "42710"})
+#: How two GRANTs on one object collide is an internal error of PostgreSQL's, as other things are that stay as they are. The
+#: texts of internal errors are never translated: "tuple concurrently updated", "tuple concurrently deleted".
+_INTERNAL, _CONCURRENTLY = "XX000", "tuple concurrently "
+#: 16 and later: no membership of ours is one that could be passed on (`no possible grantors`).
+_NO_GRANTORS = "no possible grantors"
+#: The same statement may succeed later: a timeout, and a server short of something.
+_PASSING = frozenset({"57014", "53000", "53100", "53200", "53400"})
 
 #: What is most likely behind the refusal of a login of ours, with a password and with a token.
 _LIKELY = {
@@ -80,14 +89,37 @@ _LIKELY_OF_IDENTITY = (
     " has the identity's name."
 )
 
+_NO_ADMIN = (
+    "Most likely Lockgate's account has no ADMIN OPTION on the role, which PostgreSQL asks for from version 16 on."
+)
+
+_AT_LOGIN = (
+    "It is an event trigger on login ({}). Let its function pass this account, or have a superuser run"
+    " ALTER ROLE … SET event_triggers = off for Lockgate's."
+)
+
 _TRACED_CODE = re.compile(r'\tErrorResponse\t.*? C "([0-9A-Z]{5})"')
+#: The context of the error, which is there when a function was running: at a login, that of an event trigger.
+_TRACED_CONTEXT = re.compile(r' W "(.*?)" [stcdnF] "', re.DOTALL)
+#: The first two characters of what a server says at a login by itself, whatever function is running.
+_OF_THE_SERVER = frozenset({"08", "28", "53", "57"})
 
 
 def translate(error: BaseException, secrets: Iterable[Secret] = ()) -> ConnectorError:
     """Our error for an exception of psycopg, or of Django around one. Its cause is psycopg's own exception."""
     cause = error.__cause__ if isinstance(error.__cause__, psycopg.Error) else error
     code = getattr(cause, "sqlstate", None) or ""
-    return _named(_class_of(code), cause, _words_of(cause), code, secrets)
+    ours = _named(_class_of(code), cause, _words_of(cause), code, secrets)
+    ours.context = (isinstance(cause, psycopg.Error) and cause.diag.context) or ""
+    if code == _INTERNAL and ours.detail == _NO_GRANTORS:
+        ours = AdminLacksPrivilege(ours.detail, code=code, likely=_NO_ADMIN).with_traceback(None)
+        ours.__cause__ = cause
+    return ours
+
+
+def is_collision(error: ConnectorError) -> bool:
+    """Whether the statement met another session's, and may be tried again at once."""
+    return error.code in _CONCURRENCY or (error.code == _INTERNAL and error.detail.startswith(_CONCURRENTLY))
 
 
 def refused_login(
@@ -100,12 +132,18 @@ def refused_login(
     cause = error.__cause__ if isinstance(error.__cause__, psycopg.Error) else error
     # libpq repeats what it was told to insist on, in whatever language it says the rest.
     wants_password = conninfo.get("require_auth", "\0") in str(cause)
-    code = WANTS_THE_PASSWORD if wants_password else _code_of_refusal(conninfo, patience)
+    code, context = (WANTS_THE_PASSWORD, "") if wants_password else _code_of_refusal(conninfo, patience)
     kind = _class_of(code) if code else _class_without_code(conninfo)
+    if context and code[:2] not in _OF_THE_SERVER:
+        kind = TriggerInTheWay
     if isinstance(cause, psycopg.Error):
         # It keeps the parameters of the connection, the password among them, for whoever prints it.
         cause._pgconn = None
-    return _named(kind, cause, str(cause), code, secrets)
+    ours = _named(kind, cause, str(cause), code, secrets)
+    ours.context = context
+    if kind is TriggerInTheWay:
+        ours.likely = _AT_LOGIN.format(context.splitlines()[0])
+    return ours
 
 
 def likely_cause(code: str, authentication: Authentication) -> str:
@@ -122,7 +160,7 @@ def _named(
     secrets: Iterable[Secret],
 ) -> ConnectorError:
     ours = kind(scrub(words.strip(), secrets), code=code)
-    if code in _PASSING:
+    if code in _PASSING or is_collision(ours):
         ours.transient = True
     # The frames below hold the parameters of the connection: they go no further.
     ours.__cause__ = cause.with_traceback(None)
@@ -145,23 +183,27 @@ def _class_without_code(conninfo: dict[str, str]) -> type[ConnectorError]:
     return AdminLoginRefused if answer == pq.Ping.OK else ServerUnreachable
 
 
-def _code_of_refusal(conninfo: dict[str, str], patience: float) -> str:
-    """The SQLSTATE with which the server refuses this login now; empty when it does not answer, or lets us in."""
+def _code_of_refusal(conninfo: dict[str, str], patience: float) -> tuple[str, str]:
+    """The SQLSTATE with which the server refuses this login now, empty when it does not answer, or lets us in; and the
+    context of the refusal.
+    """
     with tempfile.TemporaryFile() as trace:
         pgconn = pq.PGconn.connect_start(psycopg.conninfo.make_conninfo(**conninfo).encode())
         try:
             if pgconn.status == pq.ConnStatus.BAD:
-                return ""
+                return "", ""
             pgconn.trace(trace.fileno())
             _knock(pgconn, time.monotonic() + patience)
             pgconn.untrace()  # libpq writes out what it holds back.
         except (psycopg.Error, OSError):
-            return ""  # It was only a second look; the caller holds the error of the first.
+            return "", ""  # It was only a second look; the caller holds the error of the first.
         finally:
             pgconn.finish()
         trace.seek(0, os.SEEK_SET)
-        found = _TRACED_CODE.search(trace.read().decode(errors="replace"))
-        return found.group(1) if found else ""
+        traced = trace.read().decode(errors="replace")
+        found = _TRACED_CODE.search(traced)
+        context = _TRACED_CONTEXT.search(traced, found.end()) if found else None
+        return found.group(1) if found else "", context.group(1) if context else ""
 
 
 def _knock(pgconn: pq.abc.PGconn, deadline: float) -> None:

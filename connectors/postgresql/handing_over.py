@@ -1,34 +1,29 @@
 """Giving what an account has left behind to the heir, database by database, and dropping the privileges it had itself.
 
 The heir owns and may do nothing else. Whatever the account planted (a function that runs with its owner's rights, a
-trigger, a default) runs without any right from then on, which is why a heir that could do something is refused.
+trigger, a default) runs without any right from then on, which is why a heir that could do something is refused; and
+nobody runs it unawares, because what is handed over is closed to PUBLIC.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from connectors.base import Journal
-from connectors.errors import ServerRefused
+from connectors.errors import ConnectorError, ServerRefused
 from connectors.postgresql import statements
+from connectors.postgresql.failures import UNKNOWN_DATABASE, is_collision
+from connectors.postgresql.owned import ASK_FOR_DATABASE, Owned, owned_by
 from connectors.postgresql.session import Session, Sessions
 from connectors.postgresql.statements import Command
 
+#: To give to the heir one must have its rights and be able to act as it, which are two things from version 16 on.
 _HEIR = """
 SELECT r.rolsuper OR r.rolcanlogin OR r.rolcreaterole OR r.rolcreatedb OR r.rolreplication OR r.rolbypassrls
     OR EXISTS (SELECT FROM pg_auth_members m WHERE m.member = r.oid),
   pg_has_role(r.oid, 'USAGE')
+    AND pg_has_role(r.oid, CASE WHEN current_setting('server_version_num')::int >= 160000 THEN 'SET' ELSE 'MEMBER' END)
 FROM pg_roles r WHERE r.rolname = %s
-"""
-
-#: What a role owns in the database at hand, and on the server as a whole. Default privileges and user mappings belong
-#: to their role alone: they end with it.
-_OWNED = """
-SELECT i.type, i.identity, i.schema, d.classid IN ('pg_class'::regclass, 'pg_type'::regclass)
-FROM pg_shdepend d JOIN pg_roles r ON r.oid = d.refobjid
-  CROSS JOIN pg_identify_object(d.classid, d.objid, d.objsubid) i
-WHERE d.refclassid = 'pg_authid'::regclass AND d.deptype = 'o' AND r.rolname = %s
-  AND d.classid NOT IN ('pg_default_acl'::regclass, 'pg_user_mapping'::regclass)
-  AND d.dbid IN (0, (SELECT oid FROM pg_database WHERE datname = current_database()))
-ORDER BY i.type, i.identity
 """
 
 #: Of some schemas (as PostgreSQL quotes them), those in which a role may not create.
@@ -36,6 +31,11 @@ _SHUT = """
 SELECT n.nspname::text FROM pg_namespace n
 WHERE quote_ident(n.nspname) = ANY (%s::text[]) AND NOT has_schema_privilege(%s, n.oid, 'CREATE')
 """
+
+_SHUT_HERE = "SELECT NOT has_database_privilege(%s, current_database(), 'CREATE')"
+
+#: Somebody was in the way for longer than we wait (a lock, a server short of something): the whole is tried again later.
+_SHOWN_AT_MOST = 20
 
 
 class HandingOver:
@@ -51,7 +51,10 @@ class HandingOver:
         """What was handed over, for the receipt."""
 
     def from_account(self, principal: str, database: str) -> None:
-        """In one database: everything the account owns goes to the heir, every privilege of its own goes."""
+        """In one database: everything the account owns goes to the heir, every privilege of its own goes.
+
+        Raises `ConnectorError`; what could be handed over has been then, each thing that could not is named.
+        """
         self._hand_over(principal, database, is_account=True)
 
     def from_group(self, group: str, database: str) -> None:
@@ -64,33 +67,103 @@ class HandingOver:
 
     def _hand_over(self, role: str, database: str, *, is_account: bool) -> None:
         session = self._sessions.on(database)
-        if session.rows(_OWNED, [role]):
+        before = owned_by(session, role)
+        if before:
             self._make_ready()
-        handed: list[str] = []
+        try:
+            session.run_together(lambda: self._at_once(session, role, is_account=is_account), self._journal)
+        except ConnectorError as error:
+            if session.is_broken or error.transient or error.code == UNKNOWN_DATABASE or not before:
+                raise
+            self._one_by_one(session, role, error, is_account=is_account)
+        else:
+            self._tell(before, database)
 
-        def commands() -> list[Command]:
-            handed.clear()
-            return self._commands(session, role, handed, is_account=is_account)
+    def _tell(self, given: Sequence[Owned], database: str) -> None:
+        self.lines += [f"{each} in {database}: now owned by {self._heir}" for each in given]
 
-        session.run_together(commands, self._journal)
-        self.lines += handed
-
-    def _commands(self, session: Session, role: str, handed: list[str], *, is_account: bool) -> list[Command]:
+    def _at_once(self, session: Session, role: str, *, is_account: bool) -> list[Command]:
         database = session.database
-        owned = session.rows(_OWNED, [role])
-        handed += [f"{kind} {identity} in {database}: now owned by {self._heir}" for kind, identity, _, _ in owned]
+        owned = owned_by(session, role)
         giving: list[Command] = []
         if owned:
-            schemas = sorted({schema for _, _, schema, takes_any_owner in owned if schema and not takes_any_owner})
-            shut = [row[0] for row in session.rows(_SHUT, [schemas, self._heir])] if schemas else []
-            giving += [statements.let_receive(schema, self._heir, database) for schema in shut]
-            giving.append(statements.hand_over(role, self._heir, database))
-            giving += [statements.stop_receiving(schema, self._heir, database) for schema in shut]
-        acting = statements.act_for(role, database)
+            giving = [command for each in owned for command in each.closing(database)]
+            letting, stopping = self._receiving(session, owned)
+            giving += [*letting, statements.hand_over(role, self._heir, database), *stopping]
+        acting = statements.act_for(role, database, session.version)
         if is_account:
             # In the same transaction: had the handing over failed, this would drop what the account owns.
             return [acting, *giving, statements.drop_privileges(role, database)]
         return [acting, *giving, statements.stop_acting_for(role, database)] if owned else []
+
+    def _receiving(self, session: Session, owned: Sequence[Owned]) -> tuple[list[Command], list[Command]]:
+        """What lets the heir receive these things, and the end of it."""
+        database = session.database
+        schemas = sorted({each.schema for each in owned if each.schema and not each.takes_any_owner})
+        shut = [row[0] for row in session.rows(_SHUT, [schemas, self._heir])] if schemas else []
+        letting = [statements.let_receive(schema, self._heir, database) for schema in shut]
+        stopping = [statements.stop_receiving(schema, self._heir, database) for schema in shut]
+        if any(each.kind in ASK_FOR_DATABASE for each in owned) and session.rows(_SHUT_HERE, [self._heir]) == [(True,)]:
+            letting.append(statements.let_receive_here(self._heir, database))
+            stopping.append(statements.stop_receiving_here(self._heir, database))
+        return letting, stopping
+
+    # --- Where the whole cannot be had at once
+
+    def _one_by_one(self, session: Session, role: str, error: ConnectorError, *, is_account: bool) -> None:
+        """Each thing for itself, so that one that cannot be handed over keeps no other back."""
+        before = owned_by(session, role)
+        refused: dict[str, ConnectorError] = {}
+        for each in before:
+            if each.follows:
+                continue
+            try:
+                self._give_one(session, role, each)
+            except ConnectorError as refusal:
+                if session.is_broken or is_collision(refusal):
+                    raise
+                refused[str(each)] = refusal
+        left = owned_by(session, role)
+        kept = {str(each) for each in left}
+        self._tell([each for each in before if str(each) not in kept], session.database)
+        if left:
+            raise self._refusal(left, refused, error, session.database)
+        if is_account:
+            dropping = statements.drop_privileges(role, session.database)
+            acting = statements.act_for(role, session.database, session.version)
+            session.run_together(lambda: [acting, dropping], self._journal)
+
+    def _give_one(self, session: Session, role: str, each: Owned) -> None:
+        """One thing, in a transaction of its own."""
+        database = session.database
+        letting, stopping = self._receiving(session, [each])
+        commands = [
+            statements.act_for(role, database, session.version),
+            *each.closing(database),
+            *letting,
+            each.giving(self._heir, database),
+            *stopping,
+            statements.stop_acting_for(role, database),
+        ]
+        session.run_together(lambda: commands, self._journal)
+
+    def _refusal(
+        self, left: Sequence[Owned], refused: dict[str, ConnectorError], error: ConnectorError, database: str
+    ) -> ConnectorError:
+        told = []
+        for each in left[:_SHOWN_AT_MOST]:
+            why = refused.get(str(each), error)
+            told.append(f"{each}: {why.detail} What helps: {each.remedy(self._heir, database)}.")
+        if len(left) > _SHOWN_AT_MOST:
+            told.append(f"and {len(left) - _SHOWN_AT_MOST} more.")
+        words = f"In database {database} not everything could be handed over. {' '.join(told)}"
+        # An event trigger that stops one statement stops the others too: its class says what to do about it.
+        cause = next(iter(refused.values()), error)
+        refusal = type(cause)(words, code=cause.code, likely=cause.likely)
+        refusal.__cause__ = cause.__cause__
+        return refusal
+
+    # --- The heir
 
     def _make_ready(self) -> None:
         if self._heir_is_ready:

@@ -25,9 +25,10 @@ from connectors.errors import (
     ServerRefused,
 )
 from connectors.postgresql import statements
+from connectors.postgresql.accounts import find
 from connectors.postgresql.group_privileges import aspects, make_group
 from connectors.postgresql.groups import keep_in_step
-from connectors.postgresql.login import prove_login
+from connectors.postgresql.login import prove_account
 from connectors.postgresql.memberships import end_strays, refuse_superior, refuse_to_keep, strays
 from connectors.postgresql.session import Session, Sessions
 from connectors.postgresql.statements import Command
@@ -54,6 +55,8 @@ SELECT format('table %%I.%%I', t.s, t.t) FROM unnest(%s::text[], %s::text[]) t (
 
 _ACCOUNT = "SELECT rolcanlogin FROM pg_roles WHERE rolname = %s"
 
+_OID = "SELECT oid FROM pg_roles WHERE rolname = %s"
+
 
 @dataclass(frozen=True, slots=True)
 class _Server:
@@ -63,8 +66,8 @@ class _Server:
     group_exists: bool
 
 
-def provision(target: Target, sessions: Sessions, request: ProvisionRequest, journal: Journal) -> None:
-    """Make the account of a request. Raises what `Connector.provision` names."""
+def provision(target: Target, sessions: Sessions, request: ProvisionRequest, journal: Journal) -> str:
+    """Make the account of a request, and give its OID. Raises what `Connector.provision` names."""
     refuse_foreign(request.principal)
     scope = request.scope
     _refuse_unquotable(scope)
@@ -75,23 +78,25 @@ def provision(target: Target, sessions: Sessions, request: ProvisionRequest, jou
     version = server.version if statements.version_told(target.version) else None
     _make_account(sessions.home, request, server.version, version, journal)
     for database in scope.databases:
-        prove_login(target, request.principal, request.password, database)
+        prove_account(target, sessions, request.principal, request.password, database)
+    return str(sessions.home.rows(_OID, [request.principal])[0][0])
 
 
 def extend(sessions: Sessions, request: ExtendRequest, journal: Journal) -> None:
     """Move the end of an account. Raises `PrincipalCannotLogIn` when it is not there or is being taken away."""
     refuse_foreign(request.principal)
     home = sessions.home
-    if home.rows(_ACCOUNT, [request.principal]) != [(True,)]:
+    found = find(home, request.principal, request.identifier)
+    if not found or home.rows(_ACCOUNT, [found[0].name]) != [(True,)]:
         raise PrincipalCannotLogIn("There is no account of that name that may log in.")
-    home.run_together(partial(_extending, home, request), journal)
+    home.run_together(partial(_extending, home, request, found[0].name), journal)
 
 
-def _extending(home: Session, request: ExtendRequest) -> Iterator[Command]:
+def _extending(home: Session, request: ExtendRequest, name: str) -> Iterator[Command]:
     if request.scope is not None:
         version: int = home.rows("SELECT current_setting('server_version_num')::int")[0][0]
-        yield from end_strays(home, strays(home, request.principal, request.scope), version)
-    yield statements.move_end(request.principal, request.valid_until, home.database)
+        yield from end_strays(home, strays(home, name, request.scope), version)
+    yield statements.move_end(name, request.valid_until, home.database)
 
 
 def refuse_foreign(principal: str) -> None:
@@ -212,6 +217,7 @@ def _account_commands(
     forgotten = [statements.forget_settings(request.principal, database)] if exists else []
     return [
         account,
+        statements.mark(request.principal, database),
         *forgotten,
         *statements.settings_of_account(request.principal, request.scope.level, request.limits, database),
         *statements.join(request.principal, request.scope, database, version),

@@ -7,50 +7,64 @@ taken from the account, and again after.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
-from connectors.base import Journal, JournalEntry, Receipt, RevokeRequest
-from connectors.errors import AdminLacksPrivilege, ConnectorError, ScopeNotOnServer, ServerRefused
-from connectors.postgresql import statements
+from connectors.base import Journal, Receipt, RevokeRequest
+from connectors.errors import ConnectorError, ScopeNotOnServer
+from connectors.postgresql import replicas, statements
+from connectors.postgresql.accounts import CAN_ACT, FoundAccount, find
+from connectors.postgresql.ending import Ending, end_strays
 from connectors.postgresql.failures import UNDEFINED_OBJECT, UNKNOWN_DATABASE
 from connectors.postgresql.handing_over import HandingOver
 from connectors.postgresql.provisioning import refuse_foreign
-from connectors.postgresql.reading_back import LOGINS_UNDER_WAY, STRAYS, read_back
-from connectors.postgresql.session import Sessions
-from connectors.postgresql.statements import Command
+from connectors.postgresql.reading_back import read_back
+from connectors.postgresql.session import Session, Sessions
+from connectors.postgresql.statements import Command, Membership
 
-#: How long to go on ending sessions before the receipt says that some are left.
-_PATIENCE_SECONDS = 6.0
-_SHORTEST_PAUSE, _LONGEST_PAUSE = 0.002, 0.1
-
-_NUMBER = "SELECT oid FROM pg_roles WHERE rolname = %s"
-
-_SESSIONS = "SELECT pid FROM pg_stat_activity WHERE usesysid = %s"
-
-_LEFT = """
+#: Who could act as the account, directly or through others. The walk ends at ourselves and at superusers: who is in there
+#: has no need of the account.
+_LEFT = f"""
 WITH RECURSIVE account AS (SELECT %(oid)s::oid AS oid), borrower (oid) AS (
-  SELECT member FROM pg_auth_members JOIN account ON roleid = account.oid
-  UNION SELECT m.member FROM pg_auth_members m JOIN borrower b ON m.roleid = b.oid
+  SELECT m.member FROM pg_auth_members m JOIN account a ON m.roleid = a.oid JOIN pg_roles r ON r.oid = m.member
+  WHERE {CAN_ACT} AND r.rolname <> current_user AND NOT r.rolsuper
+  UNION
+  SELECT m.member FROM pg_auth_members m JOIN borrower b ON m.roleid = b.oid JOIN pg_roles r ON r.oid = m.member
+  WHERE {CAN_ACT} AND r.rolname <> current_user AND NOT r.rolsuper
 )
 SELECT
-  ARRAY(SELECT DISTINCT r.rolname::text FROM pg_auth_members m JOIN pg_roles r ON r.oid = m.roleid, account
-        WHERE m.member = account.oid),
-  ARRAY(SELECT r.rolname::text FROM borrower b JOIN pg_roles r ON r.oid = b.oid
-        WHERE r.rolname <> current_user AND NOT r.rolsuper),
+  ARRAY(SELECT r.rolname::text FROM borrower b JOIN pg_roles r ON r.oid = b.oid WHERE r.oid <> %(oid)s),
   ARRAY(SELECT DISTINCT coalesce(d.datname::text, '')
         FROM pg_shdepend s LEFT JOIN pg_database d ON d.oid = s.dbid, account
-        WHERE s.refclassid = 'pg_authid'::regclass AND s.refobjid = account.oid),
+        WHERE s.refclassid = 'pg_authid'::regclass AND s.refobjid = account.oid
+          -- A membership that it gave ends with `leave`, the account's own with the account.
+          AND s.classid <> 'pg_auth_members'::regclass),
   ARRAY(SELECT DISTINCT d.datname::text FROM pg_shdepend s JOIN pg_database d ON d.oid = s.dbid
         JOIN pg_roles g ON g.oid = s.refobjid
         WHERE s.refclassid = 'pg_authid'::regclass AND s.deptype = 'o' AND s.classid <> 'pg_default_acl'::regclass
           AND g.rolname = %(group)s),
-  ARRAY(SELECT gid FROM pg_prepared_xacts WHERE owner = %(principal)s ORDER BY gid),
-  ARRAY(SELECT database::text FROM pg_prepared_xacts WHERE owner = %(principal)s ORDER BY gid)
+  ARRAY(SELECT gid FROM pg_prepared_xacts WHERE owner = %(name)s ORDER BY gid),
+  ARRAY(SELECT database::text FROM pg_prepared_xacts WHERE owner = %(name)s ORDER BY gid)
+"""
+
+#: Memberships of the account, in it, and given by it, in the order in which they are taken away: what it gave first,
+#: because from version 16 on what hangs on another cannot be left behind. What makes us able to do this stays.
+_MEMBERSHIPS = f"""
+SELECT g.rolname::text, p.rolname::text, coalesce(r.rolname::text, ''), m.grantor = %(oid)s,
+  r.rolname = current_user OR pg_has_role(r.oid, 'USAGE')
+FROM pg_auth_members m JOIN pg_roles g ON g.oid = m.roleid JOIN pg_roles p ON p.oid = m.member
+  LEFT JOIN pg_roles r ON r.oid = m.grantor
+WHERE (m.member = %(oid)s OR m.grantor = %(oid)s OR m.roleid = %(oid)s AND {CAN_ACT})
+  AND NOT (m.roleid = %(oid)s AND p.rolname = current_user)
+ORDER BY m.grantor <> %(oid)s, 1, 2, 3
+"""
+
+#: Whether somebody who has lost one membership in a role has none of another's making.
+_LOST = """
+SELECT NOT pg_has_role(p.oid, g.oid, 'MEMBER') FROM pg_roles p, pg_roles g
+WHERE p.rolname = %s AND g.rolname = %s AND NOT p.rolsuper AND p.rolname <> current_user
 """
 
 
@@ -58,10 +72,8 @@ SELECT
 class _Left:
     """What an account without sessions still has."""
 
-    joined: list[str]
-    """Roles whose member it is."""
     borrowers: list[str]
-    """Accounts that are members of it, directly or through others: up to version 14 it may lend itself out."""
+    """Accounts that can act as it, directly or through others: up to version 14 it may lend itself out."""
     places: list[str]
     """Databases where it owns something or has a privilege of its own; empty text for the server's shared objects."""
     group_places: list[str]
@@ -77,8 +89,8 @@ class Revocation:
         """Nothing happens before `run`."""
         refuse_foreign(request.principal)
         self._sessions = sessions
-        self._home = sessions.home
-        self._principal = request.principal
+        self._home: Session = sessions.home
+        self._request = request
         self._group = request.scope.group
         self._journal = journal
         self._handing_over = HandingOver(sessions, request.heir, journal)
@@ -88,40 +100,49 @@ class Revocation:
 
     def run(self) -> Receipt:
         """Take the account away and read the server back. Raises only when nothing is known."""
-        found = self._home.rows(_NUMBER, [self._principal])
-        oid: int | None = found[0][0] if found else None
-        if oid is None:
-            self._attempt(self._end_strays)
-        else:
-            self._take_away(oid)
-        server_time, findings = read_back(self._home, self._principal, oid, self._under_way)
+        found = find(self._home, self._request.principal, self._request.identifier)
+        if not found:
+            self._attempt(partial(end_strays, self._home, self._end))
+        for account in found:
+            self._take_away(account)
+        oids = [account.oid for account in found]
+        followers = replicas.end_sessions(self._sessions, oids, self._journal)
+        server_time, findings = read_back(self._sessions, self._request.principal, oids, self._under_way)
         return Receipt(
-            principal=self._principal,
+            principal=self._request.principal,
             server_time=server_time,
-            findings=findings,
+            findings=(*findings, *followers.findings),
             handed_over=tuple(self._handing_over.lines),
-            errors=tuple(self._errors),
-            sessions_ended=len(self._ended),
+            errors=(*self._errors, *followers.errors),
+            sessions_ended=len(self._ended) + followers.ended,
+            not_seen=followers.not_seen,
         )
 
-    def _take_away(self, oid: int) -> None:
+    def _take_away(self, account: FoundAccount) -> None:
         database = self._home.database
-        self._attempt(partial(self._run, statements.block_logins(self._principal, database)))
-        self._attempt(partial(self._end_sessions, oid))
-        left = self._what_is_left(oid)
-        for role in left.joined:
-            self._attempt(partial(self._run, statements.leave(role, self._principal, database)))
-        self._attempt(partial(self._end_logins_under_way, oid))
+        ending = Ending(self._home, account, self._journal)
+        if account.name != self._request.principal:
+            self._errors.append(f"{self._request.principal} had been renamed to {account.name}.")
+        self._attempt(partial(self._run, statements.block_logins(account.name, database)))
+        self._attempt(ending.end_sessions)
+        left = self._what_is_left(account)
+        self._leave_all(account, ending)
+        self._attempt(ending.end_logins_under_way)
         for borrower in left.borrowers:
-            self._attempt(partial(self._end_loan, borrower))
-        rolled_back = [self._attempt(partial(self._roll_back, gid, place)) for gid, place in left.prepared]
+            self._attempt(partial(self._end_loan, ending, borrower))
+        self._under_way |= ending.under_way
+        self._ended |= ending.ended
+        rolled_back = [self._attempt(partial(self._roll_back, account, gid, place)) for gid, place in left.prepared]
         for place in left.places:
-            self._attempt(partial(self._hand_over, self._handing_over.from_account, self._principal, place))
+            self._attempt(partial(self._hand_over, self._handing_over.from_account, account.name, place))
         for place in left.group_places:
             self._attempt(partial(self._hand_over, self._handing_over.from_group, self._group, place))
         if all(rolled_back):
             # A prepared transaction forgets whose it was when its account goes: then nobody would find it again.
-            self._attempt(partial(self._run, statements.drop_account(self._principal, database)))
+            self._attempt(partial(self._run, statements.drop_account(account.name, database)))
+        for borrower in left.borrowers:
+            # One that came back while it still was a member of the account, in whose roles it may be.
+            self._attempt(partial(ending.end_borrower, borrower))
 
     def _attempt(self, step: Callable[[], object]) -> bool:
         """Whether a step succeeded; why not is kept for the receipt."""
@@ -138,95 +159,55 @@ class Revocation:
     def _run(self, command: Command) -> list[tuple[Any, ...]]:
         return self._home.insist(partial(self._home.run, command, self._journal))
 
-    def _what_is_left(self, oid: int) -> _Left:
-        parameters = {"oid": oid, "group": self._group, "principal": self._principal}
-        joined, borrowers, places, group_places, transactions, databases = self._home.rows(_LEFT, parameters)[0]
+    def _end(self, command: Command) -> None:
+        self._ended |= {pid for pid, _ in self._run(command)}
+
+    def _what_is_left(self, account: FoundAccount) -> _Left:
+        parameters = {"oid": account.oid, "group": self._group, "name": account.name}
+        borrowers, places, group_places, transactions, databases = self._home.rows(_LEFT, parameters)[0]
         home = self._home.database
         return _Left(
-            joined=joined,
             borrowers=borrowers,
             places=list(dict.fromkeys(place or home for place in places)),
             group_places=group_places,
             prepared=list(zip(transactions, databases, strict=True)),
         )
 
-    # --- Sessions
+    # --- Memberships
 
-    def _end_sessions(self, oid: int) -> None:
-        """Until the server shows none; raises when some are left after a while."""
-        if self._end(statements.end_sessions(self._principal, self._home.database)):
-            self._wait_for_end(oid)
+    def _leave_all(self, account: FoundAccount, ending: Ending) -> None:
+        """Its own memberships, those it gave to others, and those of others in it."""
+        version = self._home.version
+        for role, member, grantor, given, may_revoke in self._home.rows(_MEMBERSHIPS, {"oid": account.oid}):
+            membership = Membership(role, member, grantor)
+            if given:
+                self._attempt(partial(self._end_given, ending, account, membership))
+            elif may_revoke or version < statements.MEMBERSHIP_OPTIONS_SINCE:
+                # From version 16 on one of somebody else's making is his to take back, and ends with the account.
+                self._attempt(partial(self._run, statements.leave_granted(membership, self._home.database, version)))
 
-    def _end(self, command: Command) -> bool:
-        """Tell sessions to end; whether there were any."""
-        told = {pid for pid, _ in self._run(command)}
-        self._ended |= told
-        return bool(told)
+    def _end_given(self, ending: Ending, account: FoundAccount, given: Membership) -> None:
+        """The account could pass a role of its own on: what it passed on ends with it, and who got there by it is out."""
+        home = self._home
+        commands = statements.leave_given(given, account.name, home.database, home.version)
+        home.run_together(lambda: commands, self._journal)
+        self._errors.append(f"{account.name} had made {given.member} a member of {given.role}: that ended with it.")
+        if home.rows(_LOST, [given.member, given.role]) == [(True,)] and (ended := ending.end_borrower(given.member)):
+            self._errors.append(f"{ended} session(s) of {given.member} were ended.")
 
-    def _wait_for_end(self, oid: int) -> None:
-        deadline, pause = time.monotonic() + _PATIENCE_SECONDS, _SHORTEST_PAUSE
-        while there := self._still_there(oid):
-            if time.monotonic() > deadline:
-                raise ServerRefused(f"{len(there)} session(s) have not ended in {_PATIENCE_SECONDS:g} seconds.")
-            time.sleep(pause)
-            pause = min(pause * 1.5, _LONGEST_PAUSE)
-            if there - self._ended - self._under_way:
-                self._end(statements.end_sessions(self._principal, self._home.database))
-
-    def _still_there(self, oid: int) -> set[int]:
-        there = {row[0] for row in self._home.rows(_SESSIONS, [oid])}
-        if self._under_way:
-            there |= self._under_way & {row[0] for row in self._home.rows(LOGINS_UNDER_WAY)}
-        return there
-
-    def _end_logins_under_way(self, oid: int) -> None:
-        """End logins that were past the check of NOLOGIN and are not in `pg_stat_activity` yet.
-
-        Whose they are is not to be read anywhere, but the server knows it: acting as the account, which by now is a
-        member of nothing, we are allowed to end the account's processes and no others.
-        """
-        pids = [row[0] for row in self._home.rows(LOGINS_UNDER_WAY)]
-        if pids:
-            with self._home.acting_as(self._principal):
-                self._under_way = {pid for pid in pids if self._end_as_owner(pid)}
-            self._ended |= self._under_way
-        if self._still_there(oid):
-            self._wait_for_end(oid)
-
-    def _end_as_owner(self, pid: int) -> bool:
-        command = statements.end_process(pid, self._home.database)
-        try:
-            with self._home.transaction():
-                is_ours: bool = self._home.rows(command.text)[0][0]
-        except AdminLacksPrivilege:
-            return False
-        if is_ours:
-            self._journal(JournalEntry(command.shown, datetime.now(UTC)))
-        return is_ours
-
-    def _end_loan(self, borrower: str) -> None:
+    def _end_loan(self, ending: Ending, borrower: str) -> None:
         """Others may be members of the account, and their sessions may have got to its roles by SET ROLE, for good."""
-        database = self._home.database
-        self._run(statements.leave(self._principal, borrower, database))
-        if ended := self._run(statements.end_sessions(borrower, database)):
-            self._errors.append(f"{borrower} was a member of the account: {len(ended)} session(s) of it were ended.")
-
-    def _end_strays(self) -> None:
-        """The account is gone already; a session of an account that is gone belongs to nobody, and may be its."""
-        if self._home.rows(STRAYS):
-            self._end(statements.end_strays(self._home.database))
-            deadline = time.monotonic() + _PATIENCE_SECONDS
-            while self._home.rows(STRAYS) and time.monotonic() < deadline:
-                time.sleep(_SHORTEST_PAUSE)
+        if ended := ending.end_borrower(borrower):
+            self._errors.append(f"{borrower} was a member of the account: {ended} session(s) of it were ended.")
 
     # --- What it leaves in the databases
 
-    def _roll_back(self, transaction: str, database: str) -> None:
+    def _roll_back(self, account: FoundAccount, transaction: str, database: str) -> None:
         """A prepared transaction may be ended by the account that prepared it, and by nobody else but a superuser."""
         session = self._sessions.on(database)
         session.spoil()
-        session.run(statements.act_for(self._principal, database), self._journal)
-        session.rows(statements.become(self._principal))
+        session.run(statements.act_for(account.name, database, session.version), self._journal)
+        session.rows(statements.become(account.name))
         try:
             session.run(statements.roll_back_prepared(transaction, database), self._journal)
         finally:

@@ -20,9 +20,10 @@ from django.db.utils import Error
 from psycopg.pq import TransactionStatus
 
 from connectors.base import Journal, JournalEntry, Secret, Statement, Target, Tls
-from connectors.errors import ConnectorError
+from connectors.errors import ConnectorError, TriggerInTheWay
 from connectors.login import checked_for_tokens, verifies
-from connectors.postgresql.failures import CONCURRENCY, likely_cause, refused_login, translate
+from connectors.postgresql.event_triggers import blamed
+from connectors.postgresql.failures import is_collision, likely_cause, refused_login, translate
 from connectors.postgresql.statements import Command, act_for
 from connectors.quoting import postgresql_name
 from connectors.redaction import digest_of
@@ -80,26 +81,64 @@ def login_parameters(target: Target, user: str, password: Secret, database: str)
     }
 
 
-def _settings_of_session(target: Target) -> str:
-    timeout = round(target.statement_timeout.total_seconds() * 1000)
-    return (
-        f"-c search_path=pg_catalog -c statement_timeout={timeout} -c lock_timeout={_LOCK_TIMEOUT_MS}"
-        " -c idle_in_transaction_session_timeout=15000 -c default_transaction_read_only=off"
-    )
+def _settings_of_session(target: Target) -> dict[str, str]:
+    """What a session of ours has, whatever the server, the database or the account says."""
+    return {
+        "search_path": "pg_catalog",
+        "statement_timeout": str(round(target.statement_timeout.total_seconds() * 1000)),
+        "lock_timeout": str(_LOCK_TIMEOUT_MS),
+        "idle_in_transaction_session_timeout": "15000",
+        "default_transaction_read_only": "off",
+    }
+
+
+#: Settings that only some versions know (14 and 17 brought them), so that they cannot be asked for at the login. Handing
+#: over takes its time in one transaction, and a connection that waits for its next use is idle.
+_SETTLE = """
+SELECT set_config(name, '0', false) FROM pg_catalog.pg_settings
+WHERE name IN ('idle_session_timeout', 'transaction_timeout') AND setting <> '0'
+"""
 
 
 def _open(target: Target, database: str) -> BaseDatabaseWrapper:
+    """A connection with our own settings. Raises `ConnectorError`.
+
+    Where an event trigger on login fails under our `search_path`, it gets the one that it was written for, as at anybody
+    else's login, and ours is set as soon as we are in.
+    """
+    settings = _settings_of_session(target)
+    try:
+        backend = _log_in(target, database, settings)
+    except TriggerInTheWay:
+        backend = _log_in(target, database, {**settings, "search_path": ""})
+        # Before anything that a name could be looked up for.
+        _set(target, backend, f"SET search_path = {settings['search_path']}")
+    _set(target, backend, _SETTLE)
+    return backend
+
+
+def _set(target: Target, backend: BaseDatabaseWrapper, statement: str) -> None:
+    try:
+        with backend.cursor() as cursor:
+            cursor.execute(statement)
+    except (Error, psycopg.Error) as error:
+        close_quietly(backend)
+        raise translate(error, [target.password]) from error.__cause__
+
+
+def _log_in(target: Target, database: str, settings: Mapping[str, str]) -> BaseDatabaseWrapper:
     target = checked_for_tokens(target)
     parameters = login_parameters(target, target.user, target.password, database)
     kept_apart = {"host", "port", "user", "password", "dbname"}
     options: dict[str, Any] = {name: value for name, value in parameters.items() if name not in kept_apart}
-    options["options"] = _settings_of_session(target)
+    options["options"] = " ".join(f"-c {name}={value}" for name, value in settings.items() if value)
     try:
         return open_backend(_Backend, backend_settings(target, database, options))
     except (Error, psycopg.Error) as error:
         patience = target.connect_timeout.total_seconds()
-        refusal = refused_login(error, parameters, patience, [target.password])
-        refusal.likely = likely_cause(refusal.code, target.authentication)
+        refusal = refused_login(error, {**parameters, "options": options["options"]}, patience, [target.password])
+        if not isinstance(refusal, TriggerInTheWay):
+            refusal.likely = likely_cause(refusal.code, target.authentication)
         raise refusal from error.__cause__
 
 
@@ -137,6 +176,12 @@ class Session:
         _write(journal, command.shown, digest=digest_of(command.text))
         return rows
 
+    @property
+    def version(self) -> int:
+        """The server's version as a number: 150018 for 15.18."""
+        connection: psycopg.Connection[Any] = self._backend.connection
+        return connection.info.server_version
+
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """All or nothing."""
@@ -149,7 +194,7 @@ class Session:
         """Inside: the rights of `role` and no others. Afterwards everything is as before, whatever was changed."""
         connection: psycopg.Connection[Any] = self._backend.connection
         with self._translated(), connection.transaction(force_rollback=True):
-            self.rows(act_for(role, self.database).text)
+            self.rows(act_for(role, self.database, self.version).text)
             self.rows(f"SET LOCAL ROLE {postgresql_name(role)}")
             yield
 
@@ -167,10 +212,20 @@ class Session:
             try:
                 return step()
             except ConnectorError as error:
-                if error.code not in CONCURRENCY or tried == _TRIES:
-                    raise
+                if not is_collision(error) or tried == _TRIES:
+                    raise self._explained(error) from error.__cause__
             time.sleep(random.uniform(0, min(_LONGEST_PAUSE, 0.01 * 2**tried)))  # noqa: S311 - no secret hangs on it
         raise AssertionError("The last try either returns or raises.")
+
+    def _explained(self, error: ConnectorError) -> ConnectorError:
+        """The error, naming the event trigger that caused it, where one did and the session can still be asked."""
+        connection = self._backend.connection
+        if not error.context or connection is None or connection.info.transaction_status != TransactionStatus.IDLE:
+            return error
+        try:
+            return blamed(self.rows, self.database, error)
+        except ConnectorError:
+            return error
 
     @property
     def is_broken(self) -> bool:
@@ -229,13 +284,13 @@ class Sessions:
     """The sessions that one connector holds: at most one to each database."""
 
     def __init__(self, target: Target) -> None:
-        self._target = target
+        self.target = target
         self._open: dict[str, Session] = {}
 
     @property
     def home(self) -> Session:
         """The session for work on the server as a whole."""
-        return self.on(home_database(self._target))
+        return self.on(home_database(self.target))
 
     def on(self, database: str) -> Session:
         """The session on one database. Raises `ConnectorError`."""
@@ -244,7 +299,7 @@ class Sessions:
             self._open.pop(database).close()
             session = None
         if session is None:
-            session = self._open[database] = Session(self._target, database)
+            session = self._open[database] = Session(self.target, database)
         return session
 
     @contextmanager
@@ -253,12 +308,16 @@ class Sessions:
         if database in self._open:
             yield self._open[database]
             return
-        session = Session(self._target, database)
+        session = Session(self.target, database)
         session.spoil()
         try:
             yield session
         finally:
             session.close()
+
+    def hold(self) -> None:
+        """Keep one connection to the server for long, for the day on which it has none left to give."""
+        _CACHE.hold(self.target, home_database(self.target))
 
     def close(self) -> None:
         """Let go of every session."""

@@ -21,6 +21,10 @@ MEMBERSHIP_OPTIONS_SINCE = 160000
 _TOLD_VERSION = re.compile(r"PostgreSQL (\d+)")
 
 
+#: How the comment on an account begins; the name that Lockgate gave it follows.
+MARK = "Lockgate account "
+
+
 @dataclass(frozen=True, slots=True)
 class Command:
     """A statement in two readings: as it may be shown, and, where that hides a secret, as the server gets it."""
@@ -69,6 +73,15 @@ def make_account(
 
     note = "The server itself refuses logins after VALID UNTIL, even if Lockgate is gone by then."
     return Command(Statement(composed(MASK), database, note), composed(verifier))
+
+
+def mark(principal: str, database: str) -> Command:
+    """By this the account is found under another name."""
+    return command(
+        f"COMMENT ON ROLE {name(principal)} IS {text(MARK + principal)}",
+        database,
+        "Stays when somebody renames the account, and the account itself cannot change it.",
+    )
 
 
 def set_own_password(verifier: str, database: str) -> Command:
@@ -131,6 +144,35 @@ def leave(role: str, principal: str, database: str) -> Command:
     return command(f"REVOKE {name(role)} FROM {name(principal)}", database)
 
 
+@dataclass(frozen=True, slots=True)
+class Membership:
+    """One membership, as somebody made it."""
+
+    role: str
+    member: str
+    grantor: str
+
+
+def leave_granted(membership: Membership, database: str, version: int) -> Command:
+    """The end of one membership; from 16 on each belongs to who made it, and others' may stand beside it."""
+    sql = f"REVOKE {name(membership.role)} FROM {name(membership.member)}"
+    if version >= MEMBERSHIP_OPTIONS_SINCE:
+        sql += f" GRANTED BY {name(membership.grantor)}"
+    return command(sql, database)
+
+
+def leave_given(membership: Membership, principal: str, database: str, version: int) -> tuple[Command, ...]:
+    """The end of a membership that the account itself made, and from 16 on of what hangs on it."""
+    taken = leave_granted(membership, database, version)
+    if version < MEMBERSHIP_OPTIONS_SINCE:
+        return (taken,)
+    return (
+        act_for(principal, database, version),
+        command(f"{taken.text} CASCADE", database),
+        stop_acting_for(principal, database),
+    )
+
+
 def move_end(principal: str, valid_until: datetime, database: str) -> Command:
     """Another end for an account that is there."""
     return command(f"ALTER ROLE {name(principal)} VALID UNTIL {_moment(valid_until)}", database)
@@ -161,6 +203,17 @@ def end_sessions(principal: str, database: str) -> Command:
 def end_process(pid: int, database: str) -> Command:
     """End one process that is past the check of NOLOGIN and not shown as a session yet."""
     return command(f"SELECT pg_terminate_backend({pid})", database, "A login of the account that had just begun.")
+
+
+def end_everywhere(oids: str, database: str) -> Command:
+    """On a standby: end every session of these accounts, and of accounts that are gone."""
+    return command(
+        "SELECT a.pid, pg_terminate_backend(a.pid) FROM pg_stat_activity a"
+        f" WHERE a.usesysid IN ({oids}) OR a.usesysid IS NOT NULL"
+        " AND NOT EXISTS (SELECT FROM pg_roles r WHERE r.oid = a.usesysid)",
+        database,
+        "On a server that follows: sessions there are none of the primary's.",
+    )
 
 
 def end_strays(database: str) -> Command:
@@ -195,10 +248,11 @@ def make_heir(heir: str, database: str) -> tuple[Command, ...]:
     )
 
 
-def act_for(role: str, database: str) -> Command:
+def act_for(role: str, database: str, version: int = 0) -> Command:
     """What handing over another's objects needs; undone by `stop_acting_for`, or by the end of that role."""
+    options = " WITH INHERIT TRUE, SET TRUE" if version >= MEMBERSHIP_OPTIONS_SINCE else ""
     return command(
-        f"GRANT {name(role)} TO CURRENT_USER",
+        f"GRANT {name(role)} TO CURRENT_USER{options}",
         database,
         "For the time of handing over only.",
     )
@@ -221,6 +275,36 @@ def let_receive(schema: str, heir: str, database: str) -> Command:
 def stop_receiving(schema: str, heir: str, database: str) -> Command:
     """The other end of `let_receive`."""
     return command(f"REVOKE CREATE ON SCHEMA {name(schema)} FROM {name(heir)}", database)
+
+
+def let_receive_here(heir: str, database: str) -> Command:
+    """What PostgreSQL asks of a new owner of publications, and of subscriptions."""
+    return command(
+        f"GRANT CREATE ON DATABASE {name(database)} TO {name(heir)}", database, "Until the end of this step."
+    )
+
+
+def stop_receiving_here(heir: str, database: str) -> Command:
+    """The other end of `let_receive_here`."""
+    return command(f"REVOKE CREATE ON DATABASE {name(database)} FROM {name(heir)}", database)
+
+
+def close_to_public(kind: str, identity: str, database: str) -> Command:
+    """Nobody may use what an account left behind unless somebody looks at it and says so."""
+    return command(
+        f"REVOKE ALL ON {kind} {identity} FROM PUBLIC", database, "What is handed over is open to nobody by default."
+    )
+
+
+def end_passing_on(kind: str, identity: str, grantee: str, database: str) -> Command:
+    """What somebody could pass on, and has passed on to everybody, as far as it goes."""
+    sql = f"REVOKE GRANT OPTION FOR ALL ON {kind} {identity} FROM {name(grantee)} CASCADE"
+    return command(sql, database, "It was passed on to PUBLIC.")
+
+
+def give_one(kind: str, identity: str, heir: str, database: str) -> Command:
+    """One object gets the heir as its owner."""
+    return command(f"ALTER {kind} {identity} OWNER TO {name(heir)}", database)
 
 
 def hand_over(role: str, heir: str, database: str) -> Command:
