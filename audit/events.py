@@ -84,6 +84,7 @@ class Event(models.TextChoices):
     PERSON_SIGN_IN_FAILED = "person.sign_in_failed", "Sign-in failed"
     PERSON_SIGNED_OUT = "person.signed_out", "Signed out"
     PERSON_IDENTIFIED = "person.identified", "Identity at a provider taken over"
+    PERSON_IDENTITY_DETACHED = "person.identity_detached", "Identity at a provider detached"
     PERSON_JOINED = "person.joined", "Joined a team"
     PERSON_LEFT = "person.left", "Left a team"
     PERSON_DEACTIVATED = "person.deactivated", "Person deactivated"

@@ -27,7 +27,7 @@ UNDECLARED = "[field not declared]"
 #: Fields that are recorded as they are.
 # fmt: off
 SHOWN = frozenset({
-    "actor", "address", "admin_user", "approvers", "approves_itself", "at", "attempts", "break_glass",
+    "account", "actor", "address", "admin_user", "approvers", "approves_itself", "at", "attempts", "break_glass",
     "break_glass_team", "capability", "channel", "checked_at", "comment", "connections", "content", "count",
     "database", "database_roles", "databases", "description", "detail", "device", "display_name", "drift",
     "duration_s", "email", "ended_by", "ends_at", "engine", "environment", "error", "errors", "event", "extend_to",

@@ -20,7 +20,7 @@ from access.rules import is_recent
 from console.http import PersonRequest
 from people.models import User
 
-#: In the session: when the identity provider says that the person signed in there, where it says so.
+#: In the session: when the identity provider says that the person signed in there; None where it does not say.
 SIGNED_IN_THERE_AT = "signed_in_there_at"
 
 
@@ -33,12 +33,15 @@ def authenticated_at(request: HttpRequest) -> datetime | None:
 
 
 def _time_of(record: dict[str, Any], request: HttpRequest) -> float:
-    """A provider that knows the browser lets people through without a question: then it counts when it asked last."""
+    """A provider that knows the browser lets people through without a question: then it counts when it asked last.
+
+    One that does not say when may never have asked: that counts as long ago.
+    """
     at = float(record["at"])
+    if record["method"] != "socialaccount":
+        return at
     there = request.session.get(SIGNED_IN_THERE_AT)
-    if record["method"] == "socialaccount" and isinstance(there, (int, float)):
-        return min(at, float(there))
-    return at
+    return min(at, float(there)) if isinstance(there, (int, float)) else 0.0
 
 
 def is_fresh(request: HttpRequest) -> bool:

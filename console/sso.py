@@ -29,9 +29,44 @@ from people.models import User
 from people.sso import endpoints
 from people.sso.arrival import arrive, remembered
 from people.sso.claims import Identity, find, has_too_many_groups, identity_from
-from people.sso.errors import ProviderDown, ProviderRefused, SignInRefused, StateUnknown, TokenUnreadable
+from people.sso.errors import (
+    ApplicationRefused,
+    AskedForMore,
+    Declined,
+    ProviderDown,
+    ProviderOverloaded,
+    ProviderRefused,
+    SignInRefused,
+    StateUnknown,
+    TokenUnreadable,
+)
 from people.sso.providers import Provider
-from people.sso.tokens import check_fresh, verified_claims
+from people.sso.tokens import ANY_AGE_SECONDS, check_fresh, signed_in_at, verified_claims
+
+#: What a provider may send back instead of a code (RFC 6749, 4.1.2.1; OpenID Connect Core 1.0, 3.1.2.6).
+_REFUSALS: dict[str, type[ProviderRefused]] = {
+    "access_denied": Declined,
+    **dict.fromkeys(
+        ("login_required", "interaction_required", "consent_required", "account_selection_required"), AskedForMore
+    ),
+    **dict.fromkeys(("temporarily_unavailable", "server_error"), ProviderOverloaded),
+    **dict.fromkeys(
+        (
+            "invalid_request",
+            "unauthorized_client",
+            "unsupported_response_type",
+            "invalid_scope",
+            "invalid_client",
+            "request_not_supported",
+            "registration_not_supported",
+        ),
+        ApplicationRefused,
+    ),
+}
+
+
+#: What a verified token tells of somebody who is refused → the claim with it.
+_KNOWN = {"subject": "sub", "email": "email", "account": "preferred_username"}
 
 
 class OpenIDConnectAdapter(OpenIDConnectOAuth2Adapter):  # type: ignore[misc]
@@ -58,16 +93,21 @@ class OpenIDConnectAdapter(OpenIDConnectOAuth2Adapter):  # type: ignore[misc]
         provider = self.settings
         claims = verified_claims(
             id_token,
-            find_key=lambda key_id: endpoints.find_key(provider, key_id),
+            find_key=lambda key_id, algorithm: endpoints.find_key(provider, key_id, algorithm),
             issuer=provider.issuer,
             client_id=provider.client_id,
             nonce=str(self.begun_with.get("nonce", "")),
         )
-        if self.begun_with.get("again"):
-            check_fresh(claims, now=time.time())
-        identity = _identity(claims, provider, token.token)
+        try:
+            if self.begun_with.get("again"):
+                check_fresh(claims, now=time.time())
+            identity = _identity(claims, provider, token.token)
+        except SignInRefused as refusal:
+            # The token is the provider's: who was refused is known, and belongs into the audit trail.
+            refusal.known = {name: str(claims[of])[:255] for name, of in _KNOWN.items() if claims.get(of)}
+            raise
         login = self.get_provider().sociallogin_from_response(request, identity)
-        login.signed_in_there_at = claims.get("auth_time")
+        login.signed_in_there_at = signed_in_at(claims)
         return login
 
 
@@ -82,7 +122,7 @@ class StrictProvider(OpenIDConnectProvider):  # type: ignore[misc]
     ) -> HttpResponse:
         """Send the browser to the provider, to sign in there and come back."""
         nonce = secrets.token_urlsafe(32)
-        params = {**self.get_auth_params(), "nonce": nonce}
+        params = {**self.get_auth_params(), "nonce": nonce, "max_age": str(ANY_AGE_SECONDS)}
         kept = {"nonce": nonce}
         if request.POST.get("again") or request.user.is_authenticated:
             # Somebody who is signed in has to show once more that it is them.
@@ -131,7 +171,8 @@ class SocialAdapter(DefaultSocialAccountAdapter):  # type: ignore[misc]
         extra_context: dict[str, Any] | None = None,
     ) -> None:
         """What allauth found wrong, as one of our refusals."""
-        if "state_id" in (extra_context or {}):
+        context = extra_context or {}
+        if "state_id" in context:
             raise StateUnknown
         if isinstance(exception, requests.RequestException):
             raise ProviderDown(type(exception).__name__) from exception
@@ -139,7 +180,8 @@ class SocialAdapter(DefaultSocialAccountAdapter):  # type: ignore[misc]
             # Its text has the provider's answer in it, which may have a token in it.
             raise ProviderRefused("It did not exchange the code for a token.") from exception
         said = str(request.GET.get("error", ""))[:100]
-        raise ProviderRefused(f"It said {said!r}." if said else str(error or AuthError.UNKNOWN)) from exception
+        kind = _REFUSALS.get(said, ProviderRefused)
+        raise kind(f"It said {said!r}." if said else str(error or AuthError.UNKNOWN)) from exception
 
 
 def configured(provider_id: str) -> Provider:

@@ -11,6 +11,7 @@ from audit.log import Actor, record
 from people.group_sync import follow_groups
 from people.models import User
 from people.services import add_person, person_subject
+from people.sessions import record_ended, take_all_away
 from people.sso.claims import Identity
 from people.sso.errors import AddressTaken, SwitchedOff
 from people.sso.providers import Provider
@@ -49,6 +50,30 @@ def _admit(identity: Identity, provider: Provider) -> User:
     return person
 
 
+@transaction.atomic
+def detach(*, person: User, provider: str, actor: Actor) -> list[str]:
+    """Forget the person's identities at this provider; which they were, by issuer and subject.
+
+    For somebody whose account at the provider was made anew: whoever next arrives there with the person's verified address
+    gets this account. Their sessions end, since they were begun with an identity that counts no more.
+    """
+    found = SocialAccount.objects.select_for_update().filter(user=person, provider=provider)
+    gone = sorted(found.values_list("uid", flat=True))
+    if not gone:
+        return []
+    found.delete()
+    ended = take_all_away(person=person)
+    for key in gone:
+        record(
+            Event.PERSON_IDENTITY_DETACHED,
+            actor=actor,
+            subject=person_subject(person),
+            before={"provider": provider, "identity": key},
+        )
+    record_ended(person=person, sessions=ended, actor=actor)
+    return gone
+
+
 def remembered(identity: Identity) -> dict[str, object]:
     """What is kept of an identity: enough to show who it is, and whom a mapping would reach."""
     return {
@@ -78,7 +103,9 @@ def _first_arrival(identity: Identity, provider: Provider) -> User:
     person = User.objects.select_for_update(no_key=True).filter(email__iexact=identity.email).first()
     if person is None:
         person = add_person(email=identity.email, display_name=identity.name, actor=provider_actor(provider))
-    elif SocialAccount.objects.filter(user=person, provider=provider.id).exists():
+    elif (theirs := SocialAccount.objects.filter(user=person, provider=provider.id).first()) is not None:
+        if theirs.uid == identity.key:
+            return person  # their other first sign-in, which was under way at the same time, has just been quicker
         raise AddressTaken(identity.email)
     account = SocialAccount(user=person, provider=provider.id, uid=identity.key, extra_data=remembered(identity))
     account.save()

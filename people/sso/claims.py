@@ -7,7 +7,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from people.sso.errors import DomainNotAllowed, EmailNotVerified, GroupsNotReadable, TokenUnreadable
+from people.sso.errors import (
+    DomainNotAllowed,
+    EmailMissing,
+    EmailNotVerified,
+    EmailNotVouchedFor,
+    EmailUnreadable,
+    GroupsNotReadable,
+    GuestAddress,
+    TokenUnreadable,
+)
 from people.sso.providers import Provider
 
 #: allauth keeps an identity under at most this many characters.
@@ -16,6 +25,8 @@ _MOST_GROUPS = 5000
 _LONGEST_GROUP = 255
 #: No database has a longer name for anybody.
 _LONGEST_ACCOUNT = 128
+#: Of what somebody else sends, this much stands in the audit trail.
+_LONGEST_SHOWN = 100
 
 Claims = Mapping[str, Any]
 
@@ -45,7 +56,9 @@ class Identity:
 
 
 def identity_from(claims: Claims, provider: Provider) -> Identity:
-    """Raises `EmailNotVerified`, `DomainNotAllowed`, `GroupsNotReadable` or `TokenUnreadable`."""
+    """Raises `EmailMissing`, `EmailUnreadable`, `EmailNotVerified`, `EmailNotVouchedFor`, `GuestAddress`,
+    `DomainNotAllowed`, `GroupsNotReadable` or `TokenUnreadable`.
+    """
     subject = claims.get("sub")
     if not isinstance(subject, str) or not subject:
         raise TokenUnreadable("There is no subject in it.")
@@ -78,21 +91,28 @@ def groups_in(claims: Claims, path: str) -> frozenset[str]:
     groups = [found] if isinstance(found, str) else found
     if not isinstance(groups, list) or not all(isinstance(group, str) for group in groups):
         raise GroupsNotReadable(f"The claim {path} is no list of names.")
-    if len(groups) > _MOST_GROUPS or any(len(group) > _LONGEST_GROUP for group in groups):
-        raise GroupsNotReadable(f"The claim {path} has more than {_MOST_GROUPS} groups, or one with too long a name.")
-    return frozenset(group for group in groups if group)
+    if len(groups) > _MOST_GROUPS:
+        raise GroupsNotReadable(f"The claim {path} has more than {_MOST_GROUPS} groups.")
+    # A name that no mapping can hold gives nobody anything, and must not keep its people out.
+    return frozenset(group for group in groups if 0 < len(group) <= _LONGEST_GROUP)
 
 
 def find(claims: Claims, path: str) -> Any:
-    """The claim with this name, or, where there is none, what lies at the dotted path (`realm_access.roles`)."""
+    """The claim with this name, or, where there is none, what lies at the dotted path (`realm_access.roles`).
+
+    A name on the way may have dots itself, as a client id that is a host name has:
+    `resource_access.lockgate.example.com.roles`. The longest name that is there is tried first.
+    """
     if path in claims:
         return claims[path]
-    found: Any = claims
-    for name in path.split("."):
-        if not isinstance(found, Mapping):
-            return None
-        found = found.get(name)
-    return found
+    names = path.split(".")
+    for count in range(len(names) - 1, 0, -1):
+        inner = claims.get(".".join(names[:count]))
+        if isinstance(inner, Mapping):
+            found = find(inner, ".".join(names[count:]))
+            if found is not None:
+                return found
+    return None
 
 
 def _account(claims: Claims, provider: Provider) -> str:
@@ -113,16 +133,20 @@ def _is_guest(claims: Claims, provider: Provider) -> bool:
 
 def _verified_email(claims: Claims, provider: Provider) -> str:
     email = claims.get("email")
-    if not isinstance(email, str) or email.count("@") != 1 or not email.isascii():
-        raise EmailNotVerified("It sends none that can be read.")
+    if email is None or email == "":
+        raise EmailMissing(f"It sends {', '.join(sorted(claims)) or 'nothing'}.")
+    if not isinstance(email, str) or email.strip().count("@") != 1 or not email.isascii():
+        raise EmailUnreadable(str(email)[:_LONGEST_SHOWN])
     email = email.strip().lower()
     verified = claims.get("email_verified")
+    if verified is None and provider.vouches_for_email:
+        raise EmailNotVouchedFor(email)
     # Some send a string. Where a provider never says, its tenant is pinned by the issuer, and the domain has to do.
-    if verified not in (True, "true") and not (verified is None and not provider.vouches_for_email):
+    if verified not in (True, "true", None):
         raise EmailNotVerified(email)
     if not provider.vouches_for_email and _is_guest(claims, provider):
         # The directory's own word on addresses is believed, and a guest's address is another directory's word.
-        raise EmailNotVerified(f"{email}, of a guest")
+        raise GuestAddress(email)
     domain = email.rpartition("@")[2]
     if domain not in provider.domains:
         raise DomainNotAllowed(email)

@@ -5,6 +5,7 @@ The first two are kept for a few minutes, so that a provider is not asked for th
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
@@ -20,7 +21,10 @@ TIMEOUT_SECONDS = 5
 _KEPT_SECONDS = 300
 #: A token with a key that is not known makes us look again, but a flood of such tokens no oftener than this.
 _LOOK_AGAIN_SECONDS = 10
+_OTHERS_LOOK_SECONDS = 0.5
 _MOST_PAGES = 20
+#: For all of somebody's pages of groups: whoever waits for them holds one of the few places for signing in.
+_GROUPS_SECONDS = 10
 _ENDPOINTS = ("authorization_endpoint", "token_endpoint", "jwks_uri")
 
 
@@ -35,17 +39,24 @@ def discovery(provider: Provider) -> dict[str, Any]:
     return found
 
 
-def find_key(provider: Provider, key_id: str | None) -> jwt.PyJWK | None:
-    """The provider's key with this id; its only one when the token names none."""
+def find_key(provider: Provider, key_id: str | None, algorithm: str) -> jwt.PyJWK | None:
+    """The provider's key with this id for this algorithm; its only one when the token names none.
+
+    A key that says which algorithm it is for is for no other; one that does not (RFC 7517, 4.4) is for each of its kind.
+    """
     address = discovery(provider)["jwks_uri"]
     kept = f"sso:keys:{address}"
     keys: dict[str, Any] | None = cache.get(kept)
-    found = _among(keys, key_id) if keys else None
-    if found is None and cache.add(f"sso:looked:{address}", 1, _LOOK_AGAIN_SECONDS if keys else 1):
-        keys = _get(address)
-        cache.set(kept, keys, _KEPT_SECONDS)
-        found = _among(keys, key_id)
-    return found
+    found = _among(keys, key_id, algorithm) if keys else None
+    if found is not None:
+        return found
+    if keys and not cache.add(f"sso:looked:{address}", 1, _LOOK_AGAIN_SECONDS):
+        # Somebody else has looked, or is looking: after a rotation two people arrive with the new key at once.
+        time.sleep(_OTHERS_LOOK_SECONDS)
+        return _among(cache.get(kept) or keys, key_id, algorithm)
+    keys = _get(address)
+    cache.set(kept, keys, _KEPT_SECONDS)
+    return _among(keys, key_id, algorithm)
 
 
 def user_info(provider: Provider, access_token: str) -> dict[str, Any]:
@@ -64,7 +75,10 @@ def many_groups(provider: Provider, access_token: str) -> frozenset[str]:
         raise GroupsNotReadable("There are too many for a token, and no source to ask is configured.")
     groups: set[str] = set()
     address: str | None = provider.group_source
+    deadline = time.monotonic() + _GROUPS_SECONDS
     for _ in range(_MOST_PAGES):
+        if time.monotonic() > deadline:
+            raise GroupsNotReadable(f"It took longer than {_GROUPS_SECONDS} seconds to read them.")
         try:
             page = _get(address or "", access_token)
         except (ProviderDown, ProviderMisconfigured) as error:
@@ -104,13 +118,25 @@ def _get(address: str, access_token: str = "") -> dict[str, Any]:
     return found
 
 
-def _among(keys: Mapping[str, Any], key_id: str | None) -> jwt.PyJWK | None:
+def _among(keys: Mapping[str, Any], key_id: str | None, algorithm: str) -> jwt.PyJWK | None:
     usable = [key for key in keys.get("keys", []) if key.get("use", "sig") == "sig"]
     if key_id is not None:
         usable = [key for key in usable if key.get("kid") == key_id]
+    else:
+        usable = [key for key in usable if key.get("kty") == _kind_of(algorithm)]
     if len(usable) != 1:
         return None
     try:
-        return jwt.PyJWK(usable[0])
+        return jwt.PyJWK(usable[0], algorithm=usable[0].get("alg") or _own_algorithm(usable[0], algorithm))
     except jwt.PyJWTError as error:
         raise ProviderMisconfigured(f"Its key {key_id} cannot be used.") from error
+
+
+def _kind_of(algorithm: str) -> str:
+    """`kty` of the keys that can sign so."""
+    return {"R": "RSA", "P": "RSA", "E": "EC"}[algorithm[0]] if algorithm != "EdDSA" else "OKP"
+
+
+def _own_algorithm(key: Mapping[str, Any], algorithm: str) -> str | None:
+    """What a key that names no algorithm is taken for: the token's, where it is of that kind. A curve has just one."""
+    return algorithm if key.get("kty") == "RSA" and _kind_of(algorithm) == "RSA" else None

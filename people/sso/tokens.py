@@ -17,6 +17,7 @@ from people.sso.errors import (
     NotSignedByProvider,
     NotSignedInAgain,
     OutOfTime,
+    TimeNotTold,
     TokenUnreadable,
     WrongAudience,
     WrongIssuer,
@@ -31,8 +32,12 @@ LEEWAY_SECONDS = 60
 FRESH_SECONDS = 300
 _REQUIRED = ["iss", "sub", "aud", "exp", "iat"]
 
-#: Gives the provider's public key with this id, None when there is none.
-FindKey = Callable[[str | None], jwt.PyJWK | None]
+#: Asked of the provider at every sign-in (`max_age`): no session lasts that long, and whoever is asked has to tell in
+#: `auth_time` when the person signed in there (OpenID Connect Core 1.0, 2).
+ANY_AGE_SECONDS = 10 * 365 * 24 * 3600
+
+#: Gives the provider's public key with this id for this algorithm, None when there is none.
+FindKey = Callable[[str | None, str], jwt.PyJWK | None]
 
 
 def verified_claims(id_token: str, *, find_key: FindKey, issuer: str, client_id: str, nonce: str) -> dict[str, Any]:
@@ -52,11 +57,20 @@ def verified_claims(id_token: str, *, find_key: FindKey, issuer: str, client_id:
 def check_fresh(claims: Mapping[str, Any], *, now: float) -> None:
     """Whether somebody who was asked to sign in once more has done so; `now` in seconds since the epoch.
 
-    Not every provider tells when. Raises `NotSignedInAgain`.
+    A provider that does not say when may have let the browser through without a question, so its silence proves nothing.
+    Raises `NotSignedInAgain` or `TimeNotTold`.
     """
-    at = claims.get("auth_time")
-    if at is not None and (not isinstance(at, (int, float)) or now - at > FRESH_SECONDS):
+    at = signed_in_at(claims)
+    if at is None:
+        raise TimeNotTold
+    if now - at > FRESH_SECONDS:
         raise NotSignedInAgain
+
+
+def signed_in_at(claims: Mapping[str, Any]) -> float | None:
+    """When the person signed in at the provider, in seconds since the epoch; None where it does not say."""
+    at = claims.get("auth_time")
+    return float(at) if isinstance(at, (int, float)) and not isinstance(at, bool) else None
 
 
 def _decoded(id_token: str, find_key: FindKey, issuer: str, client_id: str) -> dict[str, Any]:
@@ -64,7 +78,7 @@ def _decoded(id_token: str, find_key: FindKey, issuer: str, client_id: str) -> d
         header = jwt.get_unverified_header(id_token)
         if header.get("alg") not in ALGORITHMS:
             raise AlgorithmNotAllowed(str(header.get("alg")))
-        key = find_key(header.get("kid"))
+        key = find_key(header.get("kid"), header["alg"])
         if key is None:
             raise NotSignedByProvider(f"The provider has no key {header.get('kid')}.")
         claims: dict[str, Any] = jwt.decode(

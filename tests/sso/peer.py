@@ -12,6 +12,7 @@ import io
 import json
 import os
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -46,6 +47,10 @@ class Peer:
         """Overrides what the discovery document says."""
         self.pages: dict[str, tuple[int, dict[str, Any]]] = {}
         """Answers of other addresses: path with query → status and body."""
+        self.answers_after: float = 0.0
+        """Seconds that its token endpoint takes."""
+        self.published: dict[str, Any] = {"alg": "RS256"}
+        """What it says of its key besides the key itself."""
         self.asked: list[str] = []
         """Which authorization requests came, as their queries."""
         self._challenges: dict[str, str] = {}
@@ -89,7 +94,7 @@ class Peer:
             return Response(json.dumps(body), status, content_type="application/json")
         if request.path == "/jwks":
             public = json.loads(jwt.algorithms.RSAAlgorithm.to_jwk(self.key.public_key()))
-            return _json({"keys": [{**public, "kid": "peer", "use": "sig", "alg": "RS256"}]})
+            return _json({"keys": [{**public, "kid": "peer", "use": "sig", **self.published}]})
         if request.path == "/oauth2/token":
             return self._token(request)
         answer = self._real(request)
@@ -110,6 +115,7 @@ class Peer:
             self._challenges[back["code"][0]] = request.args["code_challenge"]
 
     def _token(self, request: Request) -> Response:
+        time.sleep(self.answers_after)
         digest = hashlib.sha256(request.form.get("code_verifier", "").encode()).digest()
         answered = base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
         if self._challenges.get(request.form.get("code", "")) != answered:

@@ -15,7 +15,7 @@ from console.freshness import authenticated_at, is_fresh
 from people.models import User
 from people.services import add_person
 from tests.access.world import SETUP
-from tests.sso.conftest import SignIn
+from tests.sso.conftest import SignIn, refusal
 from tests.sso.peer import Peer
 
 pytestmark = pytest.mark.django_db
@@ -47,6 +47,31 @@ def test_a_provider_that_only_remembered_the_browser_makes_nothing_fresh(sign_in
     last = authenticated_at(in_the_browser(client))
     assert last is not None
     assert last.timestamp() == earlier
+
+
+def test_a_provider_that_does_not_say_when_makes_nothing_fresh(sign_in: SignIn, provider: Peer) -> None:
+    provider.knows("alice-1", **ALICE)
+    provider.forge = lambda claims: provider.sign({**claims, "auth_time": None})
+    client = Client()
+    assert sign_in(client=client).status_code == 302
+    assert not is_fresh(in_the_browser(client))
+
+
+def test_whoever_signs_in_again_where_nobody_says_when_is_refused_in_words(sign_in: SignIn, provider: Peer) -> None:
+    provider.knows("alice-1", **ALICE)
+    client = Client()
+    sign_in(client=client)
+    for silent in ({"auth_time": None}, {"auth_time": "yesterday"}, {"auth_time": True}):
+        provider.forge = lambda claims, silent=silent: provider.sign({**claims, **silent})
+        answer = sign_in(client=client, again="yes", next="/approvals/")
+        assert refusal(answer) == "TimeNotTold"
+        assert "/accounts/again/?next=/approvals/" in answer.content.decode()
+
+
+def test_each_sign_in_asks_the_provider_to_say_when(begin: Callable[..., str], provider: Peer) -> None:
+    asked = parse_qs(urlsplit(begin(Client())).query)
+    assert int(asked["max_age"][0]) > 365 * 24 * 3600  # long enough to make nobody sign in anew
+    assert "prompt" not in asked
 
 
 @pytest.mark.parametrize("auth_time", [{}, {"auth_time": None}])

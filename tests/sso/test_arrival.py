@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from io import StringIO
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from allauth.socialaccount.models import SocialAccount
+from django.core.management import CommandError, call_command
 from django.test import Client
 from pytest_django import Settings
 
@@ -257,7 +259,7 @@ def test_a_guest_of_the_directory_is_not_believed_for_an_address(
     provider.knows(
         "guest", email="alice@example.com", idp="https://sts.windows.net/11111111-2222-3333-4444-555555555555/"
     )
-    assert refusal(sign_in("guest")) == "EmailNotVerified"
+    assert refusal(sign_in("guest")) == "GuestAddress"
     assert not SocialAccount.objects.exists()
     provider.knows("alice-1", email="alice@example.com", idp=provider.issuer)
     assert sign_in().status_code == 302
@@ -337,3 +339,37 @@ def test_in_production_the_page_offers_one_button(configure: Callable[..., Any],
     assert "Continue with SSO" in page
     assert '<details class="other-ways">' in page
     assert page.index("Continue with SSO") < page.index("<details") < page.index('id="id_password"')
+
+
+def test_whose_account_was_made_anew_at_the_provider_gets_theirs_back_by_a_command(
+    sign_in: SignIn, provider: Peer
+) -> None:
+    provider.knows("alice-1", **ALICE)
+    client = Client()
+    sign_in(client=client)
+    alice = User.objects.get(email="alice@example.com")
+    provider.knows("alice-2", **ALICE)
+    assert refusal(sign_in("alice-2")) == "AddressTaken"
+    said = StringIO()
+    call_command("detach_identity", "ALICE@example.com", stdout=said)
+    assert "alice-1" in said.getvalue()
+    assert client.get("/").status_code == 302  # what the old identity began has ended
+    assert events()[-2:] == ["person.identity_detached", "person.session_ended"]
+    assert sign_in("alice-2").status_code == 302
+    assert User.objects.get() == alice
+    assert SocialAccount.objects.get().uid.endswith("alice-2")
+    assert refusal(sign_in("alice-1")) == "AddressTaken"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["nobody@example.com"], "Nobody has this e-mail address"),
+        (["alice@example.com"], "no identity at corp"),
+        (["alice@example.com", "--provider=partner"], "Name the provider"),
+    ],
+)
+def test_detaching_what_is_not_there_is_told(configure: object, arguments: list[str], words: str) -> None:
+    add_person(email="alice@example.com", display_name="Alice", actor=SETUP)
+    with pytest.raises(CommandError, match=words):
+        call_command("detach_identity", *arguments)

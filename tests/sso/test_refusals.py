@@ -4,17 +4,31 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import jwt
 import pytest
 from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from django.db import connection
 from django.test import Client
 
+from audit.models import Entry
+from console.views import sign_in as sign_in_views
 from people.models import User
 from people.services import add_person
+from people.sso.claims import groups_in, identity_from
+from people.sso.errors import (
+    ApplicationRefused,
+    AskedForMore,
+    Declined,
+    ProviderOverloaded,
+    ProviderRefused,
+    SignInRefused,
+)
+from people.sso.providers import Provider
 from tests.access.world import SETUP
 from tests.sso.conftest import SignIn, refusal
 from tests.sso.peer import Peer
@@ -53,10 +67,11 @@ CHANGES: dict[str, tuple[Callable[[dict[str, Any]], dict[str, Any]], str]] = {
     "not verified": (lambda claims: {**claims, "email_verified": False}, "EmailNotVerified"),
     "not said to be verified": (
         lambda claims: {name: claims[name] for name in claims if name != "email_verified"},
-        "EmailNotVerified",
+        "EmailNotVouchedFor",
     ),
     "of another domain": (lambda claims: {**claims, "email": "alice@example.com.evil.test"}, "DomainNotAllowed"),
-    "with two at signs": (lambda claims: {**claims, "email": "alice@evil.test@example.com"}, "EmailNotVerified"),
+    "with two at signs": (lambda claims: {**claims, "email": "alice@evil.test@example.com"}, "EmailUnreadable"),
+    "with an address of no text": (lambda claims: {**claims, "email": ["alice@example.com"]}, "EmailUnreadable"),
     "with groups that are no list": (lambda claims: {**claims, "groups": {"a": 1}}, "GroupsNotReadable"),
 }
 
@@ -148,11 +163,95 @@ def test_a_code_is_of_no_use_without_the_verifier(provider: Peer, begin: Callabl
     assert not is_signed_in(thief)
 
 
-def test_somebody_who_says_no_at_the_provider_is_told_so(provider: Peer, begin: Callable[..., str]) -> None:
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        ("access_denied", "Declined"),
+        ("login_required", "AskedForMore"),
+        ("interaction_required", "AskedForMore"),
+        ("consent_required", "AskedForMore"),
+        ("account_selection_required", "AskedForMore"),
+        ("temporarily_unavailable", "ProviderOverloaded"),
+        ("server_error", "ProviderOverloaded"),
+        ("invalid_scope", "ApplicationRefused"),
+        ("unauthorized_client", "ApplicationRefused"),
+        ("something_new", "ProviderRefused"),
+    ],
+)
+def test_each_refusal_of_the_provider_has_its_sentence_and_keeps_the_way_back(
+    provider: Peer, begin: Callable[..., str], error: str, expected: str
+) -> None:
     client = Client()
-    state = parse_qs(urlsplit(begin(client)).query)["state"][0]
-    answer = client.get("/accounts/sso/corp/back/", {"error": "access_denied", "state": state})
-    assert refusal(answer) == "ProviderRefused"
+    state = parse_qs(urlsplit(begin(client, next="/request/?role=orders-read")).query)["state"][0]
+    answer = client.get("/accounts/sso/corp/back/", {"error": error, "state": state})
+    assert refusal(answer) == expected
+    assert 'href="/accounts/login/?next=/request/%3Frole%3Dorders-read"' in answer.content.decode()
+    assert error in Entry.objects.latest("seq").reason
+
+
+def test_the_sentences_and_the_advice_of_the_refusals_differ() -> None:
+    kinds = [Declined, AskedForMore, ProviderOverloaded, ApplicationRefused, ProviderRefused]
+    assert len({(kind().sentence, kind().advice) for kind in kinds}) == len(kinds)
+
+
+def test_the_way_back_is_kept_when_the_answer_is_nobodys(begin: Callable[..., str]) -> None:
+    client = Client()
+    begin(client, next="/approvals/")
+    answer = client.get("/accounts/sso/corp/back/?code=abc&state=guessed")
+    assert refusal(answer) == "StateUnknown"
+    assert 'href="/accounts/login/?next=/approvals/"' in answer.content.decode()
+
+
+def test_the_way_back_leads_to_no_other_site(begin: Callable[..., str]) -> None:
+    client = Client()
+    begin(client, next="https://evil.test/")
+    answer = client.get("/accounts/sso/corp/back/?code=abc&state=guessed")
+    assert "evil.test" not in answer.content.decode()
+
+
+def test_whoever_is_refused_is_named_in_the_trail_as_far_as_the_token_told(
+    sign_in: SignIn, provider: Peer, configure: Callable[..., Any]
+) -> None:
+    configure()
+    sign_in()
+    person = User.objects.get()
+    provider.forge = lambda claims: provider.sign({**claims, "groups": {"unreadable": 1}})
+    configure(groups_claim="groups")
+    assert refusal(sign_in()) == "GroupsNotReadable"
+    entry = Entry.objects.latest("seq")
+    assert (entry.subject_kind, entry.subject_id) == ("person", str(person.pk))
+    assert entry.after is not None
+    assert (entry.after["subject"], entry.after["email"]) == ("alice-1", "alice@example.com")
+
+
+def test_a_slow_provider_holds_up_nobody_but_those_who_wait_for_it(
+    transactional_db: None, provider: Peer, begin: Callable[..., str]
+) -> None:
+    people = [Client() for _ in range(4)]
+    ways_back = [provider.consents(begin(person), "alice-1") for person in people]
+    provider.answers_after = 2.0
+    with ThreadPoolExecutor(max_workers=4) as pool:
+        begun = time.monotonic()
+
+        def arrive(person: Client, back: str) -> tuple[int, str, float]:
+            answer = person.get(back)
+            connection.close()
+            return answer.status_code, answer.headers.get("Refresh", ""), time.monotonic() - begun
+
+        came = list(pool.map(arrive, people, ways_back))
+    assert sorted(status for status, _, _ in came) == [302] * sign_in_views.AT_ONCE + [503] * (
+        4 - sign_in_views.AT_ONCE
+    )
+    # The others are asked to come again at once, not when the provider is through.
+    assert all(refresh == "3" and took < 2.0 for status, refresh, took in came if status == 503)
+    provider.answers_after = 0.0
+    later = [
+        person.get(back).status_code
+        for person, back, (status, _, _) in zip(people, ways_back, came, strict=True)
+        if status == 503
+    ]
+    assert later == [302] * (4 - sign_in_views.AT_ONCE)  # with the very address that they came with
+    assert not Entry.objects.filter(event="person.sign_in_failed").exists()
 
 
 def test_a_provider_that_is_down_is_told_of(configure: object, provider: Peer, begin: Callable[..., str]) -> None:
@@ -223,3 +322,74 @@ def test_a_get_begins_nothing(configure: object) -> None:
 def test_a_provider_that_is_not_configured_is_not_found(configure: object) -> None:
     assert Client().post("/accounts/sso/other/").status_code == 404
     assert Client().get("/accounts/sso/other/back/").status_code == 404
+
+
+RSA_ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512")
+
+
+@pytest.mark.parametrize("algorithm", RSA_ALGORITHMS)
+def test_a_key_that_names_no_algorithm_is_for_each_of_its_kind(sign_in: SignIn, provider: Peer, algorithm: str) -> None:
+    provider.published = {}
+    provider.forge = lambda claims: provider.sign(claims, algorithm=algorithm)
+    client = Client()
+    assert sign_in(client=client).status_code == 302
+    assert is_signed_in(client)
+
+
+def test_a_key_that_names_its_algorithm_is_for_no_other(sign_in: SignIn, provider: Peer) -> None:
+    provider.forge = lambda claims: provider.sign(claims, algorithm="RS512")
+    assert refusal(sign_in()) == "AlgorithmNotAllowed"
+
+
+def test_a_key_of_another_kind_than_the_token_says_is_refused(sign_in: SignIn, provider: Peer) -> None:
+    provider.published = {}
+    other = ec.generate_private_key(ec.SECP256R1())
+    provider.forge = lambda claims: provider.sign(claims, key=other, algorithm="ES256")
+    assert refusal(sign_in()) in {"AlgorithmNotAllowed", "NotSignedByProvider"}
+
+
+@pytest.mark.parametrize(
+    ("claims", "vouches", "expected"),
+    [
+        ({"preferred_username": "alice@example.com", "upn": "alice@example.com"}, False, "EmailMissing"),
+        ({"email": ""}, True, "EmailMissing"),
+        ({"email": None}, True, "EmailMissing"),
+        ({"email": "alice@example.com"}, True, "EmailNotVouchedFor"),
+        ({"email": "alice@example.com", "email_verified": None}, True, "EmailNotVouchedFor"),
+        ({"email": "alice@example.com", "email_verified": "false"}, True, "EmailNotVerified"),
+        ({"email": "no address", "email_verified": True}, True, "EmailUnreadable"),
+    ],
+)
+def test_an_address_that_cannot_be_believed_is_refused_with_what_is_missing(
+    configure: Callable[..., Provider], claims: dict[str, object], vouches: bool, expected: str
+) -> None:
+    with pytest.raises(SignInRefused) as caught:
+        identity_from({"sub": "alice-1", **claims}, configure(vouches_for_email=vouches))
+    assert caught.value.name == expected
+    assert (
+        "administrator" in caught.value.advice
+        or "identity provider" in caught.value.advice
+        or expected == "EmailNotVerified"
+    )
+
+
+@pytest.mark.parametrize(
+    ("path", "claims"),
+    [
+        ("groups", {"groups": ["dba"]}),
+        ("realm_access.roles", {"realm_access": {"roles": ["dba"]}}),
+        ("realm_access.roles", {"realm_access.roles": ["dba"]}),
+        (
+            "resource_access.lockgate.example.com.roles",
+            {"resource_access": {"lockgate.example.com": {"roles": ["dba"]}, "lockgate": {"other": []}}},
+        ),
+        ("https://example.com/claims.groups", {"https://example.com/claims": {"groups": ["dba"]}}),
+        ("https://example.com/groups", {"https://example.com/groups": ["dba"]}),
+    ],
+)
+def test_groups_are_found_also_behind_names_with_dots(path: str, claims: dict[str, object]) -> None:
+    assert groups_in(claims, path) == {"dba"}
+
+
+def test_one_group_with_too_long_a_name_keeps_nobody_out() -> None:
+    assert groups_in({"groups": ["dba", "x" * 300, ""]}, "groups") == {"dba"}
