@@ -52,6 +52,7 @@ LABELS: Mapping[str, str] = {
     "memberships": "People",
     "groups": "Groups that fill it",
     "admin_secret": "Where its password lies",
+    "waits_for": "Held back until another administrator confirms: its secret for",
 }
 NOTHING = "nothing"
 #: What nothing means, where it does not mean nothing.

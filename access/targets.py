@@ -12,6 +12,7 @@ from typing import Any
 
 from access.credentials import Account, Credential, ServerSource, gives_tokens, resolve
 from access.models import Server
+from access.secret_uses import require_bound
 from access.settling import settle
 from connectors.base import PRINCIPAL_PREFIX, Authentication, Connector, Secret, SecretSource, Target, Tls
 from connectors.registry import open_connector
@@ -28,6 +29,7 @@ LONGEST_STATEMENT = timedelta(seconds=10)
 def connect(server: Server, address: Mapping[str, Any] | None = None) -> Connector:
     """A connector for the server; with `address`, for where a grant was made. Raises `SecretUnavailable`."""
     account = account_of(server, address)
+    require_bound(server, account)
     credential = resolve(server.admin_secret, account)
     source = ServerSource(server.admin_secret, account, settle=partial(settle, server))
     return open_connector(target_of(server, credential, address, source))

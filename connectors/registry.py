@@ -49,6 +49,15 @@ def identities_of(engine: str) -> Identities:
     return _IDENTITIES.get(engine, Identities())
 
 
+#: Engines whose servers are in this process, so that nothing is sent anywhere.
+_IN_PROCESS = frozenset({"fake"})
+
+
+def sends_secrets(engine: str) -> bool:
+    """Whether connecting to a server of this engine sends a secret to an address."""
+    return engine not in _IN_PROCESS
+
+
 #: Engines on which people may come in as themselves.
 _TAKE_OWN_IDENTITY = frozenset({"azuresql"})
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import os
+import tempfile
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from pathlib import Path
@@ -86,6 +87,16 @@ class Environment(environ.Env):  # type: ignore[misc]
                 " https://tracker.example.com/browse/{ticket}"
             )
         return url
+
+    def secret_folders(self) -> list[Path]:
+        """Where the passwords of servers may lie as files; in development also where the demo and the tests put them."""
+        text = self.text("LOCKGATE_SECRET_FOLDERS", "")
+        if text:
+            return [Path(folder) for folder in text.split(os.pathsep) if folder.strip()]
+        if not self.is_development:
+            return [Path("/run/servers")]
+        demo = Path(self.text("LOCKGATE_DATA", "") or ".lockgate")
+        return [Path("/run/servers"), demo.absolute() / "secrets", Path(tempfile.gettempdir())]
 
     def trusted_proxies(self) -> int:
         """How many proxies of ours stand in front of the console."""

@@ -29,6 +29,8 @@ LOCKGATE_BASE_URL = env.base_url()
 #: How many proxies of ours stand in front, which add to X-Forwarded-For and say in X-Forwarded-Proto what the client used.
 LOCKGATE_TRUSTED_PROXIES = env.trusted_proxies()
 LOCKGATE_TICKET_URL = env.ticket_url()
+#: The only folders from which `file:` may take the password of a server.
+LOCKGATE_SECRET_FOLDERS = env.secret_folders()
 
 # -- Django -----------------------------------------------------------------------------------------------------------
 

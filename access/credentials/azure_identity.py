@@ -7,6 +7,7 @@ For Azure SQL, and for Azure Database for PostgreSQL and MySQL; the engine says 
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 
 from access.credentials.azure import OPTIONS, identity, told_of_azure
@@ -15,6 +16,9 @@ from access.credentials.errors import ReferenceNotUnderstood
 from access.credentials.references import Reference
 from connectors.base import Authentication, Secret
 from connectors.registry import identities_of
+
+#: Of Azure SQL, and of PostgreSQL and MySQL, on whichever of Azure's clouds.
+_FOR_DATABASES = re.compile(r"https://(?:ossrdbms-aad\.)?database\.[a-z0-9.-]+/\.default")
 
 
 class AzureIdentity:
@@ -25,7 +29,10 @@ class AzureIdentity:
     def __init__(self, reference: Reference, account: Account) -> None:
         self._reference = reference.only(*OPTIONS, "scope")
         self._scope = reference.options.get("scope") or identities_of(account.engine).azure_scope
-        if not self._scope:
+        if not _FOR_DATABASES.fullmatch(self._scope):
+            # A token for anything else would be good for more than a database, and go to whatever listens at the address.
+            if self._scope:
+                raise ReferenceNotUnderstood("scope is that of a database service: https://database.….../.default.")
             raise ReferenceNotUnderstood(f"Azure gives no tokens for the engine {account.engine}.")
 
     def fetch(self) -> Credential:

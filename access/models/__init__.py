@@ -4,6 +4,7 @@ from access.models.grants import Grant, JournalLine
 from access.models.holds import HeldBack
 from access.models.policies import Policy, PolicyStep
 from access.models.requests import AccessRequest, Comment, Vote
+from access.models.secret_uses import SecretUse
 from access.models.servers import AccessRole, Environment, Server
 from access.models.sweeps import SweepFinding
 from access.models.tokens import GatewayToken
@@ -21,6 +22,7 @@ __all__ = [
     "JournalLine",
     "Policy",
     "PolicyStep",
+    "SecretUse",
     "Server",
     "SweepFinding",
     "Vote",

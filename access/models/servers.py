@@ -65,6 +65,8 @@ class Server(models.Model):
     """What answered last while `stranger_since` is set; empty where it could not tell."""
     stranger_since = models.DateTimeField(null=True, blank=True)
     """Since when something answers here that has to be confirmed first: nothing is granted or swept meanwhile."""
+    known_shut = models.JSONField(default=list, blank=True)
+    """Databases that an administrator has written down as shut for good: nobody can read them, and no receipt waits for it."""
     is_copy = models.BooleanField(default=False)
     """A restored or cloned server: it has the identity of the one that it was made from, and is not that one."""
     revision = models.PositiveIntegerField(default=1)

@@ -49,7 +49,7 @@ class ServerForm(forms.Form):
         label="Where its password lies, or as whom it logs in",
         max_length=500,
         widget=forms.TextInput(
-            attrs=_TEXT | {"placeholder": "file:/run/secrets/orders, vault:…, azure:managed-identity, …"}
+            attrs=_TEXT | {"placeholder": "file:/run/servers/orders, vault:…, azure:managed-identity, …"}
         ),
     )
 

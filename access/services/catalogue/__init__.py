@@ -3,7 +3,7 @@
 Nothing here touches an open request or a living grant: those carry their own frozen copy.
 """
 
-from access.services.catalogue.changes import EditedMeanwhile, confirm_right
+from access.services.catalogue.changes import EditedMeanwhile, confirm_right, confirm_secret
 from access.services.catalogue.checks import (
     MOST_PEOPLE,
     MOST_STEPS,
@@ -37,6 +37,7 @@ __all__ = [
     "change_role",
     "change_server",
     "confirm_right",
+    "confirm_secret",
     "define_policy",
     "define_role",
 ]

@@ -12,15 +12,16 @@ from typing import Any, TypeVar
 
 from django.db import connection, transaction
 from django.db.models import QuerySet
+from django.utils import timezone
 
 from access import queueing
 from access.audience import Way, ways_of
 from access.errors import Refused, Stale
-from access.models import AccessRole, HeldBack, Policy, Server
+from access.models import AccessRole, HeldBack, Policy, SecretUse, Server
 from access.services.catalogue.checks import check_administrator
 from access.services.door import actor_of
 from audit.events import Event
-from audit.log import Subject, record
+from audit.log import Actor, Subject, record
 from people.models import User
 
 Changeable = TypeVar("Changeable", Policy, AccessRole, Server)
@@ -41,6 +42,10 @@ class EditedMeanwhile(Stale):
 
 class NotYourOwnRight(Refused):
     """Another administrator has to confirm this: it is a right that you gave to yourself."""
+
+
+class NotYourOwnSecret(Refused):
+    """Another administrator has to confirm this: it is you who wants the secret sent to this address."""
 
 
 @contextmanager
@@ -137,6 +142,26 @@ def _record(
 def _gained(had: Ways, has: Ways) -> Ways:
     gained = {role: ways - had.get(role, frozenset()) for role, ways in has.items()}
     return {role: ways for role, ways in gained.items() if ways}
+
+
+def confirm_secret(*, actor: Actor, person: User | None, use: SecretUse) -> None:
+    """Somebody else than who asked agrees that the secret goes to the address; without a person, whoever runs the machine."""
+    if person is not None:
+        check_administrator(person)
+        if use.asked_by_id == person.pk:
+            raise NotYourOwnSecret
+    with one_at_a_time():
+        found = SecretUse.objects.select_for_update(of=("self",)).select_related("server").filter(pk=use.pk).first()
+        if found is None or found.confirmed_at is not None:
+            raise Stale("It was confirmed already.")
+        found.confirmed_at = timezone.now()
+        found.save(update_fields=["confirmed_at"])
+        record(
+            Event.SERVER_SECRET_CONFIRMED,
+            actor=actor,
+            subject=Subject("server", found.server.slug, found.server.name),
+            after={"host": found.host, "port": found.port, "source": found.scheme},
+        )
 
 
 def confirm_right(*, person: User, held: HeldBack) -> None:

@@ -10,6 +10,7 @@ from datetime import timedelta
 from pathlib import Path
 from urllib.parse import unquote
 
+from django.conf import settings
 from django.db import IntegrityError, transaction
 
 from access.credentials import gives_tokens
@@ -22,7 +23,11 @@ from people.models import User
 
 _SLUG = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 #: Settings that hold secrets: of Lockgate itself, and of the clients by which it reads stores and clouds.
-_OWN_VARIABLES = re.compile(r"(LOCKGATE|VAULT|AWS|AZURE|IDENTITY|MSI)_.*|(DATABASE|REDIS|EMAIL)_URL(_FILE)?")
+_OWN_VARIABLES = re.compile(
+    r"(LOCKGATE|VAULT|AWS|AZURE|IDENTITY|MSI|DJANGO|CELERY|GOOGLE|GITHUB|CI|SSH|KUBERNETES|OTEL|SENTRY)_.*"
+    r"|PGPASSWORD|PGPASSFILE|PGSERVICEFILE|.*_(URL|DSN|URI)(_FILE)?|(HTTPS?|ALL|NO)_PROXY|PATH|HOME|HOSTNAME|USER|PWD",
+    re.IGNORECASE,
+)
 _PLACES = re.compile(r"(?:^|=)(env|file):([^&?]*)")
 SHORTEST = timedelta(minutes=1)
 LONGEST = timedelta(days=30)
@@ -66,6 +71,12 @@ class TokenInTheClear(BadRequest):
 
 class OwnSecret(BadRequest):
     """This is a secret of Lockgate's own. No database server is signed in to with it."""
+
+    field = "admin_secret"
+
+
+class OutsideTheFolders(BadRequest):
+    """Secrets of servers lie in a folder of their own, so that no other file can be sent to a server as a password."""
 
     field = "admin_secret"
 
@@ -134,7 +145,7 @@ def check_own_identity(server: Server, *, own_identity: bool) -> None:
 
 
 def check_reference(reference: str) -> None:
-    """Raises `OwnSecret`.
+    """Raises `OwnSecret` or `OutsideTheFolders`.
 
     A password is sent to whatever address stands beside it, so an administrator who may choose both could otherwise have
     the console's own keys, and the way into its own database, sent to themself.
@@ -145,6 +156,9 @@ def check_reference(reference: str) -> None:
             raise OwnSecret
         if scheme == "file" and _is_own_file(Path(rest).resolve()):
             raise OwnSecret
+        if scheme == "file" and not _is_in_a_folder(Path(rest).resolve()):
+            folders = ", ".join(str(folder) for folder in settings.LOCKGATE_SECRET_FOLDERS)
+            raise OutsideTheFolders(f"Put it below {folders}, or name its folder in LOCKGATE_SECRET_FOLDERS.")
 
 
 def _is_own_file(path: Path) -> bool:
@@ -155,6 +169,10 @@ def _is_own_file(path: Path) -> bool:
         if name.endswith("_FILE") and _OWN_VARIABLES.fullmatch(name)
     ]
     return path in own or path.is_relative_to("/proc")
+
+
+def _is_in_a_folder(path: Path) -> bool:
+    return any(path.is_relative_to(Path(folder).resolve()) for folder in settings.LOCKGATE_SECRET_FOLDERS)
 
 
 def check_policy(

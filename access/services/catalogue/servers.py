@@ -5,9 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from django.conf import settings
+from django.utils import timezone
 
 from access.credentials import Account, resolve
-from access.models import AccessRole, Environment, Server
+from access.credentials.places import place_of
+from access.models import AccessRole, Environment, Grant, SecretUse, Server
+from access.secret_uses import bind, bind_where_accounts_live
 from access.services.catalogue.changes import locked, one_at_a_time, record_added, record_changed, ways_on
 from access.services.catalogue.checks import (
     UnknownEngineChosen,
@@ -18,10 +21,12 @@ from access.services.catalogue.checks import (
     check_tls,
     slug_taken,
 )
+from access.states import LIVING
+from access.targets import account_of
 from audit.events import Event
 from audit.log import Subject
 from connectors.base import Tls
-from connectors.registry import ENGINE_LABELS
+from connectors.registry import ENGINE_LABELS, sends_secrets
 from people.models import User
 
 #: What a check of the connection depends on.
@@ -66,11 +71,12 @@ def add_server(
                 admin_user=admin_user,
                 admin_secret=admin_secret,
             )
+        held = _held_secret(server, person)
         record_added(
             Event.SERVER_ADDED,
             person=person,
             subject=Subject("server", slug, name),
-            after={"engine": engine, **_described(server)},
+            after={"engine": engine, **_described(server), **held},
         )
     return server
 
@@ -121,18 +127,34 @@ def change_server(
             had = {}  # What somebody could do before, they could do somewhere else.
         row.revision += 1
         row.save()
+        held = _held_secret(row, person)
         changed_secret = reached_by["admin_secret"] != row.admin_secret
         record_changed(
             Event.SERVER_CHANGED,
             person=person,
             subject=Subject("server", row.slug, row.name),
             before={**before, "admin_secret": "old" if changed_secret else ""},
-            after={**after, "admin_secret": "new" if changed_secret else ""},
+            after={**after, "admin_secret": "new" if changed_secret else "", **held},
             had=had,
             roles=roles,
             revision=row.revision,
         )
     return row
+
+
+def _held_secret(server: Server, person: User) -> dict[str, Any]:
+    """Bind the secret to the address; what the audit trail says of one that waits for another administrator."""
+    if not sends_secrets(server.engine):
+        return {}
+    now, account = timezone.now(), account_of(server)
+    is_new = not SecretUse.objects.filter(place=place_of(server.admin_secret, account)).exists()
+    use = bind(server, account, asked_by=person, now=now)
+    if use.confirmed_at is None:
+        return {"waits_for": f"{use.host}:{use.port}"}
+    if is_new:
+        living = Grant.objects.filter(server=server, state__in=LIVING).values_list("address", flat=True)
+        bind_where_accounts_live(server, [address for address in living if address != server.address], now=now)
+    return {}
 
 
 def _described(server: Server) -> dict[str, Any]:
