@@ -32,7 +32,7 @@ def bind_what_is_in_use(apps: StateApps, schema_editor: BaseDatabaseSchemaEditor
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("access", "0008_known_by_what_they_are"),
+        ("access", "0010_state_questions"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
