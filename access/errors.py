@@ -21,7 +21,8 @@
     └── Unavailable
         ├── SecretUnavailable       a secret reference leads nowhere
         ├── AnotherServer           what answers at an address is not the server that is meant
-        └── UnsealFailed            a stored password cannot be decrypted
+        ├── UnsealFailed            a stored password cannot be decrypted
+        └── ClocksApart             the clock of one of Lockgate's machines is far off
 
 Each docstring's first line is the sentence a person may read; `detail` is added behind it.
 """
@@ -197,3 +198,7 @@ class AnotherServer(Unavailable):
 
 class UnsealFailed(Unavailable):
     """A stored password cannot be decrypted with the configured keys. Check LOCKGATE_ENCRYPTION_KEYS."""
+
+
+class ClocksApart(Unavailable):
+    """Nothing can be approved while the clocks of Lockgate's machines are far apart. Have them set right; ends go on."""

@@ -24,6 +24,7 @@ from access.models.grants import Direction, EndReason
 from access.recognition import require_itself, where_held
 from access.sealing import seal, unseal
 from access.services.door import begin_end, lock_grant, move_grant, record_about
+from access.silence import note_silence
 from access.states import GrantMove, GrantState
 from access.targets import connect, make_password
 from access.window import PROVISION_PATIENCE, pause_after, whole_second
@@ -39,7 +40,7 @@ from connectors.base import (
     RevokeRequest,
     Secret,
 )
-from connectors.errors import ConnectorError, PrincipalCannotLogIn
+from connectors.errors import ConnectorError, PrincipalCannotLogIn, ServerUnreachable
 
 log = structlog.get_logger(__name__)
 
@@ -129,7 +130,7 @@ def revoke(*, grant_id: int, claimant: str, clock: Clock = database_clock.now) -
         except ClaimLost:
             raise
         except Exception as error:
-            _revocation_failed(grant_id, claimant, _told(error), None, clock)
+            _revocation_failed(grant_id, claimant, error, None, clock)
             if not isinstance(error, _FAILURES):
                 raise
             return
@@ -274,6 +275,7 @@ def _activate(grant_id: int, claimant: str, ends_at: datetime, identifier: str, 
         locked.identifier = identifier or ""
         locked.attempts = 0
         locked.next_attempt_at = None
+        locked.waits_for_server = False
         locked.last_error = ""
         move_grant(
             locked,
@@ -297,6 +299,7 @@ def _extended(grant_id: int, wanted: datetime) -> bool:
             locked.extend_to = None
         locked.attempts = 0
         locked.next_attempt_at = None
+        locked.waits_for_server = False
         locked.last_error = ""
         locked.save()
     return True
@@ -337,14 +340,18 @@ def _extension_failed(grant_id: int, error: Exception, clock: Clock) -> None:
         locked.save()
 
 
-def _told(error: Exception) -> str:
-    return str(error) if isinstance(error, _FAILURES) else _OURS.format(type(error).__name__)
+def _told(error: Exception | str) -> str:
+    return str(error) if isinstance(error, (str, *_FAILURES)) else _OURS.format(type(error).__name__)
 
 
 def _schedule_retry(locked: Grant, error: Exception | str, now: datetime) -> None:
     locked.attempts += 1
-    locked.last_error = error if isinstance(error, str) else _told(error)
+    locked.last_error = _told(error)
     locked.next_attempt_at = now + pause_after(locked.attempts)
+    locked.waits_for_server = isinstance(error, ServerUnreachable)
+    if locked.waits_for_server:
+        # Looked at every other second from now on; when it is back, whatever waits for it is due.
+        transaction.on_commit(lambda: note_silence(locked, now=now))
 
 
 def _end(grant_id: int, claimant: str, clock: Clock) -> bool:
@@ -381,6 +388,7 @@ def _close(grant_id: int, claimant: str, receipt: Receipt, place: dict[str, Any]
         locked.receipt = {**receipt_to_json(receipt), "read_at": place}
         locked.password = ""
         locked.next_attempt_at = None
+        locked.waits_for_server = False
         if not failed:
             locked.last_error = ""
         move_grant(
@@ -392,9 +400,11 @@ def _close(grant_id: int, claimant: str, receipt: Receipt, place: dict[str, Any]
         )
 
 
-def _revocation_failed(grant_id: int, claimant: str, error: str, receipt: Receipt | None, clock: Clock) -> None:
+def _revocation_failed(
+    grant_id: int, claimant: str, error: Exception | str, receipt: Receipt | None, clock: Clock
+) -> None:
     """Keep what is known, wait a little longer than last time, and try again: there is no last attempt."""
-    log.error("revocation.failed", grant=grant_id, error=error)
+    log.error("revocation.failed", grant=grant_id, error=_told(error))
     with transaction.atomic():
         locked = lock_grant(grant_id)
         if locked.state != GrantState.REVOKING:
@@ -408,6 +418,6 @@ def _revocation_failed(grant_id: int, claimant: str, error: str, receipt: Receip
             locked,
             Event.GRANT_REVOCATION_FAILED,
             actor=worker_actor(claimant),
-            reason=error,
+            reason=locked.last_error,
             after={"attempts": locked.attempts, "receipt": locked.receipt if receipt else None},
         )

@@ -6,6 +6,7 @@ import re
 import secrets
 import unicodedata
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -26,13 +27,16 @@ _PASSWORD_BYTES = 24
 LONGEST_STATEMENT = timedelta(seconds=10)
 
 
-def connect(server: Server, address: Mapping[str, Any] | None = None) -> Connector:
+def connect(
+    server: Server, address: Mapping[str, Any] | None = None, *, connect_timeout: timedelta | None = None
+) -> Connector:
     """A connector for the server; with `address`, for where a grant was made. Raises `SecretUnavailable`."""
     account = account_of(server, address)
     require_bound(server, account)
     credential = resolve(server.admin_secret, account)
     source = ServerSource(server.admin_secret, account, settle=partial(settle, server))
-    return open_connector(target_of(server, credential, address, source))
+    target = target_of(server, credential, address, source)
+    return open_connector(replace(target, connect_timeout=connect_timeout) if connect_timeout else target)
 
 
 def target_without_secret(server: Server, address: Mapping[str, Any] | None = None) -> Target:

@@ -6,7 +6,7 @@ from typing import Any
 
 from celery import Task, shared_task
 
-from access import change_notices, clock, notices, provisioning, queueing, sweeping, ticking
+from access import change_notices, clock, jobs, notices, provisioning, queueing, sweeping, ticking
 from access.services import servers, statements
 from audit import checkpoints, verification
 from audit.origin import Origin, coming_from
@@ -65,28 +65,33 @@ def tell_administrators(entry: int) -> None:
 @shared_task(name="access.sweep", base=FromWorker)
 def sweep() -> None:
     """Compare every server with the grants."""
-    sweeping.sweep_all(now=clock.now())
+    if jobs.is_wanted("sweep", now=clock.now()):
+        sweeping.sweep_all(now=clock.now())
 
 
 @shared_task(name="access.check_servers", base=FromWorker)
 def check_servers() -> None:
     """Look whether every server answers."""
-    servers.check_all(now=clock.now())
+    if jobs.is_wanted("check_servers", now=clock.now()):
+        servers.check_all(now=clock.now())
 
 
 @shared_task(name="access.checkpoint", base=FromWorker)
 def checkpoint() -> None:
     """Sign where the audit log and the record of statements end."""
-    checkpoints.make(now=clock.now())
+    if jobs.is_wanted("checkpoint", now=clock.now()):
+        checkpoints.make(now=clock.now())
 
 
 @shared_task(name="access.seal_keys_anew", base=FromWorker)
 def seal_keys_anew() -> None:
     """After a new encryption key: so that the old one can go."""
-    statements.seal_keys_anew()
+    if jobs.is_wanted("seal_keys_anew", now=clock.now()):
+        statements.seal_keys_anew()
 
 
 @shared_task(name="access.verify_audit", base=FromWorker)
 def verify_audit() -> None:
     """Check the chain of the audit trail from its beginning, for the console's badge and banner."""
-    verification.verify(now=clock.now())
+    if jobs.is_wanted("verify_audit", now=clock.now()):
+        verification.verify(now=clock.now())

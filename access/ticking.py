@@ -67,6 +67,8 @@ def _queue(task: str, due: Q, now: datetime) -> int:
     ids = claims.take_due(due, limit=BATCH, now=now)
     for grant_id in ids:
         queueing.send(task, grant_id)
+    if ids and queueing.is_away():
+        claims.mark_untaken(ids, now=now)
     return len(ids)
 
 

@@ -308,6 +308,16 @@ class CheckReport:
 
 
 @dataclass(frozen=True, slots=True)
+class SignsOfLife:
+    """What one short look at a server tells."""
+
+    started_at: datetime
+    """When the server was started, aware UTC: another moment means that it may have been restored from a backup."""
+    accounts: tuple[str, ...]
+    """The names of all accounts that begin with `PRINCIPAL_PREFIX`."""
+
+
+@dataclass(frozen=True, slots=True)
 class ServerDescription:
     """What can be named in an access role. Only user objects; system databases and schemas are left out."""
 
@@ -374,6 +384,13 @@ class Connector(Protocol):
 
         A server that was restored or cloned from another one tells the same. Empty where the server cannot tell. Raises
         `ServerUnreachable` or `AdminLoginRefused`.
+        """
+        ...
+
+    def signs_of_life(self) -> SignsOfLife:
+        """When the server was started, and the names of our accounts: cheap enough to be asked every few seconds.
+
+        Raises `ServerUnreachable` or `AdminLoginRefused`.
         """
         ...
 

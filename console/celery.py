@@ -7,7 +7,7 @@ import logging.config
 import os
 from typing import Any
 
-from celery import Celery
+from celery import Celery, bootsteps
 from celery.signals import setup_logging
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "console.settings")
@@ -15,6 +15,39 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "console.settings")
 app = Celery("lockgate")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
+
+
+class OwnClockStep(bootsteps.StartStopStep):
+    """Gives each worker its own clock, before it has to reach the queue and whether or not it ever does."""
+
+    requires = ("celery.worker.components:Pool",)
+
+    def __init__(self, worker: Any, **options: Any) -> None:
+        from access import presence
+
+        super().__init__(worker, **options)
+        self._clock: Any = None
+        # Before the pool is forked: all processes of a worker have one presence.
+        presence.begin()
+
+    def start(self, worker: Any) -> None:
+        """Behind the pool, so that its processes are not forked from one that already has threads."""
+        from access.own_clock import OwnClock
+
+        self._clock = OwnClock(str(worker.hostname))
+        self._clock.start()
+
+    def stop(self, worker: Any) -> None:
+        """When the worker is told to stop; while it finishes what it does, others tick."""
+        if self._clock is not None:
+            self._clock.stop()
+
+    def terminate(self, worker: Any) -> None:
+        """At once."""
+        self.stop(worker)
+
+
+app.steps["worker"].add(OwnClockStep)
 
 
 @setup_logging.connect

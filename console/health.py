@@ -1,4 +1,6 @@
-"""`/healthz` (the process lives) and `/readyz` (it can serve: database and Redis answer), for load balancers.
+"""`/healthz` (the process lives) and `/readyz` (it can serve: its database answers), for load balancers.
+
+Redis is told of and decides nothing: without it the console works on, and no load balancer may take it away.
 
 A middleware, in front of host checks and redirects: probes come by address, over plain HTTP.
 """
@@ -11,6 +13,8 @@ import redis
 from django.conf import settings
 from django.db import Error, connection
 from django.http import HttpRequest, HttpResponse, JsonResponse
+
+from access.queueing import IMPATIENT
 
 GetResponse = Callable[[HttpRequest], HttpResponse]
 
@@ -28,7 +32,7 @@ class HealthMiddleware:
         if request.path == "/readyz":
             parts = {"database": _database_answers(), "redis": _redis_answers()}
             return JsonResponse(
-                {name: "ok" if ok else "down" for name, ok in parts.items()}, status=200 if all(parts.values()) else 503
+                {name: "ok" if ok else "down" for name, ok in parts.items()}, status=200 if parts["database"] else 503
             )
         return self.get_response(request)
 
@@ -44,7 +48,7 @@ def _database_answers() -> bool:
 
 def _redis_answers() -> bool:
     try:
-        with redis.Redis.from_url(settings.REDIS_URL, socket_connect_timeout=1, socket_timeout=1) as client:
+        with redis.Redis.from_url(settings.REDIS_URL, **IMPATIENT) as client:
             return bool(client.ping())
     except redis.RedisError:
         return False

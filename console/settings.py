@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from csp.constants import NONE, SELF
 
+from access.intervals import EVERY
 from console.environment import Environment
 from console.logs import logging_settings
 from people.sso.providers import read_providers
@@ -124,13 +125,7 @@ DATABASES = {
 DATABASES["default"].setdefault("OPTIONS", {}).setdefault("connect_timeout", 5)
 
 REDIS_URL = env.required("REDIS_URL", development="redis://127.0.0.1:6379/0", what="redis://host:6379/0")
-CACHES = {
-    "default": {
-        "BACKEND": "django.core.cache.backends.redis.RedisCache",
-        "LOCATION": REDIS_URL,
-        "OPTIONS": {"socket_connect_timeout": 2, "socket_timeout": 2},
-    }
-}
+CACHES = {"default": {"BACKEND": "console.caching.SteadyCache", "LOCATION": REDIS_URL}}
 
 # -- Workers ------------------------------------------------------------------------------------------------------------
 
@@ -154,20 +149,19 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
     "socket_connect_timeout": 2,
 }
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+# For ever: a worker goes on by its own clock meanwhile.
+CELERY_BROKER_CONNECTION_MAX_RETRIES = None
 # Its logs are ours, redacted; see console/celery.py.
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_WORKER_REDIRECT_STDOUTS = False
+# No message ends by itself (`expires`): that would compare beat's clock with a worker's. What was asked for twice is done once
+# (`access.jobs`), and what is asked for in vain a worker does by its own clock (`access.own_clock`).
 CELERY_BEAT_SCHEDULE = {
-    # A tick that waited longer than it takes for the next one to come is of no use.
-    "tick": {"task": "access.tick", "schedule": 1.0, "options": {"expires": 5}},
-    "sweep": {"task": "access.sweep", "schedule": timedelta(minutes=10), "options": {"expires": 500}},
-    "verify_audit": {"task": "access.verify_audit", "schedule": timedelta(hours=1), "options": {"expires": 3000}},
-    "checkpoint": {"task": "access.checkpoint", "schedule": timedelta(minutes=5), "options": {"expires": 250}},
-    "seal_keys_anew": {"task": "access.seal_keys_anew", "schedule": timedelta(hours=1), "options": {"expires": 3000}},
-    "check_servers": {"task": "access.check_servers", "schedule": timedelta(minutes=1), "options": {"expires": 50}},
+    "tick": {"task": "access.tick", "schedule": 1.0},
+    **{name: {"task": f"access.{name}", "schedule": every} for name, every in EVERY.items()},
 }
 # The schedule is static, so beat has nothing to remember, and no file to write.
-CELERY_BEAT_SCHEDULER = "celery.beat:Scheduler"
+CELERY_BEAT_SCHEDULER = "console.beat:PatientScheduler"
 
 # -- Signing in -----------------------------------------------------------------------------------------------------------
 

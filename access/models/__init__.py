@@ -8,7 +8,7 @@ from access.models.secret_uses import SecretUse
 from access.models.servers import AccessRole, Environment, Server
 from access.models.sweeps import SweepFinding
 from access.models.tokens import GatewayToken
-from access.models.workers import Heartbeat
+from access.models.workers import Heartbeat, Job, Undelivered
 
 __all__ = [
     "AccessRequest",
@@ -19,11 +19,13 @@ __all__ = [
     "Grant",
     "Heartbeat",
     "HeldBack",
+    "Job",
     "JournalLine",
     "Policy",
     "PolicyStep",
     "SecretUse",
     "Server",
     "SweepFinding",
+    "Undelivered",
     "Vote",
 ]

@@ -87,7 +87,11 @@ class Grant(models.Model):
     next_attempt_at = models.DateTimeField(null=True, blank=True)
     claimed_by = models.CharField(max_length=64, blank=True)
     claimed_until = models.DateTimeField(null=True, blank=True)
+    holder = models.IntegerField(null=True, blank=True)
+    """The presence (`access.presence`) of the process that claimed it, with which the claim ends; empty where it has none."""
     queued_until = models.DateTimeField(null=True, blank=True)
+    waits_for_server = models.BooleanField(default=False)
+    """The server did not answer: the next attempt is due as soon as it does, whatever `next_attempt_at` says."""
     alarmed_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:

@@ -69,6 +69,12 @@ class Server(models.Model):
     """Databases that an administrator has written down as shut for good: nobody can read them, and no receipt waits for it."""
     is_copy = models.BooleanField(default=False)
     """A restored or cloned server: it has the identity of the one that it was made from, and is not that one."""
+    probed_at = models.DateTimeField(null=True, blank=True)
+    """When somebody looked last whether it answers; see `access.watching`."""
+    down_since = models.DateTimeField(null=True, blank=True)
+    """Since when it does not answer; empty while it does."""
+    started_at = models.DateTimeField(null=True, blank=True)
+    """When the server was started that was swept last; one that was started since may be a restored one."""
     revision = models.PositiveIntegerField(default=1)
     """Counts changes by administrators; `version` is the engine's."""
 

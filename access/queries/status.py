@@ -9,12 +9,13 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from django.contrib.postgres.expressions import ArraySubquery
-from django.db.models import Exists, QuerySet, Subquery
+from django.db.models import QuerySet, Subquery
 
-from access.models import Grant, Heartbeat, Server
-from access.models.workers import SILENT_AFTER
+from access.models import Grant, Server
+from access.queries import machinery
 from access.queries.counting import MOST, Counted, in_words
 from access.queries.grants import grants_visible_to, questioned_grants_for
 from access.queries.requests import waiting_for
@@ -29,7 +30,7 @@ class Alarm:
     """One broken promise, in a sentence, with where to look."""
 
     kind: str
-    """`revocation`, `worker`, `server` or `chain`."""
+    """`revocation`, `worker`, `clock`, `queue`, `silence`, `server` or `chain`."""
     sentence: str
     grant: Grant | None = None
 
@@ -54,13 +55,18 @@ class Status:
         return hashlib.sha256(repr((shown, self.waiting_in_words)).encode()).hexdigest()[:16]
 
 
+#: For somebody who is not there any more; one worker, so that nothing seems wrong.
+_NOTHING: tuple[Any, ...] = ([{"worker": "", "skew": 0.0, "alone": False}], [], 0, 0, None, 0, 0, [])
+
+
 def status_for(person: User, *, now: datetime) -> Status:
     """One query; a second one where access is overdue, for the grant to look at."""
     ending, active = _overdue(now)
     found = (
         User.objects.filter(pk=person.pk)
         .values_list(
-            Exists(Heartbeat.objects.filter(seen_at__gt=now - SILENT_AFTER)),
+            machinery.workers(now),
+            machinery.silent_servers(),
             Counted(ending),
             Counted(active),
             Subquery(Verification.objects.order_by("-id").values("ok")[:1]),
@@ -70,9 +76,10 @@ def status_for(person: User, *, now: datetime) -> Status:
         )
         .first()
     )
-    alive, ending_late, active_late, chain_ok, requests, questioned, strangers = found or (True, 0, 0, None, 0, 0, [])
+    workers, silent, ending_late, active_late, chain_ok, requests, questioned, strangers = found or _NOTHING
     late = ending_late + active_late
-    alarms = _alarms(person, now, alive=alive, late=late, chain_ok=chain_ok, strangers=strangers)
+    alarms = [Alarm(kind, sentence) for kind, sentence in machinery.troubles(workers, silent)]
+    alarms += _alarms(person, now, late=late, chain_ok=chain_ok, strangers=strangers)
     return Status(tuple(alarms), requests + questioned)
 
 
@@ -82,10 +89,8 @@ def alarms_for(person: User, *, now: datetime) -> list[Alarm]:
 
 
 def _alarms(
-    person: User, now: datetime, *, alive: bool, late: int, chain_ok: bool | None, strangers: Sequence[str]
+    person: User, now: datetime, *, late: int, chain_ok: bool | None, strangers: Sequence[str]
 ) -> Iterator[Alarm]:
-    if not alive:
-        yield Alarm("worker", "No worker is alive: access that ends now will not be taken away until one is back.")
     if late:
         count = f"{late if late <= MOST else f'More than {MOST}'} grants are" if late > 1 else "A grant is"
         sentence = f"{count} past the end and not proved gone. Lockgate goes on trying."

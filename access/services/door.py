@@ -142,6 +142,7 @@ def begin_end(grant: Grant, *, why: EndReason, actor: Actor, now: datetime, pers
     grant.extend_to = None
     grant.attempts = 0
     grant.next_attempt_at = None
+    grant.waits_for_server = False
     grant.last_error = ""
     grant.password = ""
     move_grant(grant, GrantMove.END, event=Event.GRANT_REVOKING, actor=actor, reason=str(EndReason(why).label))

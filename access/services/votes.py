@@ -23,6 +23,7 @@ from access.errors import (
 from access.models import AccessRequest, Vote
 from access.quorum import Ballot, Decision, Outcome, Verdict, decide
 from access.rules import is_fresh_enough, is_in, is_requester
+from access.services.clocks import require_clocks_agree
 from access.services.decisions import approve_locked
 from access.services.door import actor_of, lock_grant, lock_request, move_request, related_to, subject_of
 from access.services.refusals import recorded_refusal
@@ -60,6 +61,7 @@ def approve(
             raise AuthenticationTooOld
         if not locked.requester.is_active:
             raise RequesterHasLeft
+        require_clocks_agree(now)
         if duration is not None and not SHORTEST <= duration <= locked.duration:
             raise TooLong("Approve for as long as was asked, or for less.")
         _cast(locked, person, Verdict.APPROVE, team, comment, now, duration)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Self
 
-from connectors.azuresql import catalogue, checking, hints, known_by, provisioning, setup, statements
+from connectors.azuresql import catalogue, checking, hints, known_by, life, provisioning, setup, statements
 from connectors.azuresql.ending import Ending
 from connectors.azuresql.retrying import Retrying
 from connectors.azuresql.revocation import Revocation
@@ -23,6 +23,7 @@ from connectors.base import (
     RevokeRequest,
     Secret,
     ServerDescription,
+    SignsOfLife,
     Statement,
     Target,
 )
@@ -58,6 +59,10 @@ class AzureSQLConnector:
     def identify(self) -> str:
         """See `Connector.identify`."""
         return self._retrying.insist(lambda: known_by.identify(self._sessions))
+
+    def signs_of_life(self) -> SignsOfLife:
+        """See `Connector.signs_of_life`."""
+        return self._retrying.insist(lambda: life.signs_of_life(self._sessions))
 
     def describe(self) -> ServerDescription:
         """See `Connector.describe`."""

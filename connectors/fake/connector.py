@@ -26,6 +26,7 @@ from connectors.base import (
     Scope,
     Secret,
     ServerDescription,
+    SignsOfLife,
     Statement,
     Target,
 )
@@ -80,6 +81,11 @@ class FakeConnector:
         """What the server is, whatever its address."""
         self._connect()
         return self._server.identity
+
+    def signs_of_life(self) -> SignsOfLife:
+        """When it was started, and which accounts of ours it has."""
+        self._connect()
+        return SignsOfLife(self._server.started_at, tuple(self._server.accounts))
 
     def describe(self) -> ServerDescription:
         """List what an access role can name."""

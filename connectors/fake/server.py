@@ -89,6 +89,7 @@ class FakeServer:
         self.has_stubborn_sessions = False
         """Whether sessions refuse to end."""
         self.clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+        self.started_at = self.clock()
         self.databases: dict[str, dict[tuple[str, str], FakeTable]] = {}
         self.closed: set[str] = set()
         """Databases that only those may connect to who were let in."""

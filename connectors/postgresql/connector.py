@@ -18,11 +18,12 @@ from connectors.base import (
     RevokeRequest,
     Secret,
     ServerDescription,
+    SignsOfLife,
     Statement,
     Target,
 )
 from connectors.identity import refuse_own_identity
-from connectors.postgresql import catalogue, checking, hints, known_by, login, provisioning
+from connectors.postgresql import catalogue, checking, hints, known_by, life, login, provisioning
 from connectors.postgresql.revocation import Revocation, composed_revoke
 from connectors.postgresql.session import Sessions, home_database, prove_own_login
 from connectors.postgresql.setup import setup_sql
@@ -52,6 +53,10 @@ class PostgreSQLConnector:
     def identify(self) -> str:
         """The cluster's own number."""
         return known_by.identify(self._sessions)
+
+    def signs_of_life(self) -> SignsOfLife:
+        """When it was started, and which accounts of ours it has."""
+        return life.signs_of_life(self._sessions)
 
     def describe(self) -> ServerDescription:
         """List what an access role can name."""

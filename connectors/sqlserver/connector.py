@@ -18,6 +18,7 @@ from connectors.base import (
     RevokeRequest,
     Secret,
     ServerDescription,
+    SignsOfLife,
     Statement,
     Target,
 )
@@ -27,6 +28,7 @@ from connectors.sqlserver import (
     checking,
     hints,
     known_by,
+    life,
     names,
     own_password,
     provisioning,
@@ -60,6 +62,10 @@ class SQLServerConnector:
     def identify(self) -> str:
         """See `Connector.identify`."""
         return known_by.identify(self._sessions)
+
+    def signs_of_life(self) -> SignsOfLife:
+        """See `Connector.signs_of_life`."""
+        return life.signs_of_life(self._sessions)
 
     def describe(self) -> ServerDescription:
         """See `Connector.describe`."""

@@ -230,6 +230,20 @@ def test_a_server_is_fit(connector: Connector) -> None:
     assert abs(report.server_time - datetime.now(UTC)) < timedelta(minutes=1)
 
 
+def test_one_look_tells_when_the_server_was_started_and_which_accounts_it_has(
+    lab: Lab, accounts: Accounts, connector: Connector, orders: Place
+) -> None:
+    alice = accounts.provisioned(scope_of(Level.READ, orders))
+    first = connector.signs_of_life()
+    assert first.started_at < connector.check().server_time
+    assert alice.principal in first.accounts
+    alice.revoke()
+    second = connector.signs_of_life()
+    assert alice.principal not in second.accounts
+    # Some servers tell in whole seconds for how long they have run.
+    assert abs(second.started_at - first.started_at) < timedelta(seconds=3)
+
+
 def test_a_server_is_known_by_what_it_is_whatever_its_address(connector: Connector) -> None:
     known_by = connector.identify()
     assert known_by

@@ -14,9 +14,9 @@ from contextlib import contextmanager, suppress
 class TimeStopper:
     """Forwards between its own port and a server; `stop_after(text)` lets one such statement pass and holds the answer."""
 
-    def __init__(self, host: str, port: int) -> None:
+    def __init__(self, host: str, port: int, *, at: int = 0) -> None:
         self._server = (host, port)
-        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._listener = socket.create_server(("127.0.0.1", at))
         self.port: int = self._listener.getsockname()[1]
         self._pattern: bytes | None = None
         self.stopped = threading.Event()
@@ -36,6 +36,9 @@ class TimeStopper:
     def close(self) -> None:
         """Take no more connections."""
         self.go_on()
+        # Closed alone it would go on listening, for the thread that waits at it.
+        with suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
 
     def _accept(self) -> None:
@@ -68,9 +71,9 @@ class TimeStopper:
 
 
 @contextmanager
-def time_stopper(host: str, port: int) -> Iterator[TimeStopper]:
-    """One, closed afterwards."""
-    proxy = TimeStopper(host, port)
+def time_stopper(host: str, port: int, *, at: int = 0) -> Iterator[TimeStopper]:
+    """One, on a port of its own choice or on that one; closed afterwards."""
+    proxy = TimeStopper(host, port, at=at)
     try:
         yield proxy
     finally:

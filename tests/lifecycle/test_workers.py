@@ -37,11 +37,15 @@ DROPS = {"postgresql": "DROP ROLE", "mariadb": "DROP USER"}
 class Worker:
     """A real Celery worker with its own beat, in a process group of its own."""
 
-    def __init__(self, log: Path) -> None:
+    def __init__(self, log: Path, *, queue: str = "", offset: str = "") -> None:
         self.log = log
-        environment = {**os.environ, "DATABASE_URL": database_url(), "REDIS_URL": queue_url()}
+        self.name = f"w{time.monotonic_ns()}"
+        environment = {**os.environ, "DATABASE_URL": database_url(), "REDIS_URL": queue or queue_url()}
         command = [sys.executable, "-m", "celery", "--app=console", "worker", "--beat", "--concurrency=2"]
-        command += ["--queues=clock,grants", "--loglevel=INFO", f"--hostname=w{time.monotonic_ns()}@%h"]
+        command += ["--queues=clock,grants", "--loglevel=INFO", f"--hostname={self.name}@%h"]
+        if offset:
+            command = ["faketime", "-f", offset, *command]
+            environment["FAKETIME_DONT_FAKE_MONOTONIC"] = "1"
         with log.open("ab") as out:
             self.process = subprocess.Popen(
                 command, env=environment, stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True
@@ -66,20 +70,20 @@ def queue_url() -> str:
 
 
 @pytest.fixture
-def start_worker(shop_world: World, tmp_path: Path) -> Iterator[Callable[[], Worker]]:
+def start_worker(shop_world: World, tmp_path: Path) -> Iterator[Callable[..., Worker]]:
     """Starts workers on the test's database, and kills what is left."""
     with workers_in(tmp_path) as start:
         yield start
 
 
 @contextmanager
-def workers_in(folder: Path) -> Iterator[Callable[[], Worker]]:
+def workers_in(folder: Path) -> Iterator[Callable[..., Worker]]:
     """What starts workers; those that are left are killed at the end."""
     workers: list[Worker] = []
     redis.Redis.from_url(queue_url()).flushdb()
 
-    def start() -> Worker:
-        workers.append(Worker(folder / "worker.log"))
+    def start(**how: str) -> Worker:
+        workers.append(Worker(folder / "worker.log", **how))
         return workers[-1]
 
     yield start

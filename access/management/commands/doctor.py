@@ -12,10 +12,11 @@ from django.core.management.base import BaseCommand, CommandError
 
 from access import clock
 from access.errors import SecretUnavailable, UnsealFailed
-from access.models import Grant, Heartbeat, Server, SweepFinding
-from access.models.workers import SILENT_AFTER
+from access.models import Grant, Server, SweepFinding
+from access.queueing import IMPATIENT
 from access.sealing import needs_an_older_key
 from access.services import servers
+from access.services.clocks import living, told, wrong_clocks
 from access.ticking import overdue
 from audit import checkpoints
 from audit.models import Stream
@@ -32,7 +33,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Look at everything, then fail if anything was wrong."""
-        findings = [*_keys(), *_broker(), *_workers(), *_servers(), *_grants(), *_checkpoints()]
+        findings = [*_keys(), *_broker(), *_workers(), *_clocks(), *_servers(), *_grants(), *_checkpoints()]
         for ok, line in findings:
             self.stdout.write(f"{'ok  ' if ok else 'BAD '} {line}")
         call_command("verify_audit", "--new", stdout=self.stdout)
@@ -64,7 +65,7 @@ def _checkpoints() -> Iterator[Finding]:
 
 def _broker() -> Iterator[Finding]:
     try:
-        redis.Redis.from_url(settings.CELERY_BROKER_URL, socket_connect_timeout=2).ping()
+        redis.Redis.from_url(settings.CELERY_BROKER_URL, **IMPATIENT).ping()
     except redis.RedisError as error:
         yield False, f"Redis does not answer: {error}. Start it, or correct REDIS_URL."
     else:
@@ -72,12 +73,21 @@ def _broker() -> Iterator[Finding]:
 
 
 def _workers() -> Iterator[Finding]:
-    now = clock.now()
-    alive = list(Heartbeat.objects.filter(seen_at__gt=now - SILENT_AFTER).values_list("worker", flat=True))
+    alive = [worker.worker for worker in living(clock.now())]
     if alive:
         yield True, f"Workers alive: {', '.join(alive)}."
     else:
-        yield False, "No worker has ticked in the last ten seconds. Start a worker and beat, or run `manage.py tick`."
+        yield False, "No worker has ticked in the last ten seconds. Start a worker, or run `manage.py tick`."
+
+
+def _clocks() -> Iterator[Finding]:
+    """The machine that this runs on, and each worker's, against the console's database."""
+    workers = dict(living(clock.now()).values_list("worker", "skew"))
+    wrong = dict(wrong_clocks(workers))
+    for name, skew in wrong.items():
+        yield False, f"{told(name, skew)} Set it right; access goes by the database's clock."
+    if not wrong:
+        yield True, f"The clocks of this machine and of {len(workers)} workers agree with the database's."
 
 
 def _servers() -> Iterator[Finding]:

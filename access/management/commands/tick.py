@@ -7,7 +7,7 @@ from typing import Any
 from django.core.management.base import BaseCommand
 from django.db.models import Q
 
-from access import claims, clock, provisioning
+from access import claims, clock, presence, provisioning
 from access.models import Grant
 from access.states import GrantState
 from access.ticking import BATCH, beginning, ending
@@ -20,6 +20,8 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Take what is due and work on it in this process."""
+        presence.begin()
+        presence.hold()
         now = clock.now()
         steps = (
             ("revoked", ending(now), provisioning.revoke),

@@ -1,0 +1,57 @@
+"""Which processes are there: each holds a lock in the console's database that ends with its connection.
+
+A claim (`access.claims`) names the presence of whoever made it. When the process dies, the system closes its connection, the
+database releases the lock, and what it had claimed is free at once, without waiting for the lease to run out.
+
+A worker and the processes it forks have one presence; the worker's own clock (`access.own_clock`) holds it. Through a pooler
+that shares connections between clients the lock outlives the process: then the lease has to run out, as it would without.
+docs/adr/0014-a-lease-and-a-presence.md says more.
+"""
+
+from __future__ import annotations
+
+import secrets
+
+from django.db import connection
+from django.db.models import IntegerField
+from django.db.models.expressions import RawSQL
+
+#: The first of the two numbers of our advisory locks, so that nobody else's are taken for them.
+_NAMESPACE = 0x4C4B4754
+_LARGEST = 2**31 - 1
+
+_LOCKS = f"""
+SELECT objid::bigint FROM pg_locks
+WHERE locktype = 'advisory' AND granted AND classid = {_NAMESPACE} AND objsubid = 2
+  AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+"""
+
+_mine: int | None = None
+
+
+def begin() -> int:
+    """A presence for this process and those that it forks from now on; nobody sees it before `hold`."""
+    global _mine
+    _mine = secrets.randbelow(_LARGEST) + 1
+    return _mine
+
+
+def hold() -> None:
+    """Take the lock on this thread's connection, unless it is held. Raises `django.db.Error`.
+
+    Called again and again: a connection that broke is another one now, and has lost the lock.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT pg_try_advisory_lock({_NAMESPACE}, %s) WHERE NOT EXISTS ({_LOCKS} AND objid = %s)", [_mine, _mine]
+        )
+
+
+def living() -> RawSQL:
+    """For a query: the presences that are held now."""
+    return RawSQL(_LOCKS, ())  # noqa: S611 - a constant
+
+
+def held() -> RawSQL:
+    """For an update: this process's own presence, or nothing while it is not held."""
+    return RawSQL(f"({_LOCKS} AND objid = %s LIMIT 1)", (_mine or 0,), output_field=IntegerField())  # noqa: S611 - bound
