@@ -63,9 +63,9 @@ def _jsonl(entries: Iterable[Entry]) -> Iterator[str]:
 def _csv(entries: Iterable[Entry]) -> Iterator[str]:
     line = io.StringIO()
     writer = csv.writer(line)
-    yield _written(writer, line, CSV_COLUMNS)
+    yield written(writer, line, CSV_COLUMNS)
     for entry in entries:
-        yield _written(writer, line, [_cell(value) for value in _csv_row(entry)])
+        yield written(writer, line, [cell(value) for value in _csv_row(entry)])
 
 
 def _csv_row(entry: Entry) -> Iterator[Any]:
@@ -80,13 +80,14 @@ def _compact(value: Any) -> str:
     return "" if value is None else json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
 
 
-def _cell(value: Any) -> str:
-    """A spreadsheet runs a cell that begins like a formula; the apostrophe makes it a text."""
+def cell(value: Any) -> str:
+    """A value as text. A spreadsheet runs a cell that begins like a formula; the apostrophe makes it a text."""
     text = str(value)
     return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
 
 
-def _written(writer: Any, line: io.StringIO, cells: Iterable[str]) -> str:
+def written(writer: Any, line: io.StringIO, cells: Iterable[str]) -> str:
+    """One line of CSV, with its line end."""
     writer.writerow(cells)
     text = line.getvalue()
     line.seek(0)

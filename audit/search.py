@@ -7,6 +7,7 @@ it is looked for among a bounded number of candidates, and the page says how far
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from datetime import UTC, date, datetime, time, timedelta
@@ -25,6 +26,10 @@ PAGE_SIZE = 50
 _CANDIDATES = 20_000
 
 _BATCH = 1000
+
+#: References say of themselves what they name.
+_LETTERS = {"R": "request", "G": "grant"}
+_REFERENCE = re.compile(r"([RG])-[0-9A-Z]{8}", re.IGNORECASE | re.ASCII)
 
 #: No entry ever has this number.
 _BEYOND = 2**63 - 1
@@ -57,7 +62,7 @@ class Filters:
         return cls(
             person=query.get("person", "").strip(),
             actor=_named("actor", query.get("actor", "")),
-            subject=_named("subject", query.get("subject", "")),
+            subject=_subject(query.get("subject", "")),
             server=query.get("server", "").strip(),
             events=_events(query.get("event", "")),
             since=moment_from(query.get("from", ""), end=False),
@@ -187,10 +192,17 @@ def _events(text: str) -> tuple[str, ...]:
 def _named(name: str, text: str) -> tuple[str, str] | None:
     if not text.strip():
         return None
-    kind, colon, ident = text.strip().partition(":")
+    kind, colon, ident = (part.strip() for part in text.strip().partition(":"))
     if not (kind and colon and ident):
-        raise BadFilter(f"Write the {name} as kind:id, for example request:R-12.")
-    return kind, ident
+        raise BadFilter(f"Write the {name} as kind:id, for example server:orders, or as a reference such as R-7K2M9QXT.")
+    kind = kind.lower()
+    return kind, ident.upper() if kind in _LETTERS.values() else ident
+
+
+def _subject(text: str) -> tuple[str, str] | None:
+    """As people write it: a reference such as `G-7K2M9QXT`, in any case, or `kind:id`."""
+    reference = _REFERENCE.fullmatch(text.strip())
+    return (_LETTERS[reference[1].upper()], reference[0].upper()) if reference else _named("subject", text)
 
 
 def moment_from(text: str, *, end: bool) -> datetime | None:

@@ -61,7 +61,7 @@ class StatementFilters:
             raise BadFilter(f"There is no outcome {verdict[:40]!r}.")
         return cls(
             person=query.get("person", "").strip(),
-            grant=query.get("grant", "").strip(),
+            grant=query.get("grant", "").strip().upper(),
             server=query.get("server", "").strip(),
             fingerprint=query.get("fingerprint", "").strip().lower(),
             verdict=verdict,

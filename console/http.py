@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import wraps
 from typing import Concatenate, ParamSpec, cast
 
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import BadRequest
-from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
+from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import resolve_url
 from django.utils.cache import patch_vary_headers
@@ -16,6 +16,7 @@ from django.utils.http import quote_etag
 from django_htmx.http import HttpResponseClientRedirect
 from django_htmx.middleware import HtmxDetails
 
+from access import clock
 from people.models import User
 
 P = ParamSpec("P")
@@ -71,6 +72,14 @@ def not_modified(request: PersonRequest, version: str) -> HttpResponse | None:
     if etag not in known and "*" not in known:
         return None
     return HttpResponse(status=304, headers={"ETag": etag})
+
+
+def download(lines: Iterator[str], name: str, content_type: str, suffix: str) -> StreamingHttpResponse:
+    """The lines as a file that is named after its content and the time."""
+    response = StreamingHttpResponse(lines, content_type=content_type)
+    file = f"{name}-{clock.now():%Y%m%dT%H%M%SZ}.{suffix}"
+    response["Content-Disposition"] = f'attachment; filename="{file}"'
+    return response
 
 
 def _refuse_unstorable(request: HttpRequest) -> None:

@@ -51,6 +51,7 @@ urlpatterns: list[URLPattern] = [
     path("audit/", audit.entries, name="audit"),
     path("audit/export/", audit.export, name="audit_export"),
     path("audit/statements/", statements.listed, name="statements"),
+    path("audit/statements/export/", statements.export, name="statements_export"),
     path("audit/statements/<uuid:stream>/<int:seq>/", statements.show, name="statement"),
     path("audit/statements/<uuid:stream>/<int:seq>/text/", statements.text, name="statement_text"),
     path("servers/", servers.overview, name="servers"),

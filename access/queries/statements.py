@@ -7,6 +7,7 @@ from uuid import UUID
 from django.core.exceptions import PermissionDenied
 
 from access.models import Grant
+from access.queries.grants import grants_visible_to
 from access.rules import may_see_audit
 from audit import statement_search
 from audit.statement_search import Place, Statement, StatementFilters, StatementPage
@@ -31,6 +32,13 @@ def statement_for(person: User, stream: UUID, seq: int) -> Statement | None:
     if not may_see_audit(person):
         raise PermissionDenied
     return statement_search.statement(stream, seq) if seq <= _LARGEST else None
+
+
+def grant_of_statement(person: User, statement: Statement) -> Grant | None:
+    """The access under which it ran, with its request and the votes on it, where the person may see it."""
+    reference = str(statement.opened.get("grant", {}).get("reference", ""))
+    rows = grants_visible_to(person).prefetch_related("request__votes__voter")
+    return rows.filter(reference=reference).first()
 
 
 def statements_of_grant(grant: Grant) -> tuple[Statement, ...]:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlencode
 
 from django.core.exceptions import PermissionDenied
-from django.http import HttpResponse, StreamingHttpResponse
+from django.http import HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
 
-from access import clock
 from access.queries.pages import audit_page_for, chain_state_for, people_for_filters, servers_for_filters
 from access.rules import may_see_audit
 from access.services.door import actor_of
@@ -22,7 +20,7 @@ from audit.events import Event
 from audit.evidence import evidence
 from audit.export import Format
 from audit.search import Filters
-from console.http import PersonRequest, signed_in, wants
+from console.http import PersonRequest, download, signed_in, wants
 
 _FAMILIES = (
     ("request.*", "Requests"),
@@ -70,25 +68,22 @@ def entries(request: PersonRequest) -> HttpResponse:
 
 @signed_in("POST")
 def export(request: PersonRequest) -> HttpResponseBase:
-    """Exactly what the filters find, as a download. By POST, since an export is itself written into the log."""
+    """Exactly what the filters find, as a download; evidence is always of everything, and its button says so.
+
+    By POST, since an export is itself written into the log.
+    """
     if not may_see_audit(request.user):
         raise PermissionDenied
     if request.POST.get("format") == "evidence":
-        return _download(evidence(actor=actor_of(request.user)), "text/plain; charset=utf-8", "txt")
+        lines = evidence(actor=actor_of(request.user))
+        return download(lines, "lockgate-evidence", "text/plain; charset=utf-8", "txt")
     try:
         filters = Filters.from_query(request.POST.dict())
         form = Format(request.POST.get("format", ""))
     except (BadFilter, ValueError) as error:
         return render(request, "audit/export_refused.html", {"error": str(error)}, status=422)
     lines = exporting.export(filters, form, actor=actor_of(request.user))
-    return _download(lines, form.content_type, form.value)
-
-
-def _download(lines: Iterator[str], content_type: str, suffix: str) -> StreamingHttpResponse:
-    response = StreamingHttpResponse(lines, content_type=content_type)
-    name = f"lockgate-audit-{clock.now():%Y%m%dT%H%M%SZ}.{suffix}"
-    response["Content-Disposition"] = f'attachment; filename="{name}"'
-    return response
+    return download(lines, "lockgate-audit", form.content_type, form.value)
 
 
 def _typed(request: PersonRequest) -> dict[str, str]:

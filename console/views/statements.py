@@ -8,16 +8,22 @@ from uuid import UUID
 
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import render
 
 from access.errors import UnsealFailed
 from access.queries.pages import people_for_filters, servers_for_filters
-from access.queries.statements import statement_for, statement_page_for
-from access.rules import may_read_statements
+from access.queries.statements import grant_of_statement, statement_for, statement_page_for
+from access.rules import may_read_statements, may_see_audit
+from access.services.door import actor_of
 from access.services.statements import read_text
 from audit.errors import BadFilter
+from audit.export import Format
+from audit.statement_export import export_statements
 from audit.statement_search import VERDICTS, Place, Statement, StatementFilters
-from console.http import PersonRequest, signed_in, wants
+from console.http import PersonRequest, download, signed_in, wants
+from console.statement_facts import VERDICTS as VERDICT_WORDS
+from console.statement_facts import outcome_facts, session_facts, text_facts
 
 #: What a page shows of a text; nobody reads more, and a browser would choke on it.
 _SHOWN = 100_000
@@ -39,11 +45,26 @@ def listed(request: PersonRequest) -> HttpResponse:
     if wants(request, "rows"):
         return render(request, "audit/_statements.html", context)
     context |= {
+        "typed_pairs": sorted(filters.as_query().items()),
         "people": people_for_filters(request.user),
         "servers": servers_for_filters(request.user),
         "verdicts": VERDICTS,
     }
     return render(request, "audit/statements.html", context, status=status)
+
+
+@signed_in("POST")
+def export(request: PersonRequest) -> HttpResponseBase:
+    """Exactly what the filters find, as a download. By POST, since an export is itself written into the log."""
+    if not may_see_audit(request.user):
+        raise PermissionDenied
+    try:
+        filters = StatementFilters.from_query(request.POST.dict())
+        form = Format(request.POST.get("format", ""))
+    except (BadFilter, ValueError) as error:
+        return render(request, "audit/export_refused.html", {"error": str(error)}, status=422)
+    lines = export_statements(filters, form, actor=actor_of(request.user))
+    return download(lines, "lockgate-statements", form.content_type, form.value)
 
 
 @signed_in()
@@ -79,7 +100,16 @@ def _found(request: PersonRequest, stream: UUID, seq: int) -> Statement:
 
 
 def _context(request: PersonRequest, statement: Statement) -> dict[str, Any]:
-    begun = {name: value for name, value in statement.begun.items() if name != "sealed"}
-    parts = [("Session", statement.opened), ("Statement", begun), ("Outcome", statement.outcome)]
+    parts = [
+        ("Session", session_facts(statement)),
+        ("Statement", text_facts(statement)),
+        ("Outcome", outcome_facts(statement)),
+    ]
     may_read = statement.holds_text and may_read_statements(request.user)
-    return {"statement": statement, "parts": parts, "may_read": may_read}
+    return {
+        "statement": statement,
+        "outcome_words": VERDICT_WORDS.get(statement.verdict, statement.verdict),
+        "parts": parts,
+        "may_read": may_read,
+        "grant": grant_of_statement(request.user, statement),
+    }

@@ -257,3 +257,10 @@ def _check_plan(sql: str) -> None:
     assert "Seq Scan" not in plan, f"{sql}\n{plan}"
     assert "OFFSET" not in sql
     assert "COUNT(" not in sql.upper()
+
+
+@pytest.mark.parametrize("typed", ["G-7K2M9QXT", " g-7k2m9qxt ", "grant:G-7K2M9QXT", "Grant: g-7k2m9qxt"])
+def test_a_reference_is_understood_however_it_is_typed(typed: str) -> None:
+    filters = Filters.from_query({"subject": typed})
+    assert filters.subject == ("grant", "G-7K2M9QXT")
+    assert Filters.from_query(filters.as_query()) == filters

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import re
 from datetime import timedelta
 
@@ -157,3 +158,18 @@ def test_an_alarm_is_said_once(committed_world: World, visit: Visit) -> None:
     page.goto("/access/")
     expect(page.locator("#alarms")).to_contain_text("No worker is alive")
     expect(page.locator("#alarm-voice")).to_have_text("")
+
+
+def test_what_was_chosen_is_what_is_exported(committed_world: World, visit: Visit) -> None:
+    world = committed_world
+    world.ask(now=timezone.now())
+    page = visit("erin", "/audit/")
+    page.select_option("#f-event", "request.*")
+    with page.expect_download() as download:
+        page.click("button[value=csv]")
+    rows = list(csv.DictReader(download.value.path().read_text().splitlines()))
+    assert rows
+    assert {row["event"].partition(".")[0] for row in rows} == {"request"}
+    # The list and the address follow.
+    expect(page.locator("#found")).not_to_contain_text("Person added")
+    assert "event=request" in page.url

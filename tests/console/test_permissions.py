@@ -93,6 +93,7 @@ MATRIX: dict[str, dict[str, dict[str, int | str]]] = {
     "audit": {"GET": WATCHERS, "POST": answers(405)},
     "audit_export": {"GET": answers(405), "POST": WATCHERS},
     "statements": {"GET": WATCHERS, "POST": answers(405)},
+    "statements_export": {"GET": answers(405), "POST": WATCHERS},
     "statement": {"GET": WATCHERS, "POST": answers(405)},
     "statement_text": {"GET": answers(405), "POST": answers(403, auditor=200)},
     "servers": {"GET": WATCHERS, "POST": answers(405)},

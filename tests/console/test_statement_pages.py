@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import csv
+import io
+import json
 from uuid import UUID, uuid4
 
 import pytest
@@ -221,3 +224,40 @@ def test_the_service_itself_asks_who_it_is(pages: Pages) -> None:
     assert found is not None
     with pytest.raises(PermissionDenied):
         service.read_text(person=pages.world.alice, statement=found)
+
+
+def test_a_statement_is_told_for_a_reader_with_why_it_was_allowed(pages: Pages) -> None:
+    shape = "SELECT " + ", ".join(f"column_{number}" for number in range(100)) + " FROM t"
+    came = opened(pages.active) | {"ends_at": 1_767_229_200_000_000, "keep": "shape"}
+    stream = store([BEGUN, came, intent(shape=shape), outcome(3, "failed", code="42P01")])
+    text = signed_in(pages.world.auditor).get(reverse("statement", args=[stream, 3])).content.decode()
+    assert "column_99" in text
+    for told in ("Failed on the server", "42P01", "1.5 ms", "personal token 41", "alice@example.com", "192.0.2.1"):
+        assert told in text
+    for raw in ("1767", "&quot;", '"sha256"'):
+        assert raw not in text.split('aria-label="What it was"')[1].split("</main>")[0].replace(str(stream), "")
+    for name, reference in (("grant", pages.active.reference), ("request", pages.active.request.reference)):
+        assert reverse(name, args=[reference]) in text
+    assert "bob@example.com" in text
+
+
+def test_statements_are_exported_as_they_are_filtered(pages: Pages) -> None:
+    store(of_alice(pages))
+    client = signed_in(pages.world.auditor)
+
+    def exported(**query: str) -> str:
+        response = client.post(reverse("statements_export"), query)
+        return b"".join(response.streaming_content).decode()  # type: ignore[attr-defined]
+
+    rows = list(csv.DictReader(io.StringIO(exported(format="csv", verdict="failed"))))
+    assert [(row["outcome"], row["code"], row["person"]) for row in rows] == [("failed", "42P01", "alice@example.com")]
+    lines = [json.loads(line) for line in exported(format="jsonl").splitlines()]
+    assert len(lines) == len(page(StatementFilters()).statements)
+    entry = Entry.objects.filter(event=Event.AUDIT_EXPORTED).latest("seq")
+    assert entry.after == {"format": "jsonl", "filters": {}}
+    assert client.post(reverse("statements_export"), {"format": "csv", "verdict": "nonsense"}).status_code == 422
+
+
+def test_a_grant_is_found_however_its_reference_is_typed(pages: Pages) -> None:
+    store(of_alice(pages))
+    assert "SELECT * FROM failed" in listed(pages, grant=f" {pages.active.reference.lower()} ")
