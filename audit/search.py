@@ -194,7 +194,9 @@ def _named(name: str, text: str) -> tuple[str, str] | None:
         return None
     kind, colon, ident = (part.strip() for part in text.strip().partition(":"))
     if not (kind and colon and ident):
-        raise BadFilter(f"Write the {name} as kind:id, for example server:orders, or as a reference such as R-7K2M9QXT.")
+        raise BadFilter(
+            f"Write the {name} as kind:id, for example server:orders, or as a reference such as R-7K2M9QXT."
+        )
     kind = kind.lower()
     return kind, ident.upper() if kind in _LETTERS.values() else ident
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlencode
 
@@ -16,53 +14,27 @@ from django.urls import reverse
 from access import clock
 from access.errors import AccessError, AuthenticationTooOld
 from access.models import AccessRequest
-from access.queries.grants import questioned_grants_for
-from access.queries.pages import request_with_story, risk_of, similar_to
-from access.queries.requests import can_decide, waiting_for
+from access.queries.pages import request_with_story, risk_of
+from access.queries.requests import can_decide
 from access.queries.roles import names_of_teams
 from access.quorum import Decision, Outcome
-from access.risk import Assessment, Risk
+from access.risk import Risk
 from access.services import votes as service
 from console.forms.asking import show as show_error
 from console.forms.deciding import ApproveForm, DenyForm, approval_form
 from console.freshness import authenticated_at, led_to_reauthenticate
-from console.http import PersonRequest, signed_in
-from console.paging import paged
-from console.views.requests import deciding_forms, keep_for_later, render_page
-from people.models import User
-
-#: Each takes several lines and two forms: more than this on a page is scrolled past, not decided on.
-_SHOWN = 20
-_QUESTIONED_SHOWN = 10
-
-
-@dataclass(slots=True)
-class Ask:
-    """One row of the list: a request, and what an approver wants to know about it."""
-
-    request: AccessRequest
-    risk: Assessment
-    similar: AccessRequest | None
-    forms: dict[str, Any] = field(default_factory=dict)
-    refusal: str = ""
-    """Why the click on its button came to nothing."""
-
-    @property
-    def is_low_risk(self) -> bool:
-        """Harmless enough to be approved together with others."""
-        return self.risk.risk is Risk.LOW
-
-    @property
-    def votes_so_far(self) -> list[str]:
-        """Who has agreed already."""
-        agreed = (vote for vote in self.request.votes.all() if vote.content_hash == self.request.content_hash)
-        return [vote.voter.label_and_email for vote in agreed]
+from console.http import PersonRequest, signed_in, wants
+from console.views.requests import keep_for_later, render_page
+from console.waiting_list import asks_of, list_context, news_of
 
 
 @signed_in()
 def waiting(request: PersonRequest) -> HttpResponse:
-    """What waits for this person, oldest first."""
-    return render(request, "approvals/list.html", _list_context(request))
+    """What waits for this person, oldest first; or only what has changed since an open page was told."""
+    if not wants(request, "news"):
+        return render(request, "approvals/list.html", list_context(request))
+    news = news_of(request)
+    return render(request, "approvals/_news.html", {"news": news, "oob": True}) if news else HttpResponse(status=204)
 
 
 @signed_in("POST")
@@ -150,26 +122,6 @@ def _approve_one(request: PersonRequest, asked: AccessRequest, content_hash: str
     return True
 
 
-def _list_context(request: PersonRequest) -> dict[str, Any]:
-    waiting = waiting_for(request.user, now=clock.now()).prefetch_related("votes__voter")
-    page = paged(request, waiting, by=("id",), size=_SHOWN)
-    asks = _asks(page.rows, request.user)
-    questioned = questioned_grants_for(request.user)
-    return {
-        "asks": asks,
-        "page": page,
-        "low": sum(ask.is_low_risk for ask in asks),
-        "questioned": paged(request, questioned, by=("questioned_at", "id"), name="questioned", size=_QUESTIONED_SHOWN),
-        "ticked": request.GET.getlist("tick"),
-    }
-
-
-def _asks(requests: Iterable[AccessRequest], viewer: User) -> list[Ask]:
-    rows = list(requests)
-    similar = similar_to(rows, viewer=viewer)
-    return [Ask(row, risk_of(row), similar.get(row.pk), deciding_forms(row)) for row in rows]
-
-
 def _approved_words(asked: AccessRequest, decision: Decision) -> str:
     what = f"{asked.role.name} for {asked.requester.label}"
     if decision.outcome is Outcome.APPROVED:
@@ -203,12 +155,12 @@ def _again(request: PersonRequest, asked: AccessRequest, name: str, form: forms.
     shown: dict[str, Any] = {name: form} if has_sheet else {"refusal": _words_of(form)}
     if not _from_list(request):
         return render_page(request, fresh, status=422, **shown)
-    ask = _asks([fresh], request.user)[0]
+    ask = asks_of([fresh], request.user)[0]
     ask.refusal = shown.pop("refusal", "")
     ask.forms |= shown
     if request.htmx:
         return render(request, "approvals/_ask.html", {"ask": ask}, status=422)
-    context = _list_context(request)
+    context = list_context(request)
     rows = [ask if row.request.pk == fresh.pk else row for row in context["asks"]]
     if ask not in rows:
         rows.insert(0, ask)  # it stands on another page of the list
@@ -223,7 +175,7 @@ def _too_late(request: PersonRequest, asked: AccessRequest, form: forms.Form) ->
     gone = {"asked": asked, "words": words, "unsent": typed, "is_refused": True}
     if request.htmx:
         return render(request, "approvals/_decided.html", {**gone, "oob": True}, status=422)
-    return render(request, "approvals/list.html", {**_list_context(request), "gone": gone}, status=422)
+    return render(request, "approvals/list.html", {**list_context(request), "gone": gone}, status=422)
 
 
 def _words_of(form: forms.Form) -> str:

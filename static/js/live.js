@@ -18,7 +18,7 @@
     const picked = document.getSelection();
     return isTypedIn(region)
       || region.matches(":popover-open") || !!region.querySelector(":popover-open")
-      || [...region.querySelectorAll(EDITABLE)].some(isDirty)
+      || [...region.querySelectorAll(EDITABLE)].some((field) => !("pick" in field.dataset) && isDirty(field))
       || (picked.type === "Range" && region.contains(picked.anchorNode))
       || (pressed !== null && region.contains(pressed));
   };
@@ -44,7 +44,7 @@
       const place = [...region.querySelectorAll("[aria-label]")].find((one) => nameOf(one) === name);
       if (place) place.scrollTop = top;
     }
-    if (!focus || region.contains(document.activeElement)) return;
+    if (!focus || document.activeElement !== document.body) return;
     const same = [...region.querySelectorAll(FOCUSABLE)].find((one) => (focus.id ? one.id === focus.id : one.tagName === focus.tag && nameOf(one) === focus.name));
     if (!same) region.tabIndex = -1;
     (same || region).focus({ preventScroll: true });

@@ -5,6 +5,11 @@
 
   const count = () => {
     const picked = boxes().filter((box) => box.checked).length;
+    const form = document.querySelector("[data-pick-form]");
+    if (form) {
+      form.hidden = boxes().length < 2;
+      form.querySelector("[data-pick-total]").textContent = boxes().length;
+    }
     const all = document.querySelector("input[data-pick-all]");
     if (all) {
       all.checked = picked > 0 && picked === boxes().length;

@@ -49,7 +49,7 @@ def test_news_take_nothing_from_whoever_types_a_denial(
     page.keyboard.press("d")
     page.keyboard.type("No: ")
     comment(world, request, "Please hurry")
-    expect(page.locator("#conversation")).to_contain_text("Please hurry")
+    expect(page.locator("#conversation")).to_contain_text("Please hurry", timeout=15_000)
     page.keyboard.type("ask the DBAs")
     why = page.locator(f"#deny_comment_{request.reference}")
     expect(why).to_have_value("No: ask the DBAs")
@@ -63,7 +63,7 @@ def test_news_take_nothing_from_whoever_types_a_denial(
         authenticated_at=timezone.now(),
     )
     edit(world, request)
-    expect(page.get_by_test_id("edited-since")).to_be_attached()
+    expect(page.get_by_test_id("edited-since")).to_be_attached(timeout=15_000)
     page.keyboard.type(", aaa")
     expect(why).to_have_value("No: ask the DBAs, aaa")
     page.keyboard.press("Tab")
@@ -173,3 +173,31 @@ def test_what_was_chosen_is_what_is_exported(committed_world: World, visit: Visi
     # The list and the address follow.
     expect(page.locator("#found")).not_to_contain_text("Person added")
     assert "event=request" in page.url
+
+
+def test_the_list_moves_as_the_badge_does(committed_world: World, visit: Visit, complaints: list[str]) -> None:
+    world = committed_world
+    page = visit("bob", "/approvals/")
+    expect(page.locator("#asks-none")).to_be_visible()
+    first = world.ask(now=timezone.now())
+    row = page.locator(f"#ask-{first.reference}")
+    expect(row).to_contain_text("alice@example.com", timeout=15_000)
+    expect(page.locator("#asks-none")).to_be_hidden()
+    page.keyboard.press("j")
+    page.keyboard.press("d")
+    page.keyboard.type("No")
+    # While she types it is taken back, and another one comes.
+    requests.cancel(person=world.alice, request=first, now=timezone.now())
+    second = world.ask(now=timezone.now())
+    expect(page.locator(f"#ask-{second.reference}")).to_be_attached(timeout=15_000)
+    page.keyboard.type(", ask a DBA")
+    expect(page.locator(f"#deny_comment_{first.reference}")).to_have_value("No, ask a DBA")
+    row.locator(".sheet:popover-open button[type=submit]").click()
+    expect(row).to_contain_text("no longer open")
+    expect(row).to_contain_text("No, ask a DBA")
+    assert focused(page) == f"ask-{second.reference}"
+    page.keyboard.press("a")
+    expect(page.locator("#confirm-approval")).to_be_visible()
+    page.keyboard.press("Escape")
+    assert not Vote.objects.exists()
+    assert [line for line in complaints if "422 (Unprocessable" not in line] == []

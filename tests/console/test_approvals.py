@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 
 import pytest
@@ -260,3 +261,48 @@ def test_a_member_role_names_the_roles_and_a_person_the_address(world: World) ->
     text = list_of(world.bob)
     assert "member of reporting and audit_ro on orders" in text
     assert "alice@example.com" in text
+
+
+def news(person: User, *shown: str, after: int | None = 0) -> tuple[int, str]:
+    query = {"part": "news", "shown": list(shown), **({} if after is None else {"after": after})}
+    response = signed_in(person).get(reverse("approvals"), query, **HTMX)
+    return response.status_code, response.content.decode()
+
+
+def shown_rows(person: User) -> list[str]:
+    return re.findall(r'name="shown" value="([^"]+)"', list_of(person))
+
+
+def test_an_open_list_is_told_what_is_new_changed_and_gone(world: World) -> None:
+    first, second = ask(world), ask(world, role=world.two_people())
+    shown = shown_rows(world.bob)
+    assert news(world.bob, *shown, after=second.pk) == (204, "")
+
+    third = ask(world, role=world.role("orders-peek", world.policy, Level.READ))
+    votes.deny(person=world.carol, request=first, content_hash=first.content_hash, comment="No", now=timezone.now())
+    requests.edit(
+        person=world.alice,
+        request=second,
+        duration=timedelta(minutes=50),
+        reason="Something else",
+        ticket="",
+        wished_start=None,
+        now=timezone.now(),
+    )
+    status, text = news(world.bob, *shown, after=second.pk)
+    assert status == 200
+    assert "was denied by Carol meanwhile" in text
+    assert "This request was edited after you opened the list." in text
+    assert f'action="{reverse("request_approve", args=[second.reference])}"' not in text.split("popover")[0]
+    assert 'hx-swap-oob="beforeend:#asks"' in text
+    assert third.reference in text
+    # A page that others follow takes no new rows.
+    assert third.reference not in news(world.bob, *shown, after=None)[1]
+
+
+def test_an_open_list_tells_nobody_of_what_they_may_not_see(world: World) -> None:
+    request = ask(world)
+    status, text = news(world.oscar, f"{request.reference}=x", after=0)
+    assert (status, "Orders, read" in text) == (200, False)
+    assert "no longer yours to decide" in text
+    assert news(world.oscar, "nonsense", after=0) == (204, "")
