@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("access", "0010_state_questions"),
+        ("access", "0011_secrets_are_bound"),
     ]
 
     operations = [
