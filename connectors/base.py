@@ -372,8 +372,10 @@ class Connector(Protocol):
 
     def __exit__(self, *exc: object) -> None: ...
 
-    def check(self) -> CheckReport:
+    def check(self, scopes: Sequence[Scope] = ()) -> CheckReport:
         """Connect, and say whether our own account can do everything below.
+
+        `scopes` are those of the access roles on this server: what stands in the way of one of them is blocking.
 
         Raises `ServerUnreachable` or `AdminLoginRefused`; anything less is a `Remedy` in the report.
         """

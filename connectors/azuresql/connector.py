@@ -21,6 +21,7 @@ from connectors.base import (
     ProvisionRequest,
     Receipt,
     RevokeRequest,
+    Scope,
     Secret,
     ServerDescription,
     SignsOfLife,
@@ -51,7 +52,7 @@ class AzureSQLConnector:
             self._opened.close()
             self._opened = None
 
-    def check(self) -> CheckReport:
+    def check(self, scopes: Sequence[Scope] = ()) -> CheckReport:
         """See `Connector.check`."""
         report = self._retrying.insist(lambda: checking.check(self.target, self._sessions))
         return replace(report, identity=self.identify())

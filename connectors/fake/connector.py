@@ -63,7 +63,7 @@ class FakeConnector:
         """The session is over."""
         self._is_in = False
 
-    def check(self) -> CheckReport:
+    def check(self, scopes: Sequence[Scope] = ()) -> CheckReport:
         """Connect, and say whether our own account can do everything."""
         self._connect()
         remedies = []

@@ -16,6 +16,7 @@ from connectors.base import (
     ProvisionRequest,
     Receipt,
     RevokeRequest,
+    Scope,
     Secret,
     ServerDescription,
     SignsOfLife,
@@ -54,7 +55,7 @@ class MariaDBConnector:
             self._opened.close()
             self._opened = None
 
-    def check(self) -> CheckReport:
+    def check(self, scopes: Sequence[Scope] = ()) -> CheckReport:
         """See `Connector.check`."""
         return replace(checking.check(self._session), identity=self.identify())
 

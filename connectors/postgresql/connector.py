@@ -16,6 +16,7 @@ from connectors.base import (
     ProvisionRequest,
     Receipt,
     RevokeRequest,
+    Scope,
     Secret,
     ServerDescription,
     SignsOfLife,
@@ -45,10 +46,10 @@ class PostgreSQLConnector:
         """Let go of every connection; one that is in order waits some seconds for its next use in this process."""
         self._sessions.close()
 
-    def check(self) -> CheckReport:
+    def check(self, scopes: Sequence[Scope] = ()) -> CheckReport:
         """Connect, and say whether our own account can do everything."""
         self._sessions.hold()
-        return replace(checking.check(self.target, self._sessions), identity=self.identify())
+        return replace(checking.check(self.target, self._sessions, scopes), identity=self.identify())
 
     def identify(self) -> str:
         """The cluster's own number."""

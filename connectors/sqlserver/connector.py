@@ -16,6 +16,7 @@ from connectors.base import (
     ProvisionRequest,
     Receipt,
     RevokeRequest,
+    Scope,
     Secret,
     ServerDescription,
     SignsOfLife,
@@ -55,7 +56,7 @@ class SQLServerConnector:
             self._opened.close()
             self._opened = None
 
-    def check(self) -> CheckReport:
+    def check(self, scopes: Sequence[Scope] = ()) -> CheckReport:
         """See `Connector.check`."""
         return replace(checking.check(self.target, self._sessions), identity=self.identify())
 

@@ -20,7 +20,7 @@ from connectors.errors import (
     ServerRefused,
     ServerUnreachable,
 )
-from connectors.postgresql import checking
+from connectors.postgresql import databases_checked
 from connectors.postgresql.connector import PostgreSQLConnector
 from connectors.quoting import postgresql_name as name
 from connectors.quoting import postgresql_text as text
@@ -361,7 +361,7 @@ def test_tls_that_the_server_does_not_speak(lab: PostgreSQLLab) -> None:
 
 def test_a_check_names_what_is_not_set_up(lab: PostgreSQLLab, orders: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     # The server has the databases of other tests as well, and the machine may be busy.
-    monkeypatch.setattr(checking, "_PATIENCE_SECONDS", 60.0)
+    monkeypatch.setattr(databases_checked, "_PATIENCE_SECONDS", 60.0)
     closed = lab.make_database("closed")
     lab.lock_out_of(closed)
     lab.run(f"ALTER DATABASE {name(closed)} OWNER TO CURRENT_USER")

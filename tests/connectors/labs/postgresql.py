@@ -156,6 +156,10 @@ class PostgreSQLLab:
         """Run the setup script in a database, as it tells an administrator to."""
         self._run_script(self.connector().setup_sql(), database)
 
+    def paste(self, script: str, database: str = "postgres") -> None:
+        """Into psql, as the superuser."""
+        self._run_script(script, database)
+
     def drop_database(self, database: str) -> None:
         self.run(f"DROP DATABASE IF EXISTS {name(database)} WITH (FORCE)")
 
