@@ -11,13 +11,14 @@ from collections.abc import Sequence
 
 import psycopg
 
-from connectors.base import Remedy, Scope, Target
+from connectors.base import Level, Remedy, Scope, Target
 from connectors.errors import ConnectorError
 from connectors.postgresql.door import about_door
 from connectors.postgresql.failures import UNKNOWN_DATABASE
 from connectors.postgresql.own_account import OwnAccount
-from connectors.postgresql.rehearsal import has_triggers, rehearse
+from connectors.postgresql.rehearsal import has_triggers, in_database, rehearse
 from connectors.postgresql.session import Session, Sessions, login_parameters
+from connectors.quoting import postgresql_name as name
 
 _DATABASES = """
 SELECT datname::text, has_database_privilege(oid, 'CONNECT'), has_database_privilege(oid, 'CONNECT WITH GRANT OPTION'),
@@ -37,6 +38,10 @@ WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND n.nspname !~ '^pg_' AND n.nspna
                   WHERE e.classid = 'pg_class'::regclass AND e.objid = c.oid AND e.deptype = 'e')
   AND NOT pg_has_role(c.relowner, 'USAGE') AND r.rolname !~ '^lg_'
 GROUP BY r.rolname ORDER BY r.rolname
+"""
+
+_LETS_IN = """
+SELECT FROM pg_roles r WHERE r.rolname = ANY (%s::text[]) AND has_database_privilege(r.oid, %s, 'CONNECT')
 """
 
 _LOGIN_TRIGGERS = """
@@ -72,7 +77,9 @@ def about_databases(
     for database, may_connect, may_pass_on, public_may_connect in rows:
         if public_may_connect:
             open_to_all.append(database)
-        elif not (may_connect and may_pass_on):
+        elif shut_out := _shut_out(sessions, database, wanted.get(database, [])):
+            found.append(shut_out)
+        if not public_may_connect and not (may_connect and may_pass_on):
             found.append(_not_set_up(database, is_wanted=database in wanted))
             continue
         if time.monotonic() > deadline:
@@ -137,10 +144,8 @@ def _about_logins(target: Target, session: Session) -> list[Remedy]:
             f"In database {session.database}, an event trigger on login refuses accounts that only read: {refused} It is one"
             f" of {named}. Let its function write only where transaction_read_only is off, or, as a superuser, run:"
         )
-        lines = " ".join(
-            f'ALTER EVENT TRIGGER "{trigger.replace(chr(34), chr(34) * 2)}" DISABLE;' for trigger, _ in triggers
-        )
-        return [Remedy(problem, f'\\connect "{session.database}"\n{lines}')]
+        lines = " ".join(f"ALTER EVENT TRIGGER {name(trigger)} DISABLE;" for trigger, _ in triggers)
+        return [Remedy(problem, in_database(session.database, lines))]
     problem = (
         f"In database {session.database}, event triggers run at each login, those of Lockgate's accounts too: {named}."
     )
@@ -156,6 +161,16 @@ def _read_only_login(target: Target, database: str) -> str:
     except psycopg.Error as error:
         return str(error).strip().splitlines()[0]
     return ""
+
+
+def _shut_out(sessions: Sessions, database: str, scopes: list[Scope]) -> Remedy | None:
+    """An account that only joins roles gets CONNECT from these, where not everybody has it."""
+    for scope in scopes:
+        roles = list(scope.database_roles)
+        if scope.level is Level.MEMBER and not sessions.home.rows(_LETS_IN, [roles, database]):
+            problem = f"None of the roles that an access role joins may connect to {database}: {', '.join(roles)}. Run:"
+            return Remedy(problem, f"GRANT CONNECT ON DATABASE {name(database)} TO {', '.join(map(name, roles))};")
+    return None
 
 
 def _not_there(databases: Sequence[str]) -> Remedy:

@@ -95,12 +95,12 @@ def _set_right(session: Session, scope: Scope, journal: Journal, *, grants: bool
 def _set_right_once(session: Session, scope: Scope, journal: Journal, *, grants: bool) -> None:
     lacking = _lacking(session, scope) if grants else []
     if _beyond(session, scope) or any(not each.is_accounts or _is_named(scope, each) for each in lacking):
-        session.run_together(partial(_changes, session, scope, grants=grants), journal)
+        session.run_together(partial(changes, session, scope, grants=grants), journal)
     if left_out := [each for each in lacking if each.is_accounts and not _is_named(scope, each)]:
         _tell_left_out(session.database, left_out, journal)
 
 
-def _changes(session: Session, scope: Scope, *, grants: bool) -> Iterator[Command]:
+def changes(session: Session, scope: Scope, *, grants: bool) -> Iterator[Command]:
     """What has to change once it is our turn: whoever was before us may have done it. Ends by reading what came of it."""
     session.rows(LOCK)
     beyond = _beyond(session, scope)

@@ -8,16 +8,16 @@ what is on the server; nothing of it is ever committed.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from itertools import chain
 
 from psycopg import Rollback
 
 from connectors.base import PRINCIPAL_PREFIX, Level, Remedy, Scope
-from connectors.errors import ConnectorError
+from connectors.errors import AdminLacksPrivilege, ConnectorError
 from connectors.postgresql import statements
 from connectors.postgresql.failures import INSUFFICIENT_PRIVILEGE
-from connectors.postgresql.group_privileges import LOCK, aspects
+from connectors.postgresql.groups import changes
 from connectors.postgresql.own_account import ADMIN_SINCE, OwnAccount
 from connectors.postgresql.session import Session
 from connectors.postgresql.setup import DEFAULT_HEIR
@@ -30,22 +30,12 @@ _TRIGGERS = """
 SELECT evtname::text, proname::text FROM pg_event_trigger t JOIN pg_proc p ON p.oid = t.evtfoid
 WHERE evtenabled IN ('O', 'A') AND evtevent <> 'login' ORDER BY evtname
 """
-_SHOWN_AT_MOST = 5
-
-
-class _Lacking(Exception):
-    """What a group would still lack after everything was granted."""
-
-    def __init__(self, what: Sequence[str]) -> None:
-        super().__init__(", ".join(what))
 
 
 def rehearse(session: Session, us: OwnAccount, scope: Scope | None = None) -> list[Remedy]:
     """What stands in the way in one database; of the scope, or of any account at all."""
     try:
         session.insist(lambda: _in_vain(session, us, scope))
-    except _Lacking as error:
-        return [_of_privileges(session.database, str(error))]
     except ConnectorError as error:
         if error.transient:
             return []  # Somebody was in the way, who will not be there the next time.
@@ -82,15 +72,8 @@ def _granted(session: Session, us: OwnAccount, scope: Scope | None, account: str
 def _group(session: Session, scope: Scope) -> Iterator[str]:
     if not session.rows(_ROLE, [scope.group]):
         yield f"CREATE ROLE {name(scope.group)} NOLOGIN"
-    yield LOCK
-    still: list[str] = []
-    for aspect in aspects(scope, session.database):
-        asked = f"SELECT lacking FROM ({aspect.lacking}) q (lacking) LIMIT {_SHOWN_AT_MOST}"
-        if session.rows(asked):
-            yield aspect.command.text
-            still += [row[0] for row in session.rows(asked)]
-    if still:
-        raise _Lacking(still[:_SHOWN_AT_MOST])
+    # Ends by reading what came of it, and raises where the group would lack something still.
+    yield from (change.text for change in changes(session, scope, grants=True))
 
 
 def _revoked(session: Session, account: str) -> Iterator[str]:
@@ -104,11 +87,6 @@ def _revoked(session: Session, account: str) -> Iterator[str]:
     yield f"DROP ROLE {account}"
 
 
-def _of_privileges(database: str, what: str) -> Remedy:
-    problem = f"In database {database}, Lockgate's account may not grant {what}, which an access role needs."
-    return Remedy(problem, f"Run part 2 of the SQL that this page shows in {database}.")
-
-
 def _explained(session: Session, us: OwnAccount, error: ConnectorError) -> Remedy:
     where = f"In database {session.database}"
     if triggers := _blamed(session, error):
@@ -118,9 +96,12 @@ def _explained(session: Session, us: OwnAccount, error: ConnectorError) -> Remed
             " superuser:"
         )
         return Remedy(problem, _out_of_the_way(session, us, triggers))
+    if isinstance(error, AdminLacksPrivilege) and not error.code:
+        problem = f"What an access role needs, Lockgate's account may not grant. {error.detail}"
+        return Remedy(problem, f"Run part 2 of the setup SQL in {session.database}.")
     if error.code == INSUFFICIENT_PRIVILEGE:
         problem = f"{where}, a grant or its revocation would fail: {error.detail}."
-        return Remedy(problem, f"Run part 1 of the SQL that this page shows, and part 2 in {session.database}.")
+        return Remedy(problem, f"Run part 1 of the setup SQL, and part 2 in {session.database}.")
     return Remedy(f"{where}, a grant or its revocation would fail.", f"{error.sentence} {error.detail} [{error.code}]")
 
 
