@@ -84,7 +84,7 @@ def login_parameters(target: Target, user: str, password: Secret, database: str)
 def _settings_of_session(target: Target) -> dict[str, str]:
     """What a session of ours has, whatever the server, the database or the account says."""
     return {
-        "search_path": "pg_catalog",
+        "search_path": "pg_catalog,pg_temp",
         "statement_timeout": str(round(target.statement_timeout.total_seconds() * 1000)),
         "lock_timeout": str(_LOCK_TIMEOUT_MS),
         "idle_in_transaction_session_timeout": "15000",
