@@ -72,6 +72,7 @@ def target_of(
         source=source,
         tls=Tls(server.tls),
         tls_ca_file=server.tls_ca_file,
+        known_shut=tuple(server.known_shut),
         # They follow the server where it is now; of where it was, nobody knows who follows it.
         replicas=tuple((host, port) for host, port in server.replicas) if where == server.address else (),
         # Shorter than the lease of a claim: no single statement outlasts the right to run it.

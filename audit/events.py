@@ -56,7 +56,7 @@ class Event(models.TextChoices):
     SERVER_RECOGNISED = "server.recognised", "Server recognised for the first time"
     SERVER_STRANGER = "server.stranger", "Another server answers at this address"
     SERVER_CONFIRMED = "server.confirmed", "What the server is was confirmed"
-    SERVER_SECRET_HELD = "server.secret_held", "Secret held back from an address that it was never sent to"
+    SERVER_SHUT_KNOWN = "server.shut_known", "Databases written down as shut for good"
     SERVER_SECRET_CONFIRMED = "server.secret_confirmed", "Secret confirmed for an address by a second administrator"
     SERVER_SECRET_ROTATING = "server.secret_rotating", "Password of Lockgate's account being changed"
     SERVER_SECRET_ROTATED = "server.secret_rotated", "Password of Lockgate's account changed"

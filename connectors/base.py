@@ -113,6 +113,8 @@ class Target:
     """As the last check told it (`CheckReport.version`); empty before the first. A plan is the one for this version."""
     source: SecretSource | None = field(default=None, compare=False, repr=False)
     """Asked when a connection is opened and when a login is refused; without one `password` is all there is."""
+    known_shut: tuple[str, ...] = ()
+    """Databases that an administrator has written down as shut for good: no receipt is unclean for not reading them."""
     replicas: tuple[tuple[str, int], ...] = ()
     """Host and port of servers that follow this one and let people read: a revocation ends sessions there as well."""
 

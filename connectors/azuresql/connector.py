@@ -29,6 +29,7 @@ from connectors.base import (
     Target,
 )
 from connectors.errors import OwnPasswordFixed
+from connectors.shut import with_known_shut
 from connectors.sqlserver import names
 from connectors.sqlserver import session as logins
 from connectors.sqlserver.session import Sessions
@@ -101,7 +102,8 @@ class AzureSQLConnector:
     def revoke(self, request: RevokeRequest, journal: Journal) -> Receipt:
         """See `Connector.revoke`."""
         names.require_ours(request.principal)
-        return Revocation(self._sessions, request, journal, self._retrying, Ending(journal)).run()
+        receipt = Revocation(self._sessions, request, journal, self._retrying, Ending(journal)).run()
+        return with_known_shut(receipt, self.target.known_shut)
 
     def list_principals(self) -> Sequence[FoundPrincipal]:
         """See `Connector.list_principals`."""

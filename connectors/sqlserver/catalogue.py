@@ -41,6 +41,12 @@ DATABASES = (
     "SELECT CAST(name AS nvarchar(128)), HAS_DBACCESS(name) FROM sys.databases"
     f" WHERE name NOT IN ({_listed(SYSTEM_DATABASES)}) AND state = 0 ORDER BY name"
 )
+#: Every database but the one that is made anew at each start; whether it is online, and whether we may enter. A snapshot
+#: keeps the users of its source as they were, which nobody can change, and without a login nobody gets in by them.
+EVERY_DATABASE = """
+SELECT CAST(name AS nvarchar(128)), state_desc, HAS_DBACCESS(name) FROM sys.databases
+WHERE name <> N'tempdb' AND source_database_id IS NULL ORDER BY name
+"""
 #: Schema and table; a schema without tables comes once, with NULL.
 TABLES = (
     "SELECT CAST(s.name AS nvarchar(128)), CAST(o.name AS nvarchar(128)) FROM sys.schemas AS s LEFT JOIN sys.objects AS o"

@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from connectors.base import CheckReport, Remedy, Target, Tls
 from connectors.errors import ConnectorError, ServerUnreachable
 from connectors.quoting import UnquotableName, sqlserver_name, sqlserver_text
-from connectors.sqlserver.catalogue import DATABASES
+from connectors.sqlserver.catalogue import DATABASES, EVERY_DATABASE
 from connectors.sqlserver.session import Session, Sessions
 from connectors.sqlserver.setup import SERVER_PERMISSIONS, remedy_in
 
@@ -46,6 +46,7 @@ def check(target: Target, sessions: Sessions) -> CheckReport:
         *_about_server(str(version), edition, windows_only=windows_only == 1),
         *_about_account(home, str(ourselves), is_sysadmin=is_sysadmin == 1),
         *_about_databases(home, str(ourselves), is_sysadmin=is_sysadmin == 1),
+        *_about_shut(home, target, str(ourselves)),
     ]
     encrypted = is_encrypted(target, home)
     if not encrypted:
@@ -129,16 +130,41 @@ def _about_databases(home: Session, ourselves: str, *, is_sysadmin: bool) -> Ite
     controlled = {name for name, holds in home.rows(_CONTROLLED) if holds == 1}
     for database, may_enter in home.rows(DATABASES):
         if not may_enter:
-            problem = (
-                f"Lockgate's account cannot enter database {database}, and so cannot prove that nothing is left in it."
-            )
-        elif not is_sysadmin and database not in controlled:
+            continue
+        if not is_sysadmin and database not in controlled:
             problem = (
                 f"No access can be given in database {database}, and what an ended account owned there not taken over."
             )
-        else:
+            yield Remedy(problem, _remedy_in(database, ourselves), blocking=False)
+
+
+def _about_shut(home: Session, target: Target, ourselves: str) -> Iterator[Remedy]:
+    """Databases that no revocation can read: each stays unclean until they are opened, or known to be shut for good."""
+    for database, state, may_enter in home.rows(EVERY_DATABASE):
+        offline = str(state).upper() != "ONLINE"
+        if not offline and may_enter:
             continue
-        yield Remedy(problem, _remedy_in(database, ourselves), blocking=False)
+        if database in target.known_shut:
+            problem = f"Database {database} is known to be shut: what an account may have left in it is not seen."
+            yield Remedy(problem, "Nothing. If it opens again, take it off the list on this page.", blocking=False)
+            continue
+        if offline:
+            problem = f"Database {database} is {str(state).lower()}: nobody can prove that nothing is left in it."
+            how = f"ALTER DATABASE {_quoted(database)} SET ONLINE;"
+        else:
+            problem = (
+                f"Lockgate's account cannot enter database {database}, and so cannot prove that nothing is left in it."
+            )
+            how = _remedy_in(database, ourselves)
+        shut_for_good = "If it is shut for good, write that down on this page: no revocation waits for it then."
+        yield Remedy(f"{problem} Every revocation on this server would wait for it.", f"{how} {shut_for_good}")
+
+
+def _quoted(database: str) -> str:
+    try:
+        return sqlserver_name(database)
+    except UnquotableName:
+        return database
 
 
 def _remedy_in(database: str, ourselves: str) -> str:

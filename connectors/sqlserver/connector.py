@@ -24,6 +24,7 @@ from connectors.base import (
     Target,
 )
 from connectors.identity import refuse_own_identity
+from connectors.shut import with_known_shut
 from connectors.sqlserver import (
     catalogue,
     checking,
@@ -106,7 +107,7 @@ class SQLServerConnector:
     def revoke(self, request: RevokeRequest, journal: Journal) -> Receipt:
         """See `Connector.revoke`."""
         names.require_ours(request.principal)
-        return revocation.revoke(self._sessions, request, journal)
+        return with_known_shut(revocation.revoke(self._sessions, request, journal), self.target.known_shut)
 
     def list_principals(self) -> Sequence[FoundPrincipal]:
         """See `Connector.list_principals`."""

@@ -13,17 +13,12 @@ from dataclasses import dataclass, field
 from connectors.base import Finding, Journal, Receipt, RevokeRequest
 from connectors.errors import ConnectorError
 from connectors.sqlserver import ending, group, handing_over, names, reading_back, statements
+from connectors.sqlserver.catalogue import EVERY_DATABASE
 from connectors.sqlserver.checking import server_time
 from connectors.sqlserver.provisioning import MEMBERSHIPS, login_sid
 from connectors.sqlserver.session import LOST, Session, Sessions
 from connectors.sqlserver.statements import Command
 
-#: Every database but the one that is made anew at each start; whether it is online, and whether we may enter. A snapshot
-#: keeps the users of its source as they were, which nobody can change, and without a login nobody gets in by them.
-_DATABASES = """
-SELECT CAST(name AS nvarchar(128)), state_desc, HAS_DBACCESS(name) FROM sys.databases
-WHERE name <> N'tempdb' AND source_database_id IS NULL ORDER BY name
-"""
 _LOGIN = "SELECT 1 FROM sys.server_principals WHERE name = %s AND type = 'S'"
 
 
@@ -52,7 +47,7 @@ class _Revocation:
     def look(self) -> None:
         """The SID, and the databases that there are. Raises `ConnectorError`: without them nothing can be proved."""
         self.sid = login_sid(self.home, self.principal)
-        for name, state, may_enter in self.home.rows(_DATABASES):
+        for name, state, may_enter in self.home.rows(EVERY_DATABASE):
             if str(state).upper() != "ONLINE":
                 self.unreadable.append(f"{name}: it is {str(state).lower()}")
             elif not may_enter:
@@ -133,7 +128,7 @@ class _Revocation:
         except LOST:
             raise
         except ConnectorError as error:
-            if database in [row[0] for row in self.home.rows(_DATABASES)]:
+            if database in [row[0] for row in self.home.rows(EVERY_DATABASE)]:
                 self.unreadable.append(f"{database}: {error}")
             return []  # Dropped meanwhile, with all that was in it.
 

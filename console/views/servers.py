@@ -15,9 +15,11 @@ from access.models import Server
 from access.queries.catalogue import changes_since, history_of, roles_for
 from access.queries.pages import can_rotate, servers_for, settled_findings, setup_sql_for
 from access.queries.who import WhoCouldGet, who_could_get_on
+from access.recognition import strangeness_of, twins_of
 from access.rules import may_manage_servers
 from access.services import catalogue, rotation
 from access.services import servers as service
+from access.services.identities import answers_for
 from connectors.base import CheckReport
 from connectors.errors import ConnectorError
 from console.forms.asking import show as show_error
@@ -171,6 +173,10 @@ def _page(
         "may_rotate": may_manage_servers(request.user) and can_rotate(server),
         "rotation_problem": rotation_problem,
         "setup_sql": setup_sql_for(server),
+        "strangeness": strangeness_of(server),
+        "seen_as": answers_for(server),
+        "twins": twins_of(server, server.identity),
+        "secrets_held": server.secret_uses.filter(confirmed_at=None).select_related("asked_by"),
         "settled": settled_findings(server, limit=_SETTLED_SHOWN),
         "history": history_of(request.user, "server", slug),
     }

@@ -359,11 +359,12 @@ def test_a_server_that_no_login_could_use_is_told(lab: Lab, name: str, value: in
     assert words in report.remedies[0].problem
 
 
-def test_databases_that_we_cannot_work_in_are_named_and_block_nothing_else(lab: Lab) -> None:
-    lab.server.databases["billing"].may_enter = False
+def test_databases_that_we_cannot_work_in_are_named_and_one_that_cannot_be_read_back_blocks(lab: Lab) -> None:
     lab.server.lacking = {"CONTROL"}
+    assert checking.check(TARGET, lab.sessions).ok
+    lab.server.databases["billing"].may_enter = False
     report = checking.check(TARGET, lab.sessions)
-    assert report.ok
+    assert not report.ok
     told = " ".join(remedy.problem for remedy in report.remedies)
     assert "cannot enter database billing" in told
     assert "No access can be given in database orders" in told

@@ -112,6 +112,9 @@ MATRIX: dict[str, dict[str, dict[str, int | str]]] = {
     "server_test": {"GET": answers(405), "POST": answers(403, auditor=422, administrator=422)},
     # Its secret is a variable, which nobody can rotate.
     "server_rotate": {"GET": answers(405), "POST": answers(403, auditor=422, administrator=422)},
+    "server_confirm": {"GET": answers(405), "POST": answers(403, administrator=302)},
+    "server_secret": {"GET": answers(405), "POST": answers(403, administrator=302)},
+    "server_shut": {"GET": answers(405), "POST": answers(403, administrator=302)},
     "server_edit": {"GET": answers(403, administrator=200), "POST": answers(403, administrator=422)},
     "settings": {"GET": WATCHERS, "POST": answers(405)},
     "settings_policies": {"GET": WATCHERS, "POST": answers(405)},

@@ -201,10 +201,15 @@ def check_longest(longest: timedelta) -> None:
         raise LongestNotPossible
 
 
+def check_printable(names: Sequence[str]) -> None:
+    """Raises `ScopeIncomplete`."""
+    if any(not name.isprintable() for name in names):
+        raise ScopeIncomplete("Names with line breaks or other unprintable characters are not possible.")
+
+
 def check_scope(level: Level, databases: Sequence[str], database_roles: Sequence[str], *others: str) -> None:
     """Raises `ScopeIncomplete`. `others` are the names of schemas and tables."""
-    if any(not name.isprintable() for name in (*databases, *database_roles, *others)):
-        raise ScopeIncomplete("Names with line breaks or other unprintable characters are not possible.")
+    check_printable((*databases, *database_roles, *others))
     if not databases or not all(name.strip() for name in databases):
         raise ScopeIncomplete("Name at least one database.")
     if (level is Level.MEMBER) != bool(database_roles):
