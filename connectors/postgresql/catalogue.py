@@ -44,7 +44,7 @@ FROM pg_roles r CROSS JOIN LATERAL (
 WHERE starts_with(r.rolname, %(prefix)s) OR k.comment IS NOT NULL
   OR r.rolname <> current_user AND NOT r.rolsuper AND EXISTS (
     SELECT FROM pg_auth_members m JOIN pg_roles g ON g.oid = m.roleid
-    WHERE m.member = r.oid AND g.rolname ~ '^lockgate_.*_[0-9a-f]{{8}}$' AND {CAN_ACT})
+    WHERE m.member = r.oid AND NOT g.rolcanlogin AND g.rolname ~ '^lockgate_.*_[0-9a-f]{{8,}}$' AND {CAN_ACT})
 ORDER BY r.rolname
 """
 

@@ -34,7 +34,7 @@ WHERE quote_ident(n.nspname) = ANY (%s::text[]) AND NOT has_schema_privilege(%s,
 
 _SHUT_HERE = "SELECT NOT has_database_privilege(%s, current_database(), 'CREATE')"
 
-#: Somebody was in the way for longer than we wait (a lock, a server short of something): the whole is tried again later.
+#: How much of what could not be handed over is named.
 _SHOWN_AT_MOST = 20
 
 
@@ -96,10 +96,12 @@ class HandingOver:
             return [acting, *giving, statements.drop_privileges(role, database)]
         return [acting, *giving, statements.stop_acting_for(role, database)] if owned else []
 
-    def _receiving(self, session: Session, owned: Sequence[Owned]) -> tuple[list[Command], list[Command]]:
-        """What lets the heir receive these things, and the end of it."""
+    def _receiving(
+        self, session: Session, owned: Sequence[Owned], *, singly: bool = False
+    ) -> tuple[list[Command], list[Command]]:
+        """What lets the heir receive these things, and the end of it: ALTER asks for more than REASSIGN does."""
         database = session.database
-        schemas = sorted({each.schema for each in owned if each.schema and not each.takes_any_owner})
+        schemas = sorted({each.schema for each in owned if each.schema and (singly or not each.takes_any_owner)})
         shut = [row[0] for row in session.rows(_SHUT, [schemas, self._heir])] if schemas else []
         letting = [statements.let_receive(schema, self._heir, database) for schema in shut]
         stopping = [statements.stop_receiving(schema, self._heir, database) for schema in shut]
@@ -136,7 +138,7 @@ class HandingOver:
     def _give_one(self, session: Session, role: str, each: Owned) -> None:
         """One thing, in a transaction of its own."""
         database = session.database
-        letting, stopping = self._receiving(session, [each])
+        letting, stopping = self._receiving(session, [each], singly=True)
         commands = [
             statements.act_for(role, database, session.version),
             *each.closing(database),
@@ -151,9 +153,10 @@ class HandingOver:
         self, left: Sequence[Owned], refused: dict[str, ConnectorError], error: ConnectorError, database: str
     ) -> ConnectorError:
         told = []
+        left = [each for each in left if not each.follows] or left
         for each in left[:_SHOWN_AT_MOST]:
             why = refused.get(str(each), error)
-            told.append(f"{each}: {why.detail} What helps: {each.remedy(self._heir, database)}.")
+            told.append(f"{each}: {why.detail}. What helps: {each.remedy(self._heir, database)}.")
         if len(left) > _SHOWN_AT_MOST:
             told.append(f"and {len(left) - _SHOWN_AT_MOST} more.")
         words = f"In database {database} not everything could be handed over. {' '.join(told)}"

@@ -110,11 +110,6 @@ class Owned:
             return (
                 f"GRANT CREATE ON DATABASE {database} TO {heir}, or as a superuser {self.giving(heir, database).text}"
             )
-        if self.kind == "server":
-            return (
-                f"GRANT USAGE ON FOREIGN DATA WRAPPER … TO {heir} for the wrapper that it uses, or as a superuser"
-                f" {self.giving(heir, database).text}"
-            )
         return f"as a superuser {self.giving(heir, database).text}, in database {database}"
 
 
