@@ -6,11 +6,11 @@ import time
 from collections.abc import Iterable
 from datetime import timedelta
 
-from connectors.base import CheckReport, Remedy
-from connectors.mariadb import catalogue, handing_over, names, reading_back
+from connectors.base import CheckReport, Remedy, Replica, Target
+from connectors.mariadb import catalogue, handing_over, names, reading_back, replicas, trial
 from connectors.mariadb.privileges import OURS_ON_DATABASE
 from connectors.mariadb.session import Session
-from connectors.mariadb.setup import GLOBAL_PRIVILEGES, HEIR, grant_on_database
+from connectors.mariadb.setup import GLOBAL_PRIVILEGES, HEIR, ROLES_OF_OURS, grant_on_database, take_over
 from connectors.mariadb.versions import problem_with
 from connectors.quoting import UnquotableName, mariadb_name, mariadb_text
 
@@ -22,25 +22,51 @@ _HELD_ON_DATABASES = (
     " ON s.schema_name LIKE p.table_schema WHERE p.grantee IN %s"
 )
 _HELD_EVERYWHERE = "SELECT privilege_type, is_grantable FROM information_schema.user_privileges WHERE grantee IN %s"
+#: Roles of ours that somebody else, or nobody, may grant.
+_OUT_OF_HAND = f"""
+    SELECT User FROM mysql.global_priv AS r WHERE {ROLES_OF_OURS} AND NOT EXISTS (
+        SELECT 1 FROM mysql.roles_mapping AS m
+        WHERE m.Role = r.User AND CONCAT(m.User, '@', m.Host) = CURRENT_USER() AND m.Admin_option = 'Y'
+    ) ORDER BY User
+"""
+_OF_PUBLIC = """
+    SELECT CONCAT(privilege_type, ' on ', REPLACE(table_schema, '\\\\', ''), '.*') FROM information_schema.schema_privileges
+    WHERE REPLACE(grantee, CHAR(39), '') IN ('PUBLIC', 'PUBLIC@')
+    UNION ALL SELECT CONCAT(Table_priv, ' on ', Db, '.', Table_name) FROM mysql.tables_priv
+    WHERE UPPER(User) = 'PUBLIC' AND Table_priv <> ''
+    UNION ALL SELECT CONCAT(Column_priv, ' on column ', Db, '.', Table_name, '.', Column_name) FROM mysql.columns_priv
+    WHERE UPPER(User) = 'PUBLIC'
+    UNION ALL SELECT CONCAT(Proc_priv, ' on routine ', Db, '.', Routine_name) FROM mysql.procs_priv
+    WHERE UPPER(User) = 'PUBLIC'
+    UNION ALL SELECT CONCAT('membership in ', Role) FROM mysql.roles_mapping WHERE UPPER(User) = 'PUBLIC'
+    UNION ALL SELECT 'privileges on *.*' FROM mysql.global_priv
+    WHERE UPPER(User) = 'PUBLIC' AND COALESCE(JSON_VALUE(Priv, '$.access'), 0) <> 0
+"""
+_SWITCHED_OFF = "SELECT name FROM mysql.event WHERE db = %s AND status = 'SLAVESIDE_DISABLED' ORDER BY name"
 _ROLE_EXISTS = "SELECT 1 FROM mysql.global_priv WHERE User = %s AND Host = ''"
 _ROLE_IS_OURS = "SELECT 1 FROM mysql.roles_mapping WHERE Role = %s AND User = %s AND Host = %s AND Admin_option = 'Y'"
 
 
-def check(session: Session) -> CheckReport:
+def check(target: Target, session: Session) -> CheckReport:
     """See `Connector.check`."""
     begun = time.perf_counter()
     version = session.texts("SELECT VERSION()")[0]
     latency = timedelta(seconds=time.perf_counter() - begun)
     if problem := problem_with(version):
         remedies = [Remedy(problem, "Connect a server that runs MariaDB 10.6 or later.")]
+        following: tuple[Replica, ...] = ()
     else:
         remedies = _Examination(session).remedies()
+        if not any(remedy.blocking for remedy in remedies):
+            remedies = [*trial.remedies(target, session), *remedies]
+        following = replicas.seen(target, session) if trial.reads_processes(session) else ()
     return CheckReport(
         version=_label(version),
         latency=latency,
         server_time=reading_back.server_time(session),
         remedies=tuple(remedies),
         encrypted=bool(session.rows("SHOW SESSION STATUS LIKE 'Ssl_cipher'")[0][1]),
+        replicas=following,
     )
 
 
@@ -65,7 +91,7 @@ class _Examination:
         """Everything that is amiss, what blocks first."""
         parts = [self._of_account, self._of_own_schema, self._of_server, self._of_databases]
         if self._reads_account_tables():
-            parts += [self._of_other_accounts, self._of_heir]
+            parts += [self._of_other_accounts, self._of_heir, self._of_groups, self._of_everybody, self._of_switches]
         return sorted((remedy for part in parts for remedy in part()), key=lambda remedy: not remedy.blocking)
 
     def _of_account(self) -> Iterable[Remedy]:
@@ -96,7 +122,12 @@ class _Examination:
             )
 
     def _of_server(self) -> Iterable[Remedy]:
-        if self._settings.get("event_scheduler") != "ON":
+        if self._settings.get("event_scheduler") == "DISABLED":
+            yield Remedy(
+                "The server was started without an event scheduler: no account can be made that ends by itself.",
+                "Set event_scheduler = ON in the server's configuration and start it again; it cannot be set while it runs.",
+            )
+        elif self._settings.get("event_scheduler") != "ON":
             yield Remedy(
                 "The event scheduler is off: accounts would not end by themselves if Lockgate were gone.",
                 "SET GLOBAL event_scheduler = ON; and event_scheduler = ON in the server's configuration.",
@@ -117,7 +148,9 @@ class _Examination:
             )
 
     def _of_other_accounts(self) -> Iterable[Remedy]:
-        if anonymous := self._session.texts("SELECT Host FROM mysql.global_priv WHERE User = ''"):
+        # On the same host as an account of ours the one with a name comes first, so the one without is no harm there.
+        sql = "SELECT Host FROM mysql.global_priv WHERE User = '' AND Host NOT IN ('%', '')"
+        if anonymous := self._session.texts(sql):
             yield Remedy(
                 f"Anonymous accounts take the place of any account that logs in from {', '.join(anonymous)}.",
                 " ".join(f"DROP USER ''@{mariadb_text(host)};" for host in anonymous),
@@ -138,6 +171,34 @@ class _Examination:
             yield Remedy(
                 f"The role {HEIR} has privileges, with which everything runs that ended accounts have left behind.",
                 f"REVOKE ALL PRIVILEGES, GRANT OPTION FROM {names.role(HEIR)};",
+                blocking=False,
+            )
+
+    def _of_groups(self) -> Iterable[Remedy]:
+        if alien := self._session.texts(_OUT_OF_HAND):
+            shown = ", ".join(alien[:5]) + (" …" if len(alien) > 5 else "")
+            yield Remedy(
+                f"Lockgate's account is not the administrator of {len(alien)} of its own roles: {shown}. It makes each one"
+                " anew when it is needed, and whoever has it is without it for that moment.",
+                f"{take_over(self._user, self._host)} FLUSH PRIVILEGES;",
+                blocking=False,
+            )
+
+    def _of_everybody(self) -> Iterable[Remedy]:
+        if held := self._session.texts(_OF_PUBLIC):
+            yield Remedy(
+                f"Every account has by way of PUBLIC: {', '.join(held)}. No access role holds anybody back from it, and"
+                f" what ended accounts left to {HEIR} may do it too.",
+                "REVOKE ALL PRIVILEGES, GRANT OPTION FROM PUBLIC; and grant it to those who need it.",
+                blocking=False,
+            )
+
+    def _of_switches(self) -> Iterable[Remedy]:
+        if off := self._session.texts(_SWITCHED_OFF, names.OWN_SCHEMA):
+            yield Remedy(
+                f"{len(off)} accounts would not end by themselves: their switches came from a primary and are off, as on"
+                " every replica that has taken its place.",
+                " ".join(f"ALTER EVENT {names.table(names.OWN_SCHEMA, name)} ENABLE;" for name in off),
                 blocking=False,
             )
 

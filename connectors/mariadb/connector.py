@@ -30,6 +30,7 @@ from connectors.mariadb import (
     hints,
     known_by,
     life,
+    marks,
     names,
     own_password,
     provisioning,
@@ -57,7 +58,7 @@ class MariaDBConnector:
 
     def check(self, scopes: Sequence[Scope] = ()) -> CheckReport:
         """See `Connector.check`."""
-        return replace(checking.check(self._session), identity=self.identify())
+        return replace(checking.check(self.target, self._session), identity=self.identify())
 
     def identify(self) -> str:
         """See `Connector.identify`."""
@@ -87,7 +88,7 @@ class MariaDBConnector:
         names.require_ours(request.principal)
         refuse_own_identity(request)
         provisioning.provision(self.target, self._session, request, journal)
-        return ""
+        return marks.identifier_of(request.principal)
 
     def prove_login(self, principal: str, password: Secret, database: str) -> None:
         """See `Connector.prove_login`."""

@@ -109,18 +109,30 @@ def find_hidden(session: Session, target: Target, principal: str, ended: Ended, 
 
     For an account that is locked or gone. Afterwards nobody knows its password; it is locked if a session is left.
     """
-    password = Secret(secrets.token_urlsafe(32))
+    # With something of each kind that a server's own rules may ask for.
+    password = Secret(f"aZ7-{secrets.token_urlsafe(32)}")
     is_gone = not session.rows(_ACCOUNT, names.ACCOUNT_HOST, principal)
     opening = statements.open_to_us_alone(principal, password, is_gone=is_gone)
     ended.looked_with = f"{opening.shown.sql}; and a login as the account"
     # Whatever goes wrong from here on, it has not been shown that nobody is left.
     ended.hidden = "not counted yet"
     try:
-        session.run(opening, journal)
+        _open_to_us_alone(session, principal, password, journal, is_gone=is_gone)
         _wait_until(lambda: _only_connection_is_free(session, target, principal, password, ended, journal))
     finally:
         if ended.hidden and not session.is_broken:
             session.run(statements.lock_account(principal), journal)
+
+
+def _open_to_us_alone(
+    session: Session, principal: str, password: Secret, journal: Journal, *, is_gone: bool = False
+) -> None:
+    try:
+        session.run(statements.open_to_us_alone(principal, password, is_gone=is_gone), journal)
+    except ConnectorError as error:
+        if error.code not in failures.TAKES_NO_HASH:
+            raise
+        session.run(statements.open_where_hashes_are_refused(principal, password, is_gone=is_gone), journal)
 
 
 def _only_connection_is_free(
@@ -139,7 +151,7 @@ def _only_connection_is_free(
         ended.hidden = _what_is_known(error)
         if error.code == str(failures.ACCOUNT_LOCKED):
             # The dead-man's switch has struck between our two statements, as it should.
-            session.run(statements.open_to_us_alone(principal, password), journal)
+            _open_to_us_alone(session, principal, password, journal)
     _kill_what_is_shown(session, principal, ended, journal)
     return False
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from connectors.base import Journal, Scope
 from connectors.errors import ServerRefused
-from connectors.mariadb import names, privileges, statements
+from connectors.mariadb import administering, names, privileges, statements
 from connectors.mariadb.privileges import Holding, Place
 from connectors.mariadb.session import Session
 from connectors.mariadb.statements import Command
@@ -31,15 +31,22 @@ _UNEXPECTED = """
     UNION ALL SELECT 1 FROM mysql.columns_priv WHERE Host = '' AND User = %s
     UNION ALL SELECT 1 FROM mysql.procs_priv WHERE Host = '' AND User = %s
 """
+#: Others may not read this table, so nobody else knows the name of our lock.
+_KNOWN_TO_US_ALONE = """
+    SELECT COALESCE(MAX(SHA2(Priv, 256)), '') FROM mysql.global_priv WHERE CONCAT(User, '@', Host) = CURRENT_USER()
+"""
 #: How long to wait for another worker that changes the same group.
 _PATIENCE_SECONDS = 20
 
 
 def bring_in_step(session: Session, scope: Scope, journal: Journal) -> None:
     """Make the group role where it is missing, and give and take until it holds what the scope says."""
-    if not _changes(session, scope):
+    group = privileges.group_of(scope)
+    if not _changes(session, scope) and not administering.is_out_of_hand(session, group):
         return
-    with _alone(session, privileges.group_of(scope)):
+    with _alone(session, group):
+        if administering.is_out_of_hand(session, group):
+            administering.take_over(session, group, journal)
         # Asked again: the one we waited for may have done it all.
         for command in _changes(session, scope):
             session.run(command, journal)
@@ -50,9 +57,10 @@ def _changes(session: Session, scope: Scope) -> list[Command]:
     group = privileges.group_of(scope)
     if not _exists(session, group):
         return statements.group_from_nothing(scope)
-    if _holds_the_unexpected(session, group):
+    held, wanted = _held(session, group), privileges.wanted(scope)
+    if _holds_the_unexpected(session, group) or _cannot_be_withdrawn(held, wanted):
         return [statements.withdraw_everything(group), *statements.group_from_nothing(scope)[1:]]
-    return _difference(group, _held(session, group), privileges.wanted(scope))
+    return _difference(group, held, wanted)
 
 
 def _difference(group: str, held: Holding, wanted: Holding) -> list[Command]:
@@ -90,6 +98,13 @@ def _holds_the_unexpected(session: Session, group: str) -> bool:
     return bool(session.rows(_UNEXPECTED, group, group, group))
 
 
+def _cannot_be_withdrawn(held: Holding, wanted: Holding) -> bool:
+    """Whether there is more than one may take who has only what Lockgate has: all at once takes but CREATE USER."""
+    nothing: frozenset[str] = frozenset()
+    ours = {*privileges.OURS_ON_DATABASE, "GRANT OPTION"}
+    return any(granted - wanted.privileges.get(place, nothing) - ours for place, granted in held.privileges.items())
+
+
 def _of_columns(row: Mapping[str, Any]) -> frozenset[str]:
     granted = (column for column, value in row.items() if column.endswith("_priv") and value == "Y")
     return frozenset(_privilege(column.removesuffix("_priv").replace("_", " ")) for column in granted)
@@ -108,7 +123,7 @@ def _privilege(word: str) -> str:
 @contextmanager
 def _alone(session: Session, group: str) -> Iterator[None]:
     """Hold the group's lock. It is the session's own, and goes with it if the connection breaks."""
-    lock = names.lock_name(group)
+    lock = names.lock_name(group, session.texts(_KNOWN_TO_US_ALONE)[0])
     if session.texts("SELECT GET_LOCK(%s, %s)", lock, _PATIENCE_SECONDS) != ["1"]:
         busy = ServerRefused(f"Another worker has been changing the role {group} for {_PATIENCE_SECONDS} seconds.")
         busy.transient = True

@@ -19,7 +19,7 @@ from typing import Any
 
 from connectors.base import Journal, Target
 from connectors.errors import ConnectorError, ServerRefused
-from connectors.mariadb import names, statements
+from connectors.mariadb import administering, names, statements
 from connectors.mariadb.session import LOST, SQL_MODE, Session
 from connectors.quoting import mariadb_name, mariadb_text
 
@@ -185,6 +185,8 @@ def _session_as(target: Target, heir: str, journal: Journal) -> Iterator[Session
     try:
         if not session.rows("SELECT 1 FROM mysql.global_priv WHERE Host = '' AND User = %s", heir):
             session.run(statements.create_heir(heir), journal)
+        elif administering.is_out_of_hand(session, heir):
+            administering.take_over(session, heir, journal)
         if has_privileges(session, heir):
             raise ServerRefused(f"The role {heir} has privileges, so nothing is handed over to it. Take them away.")
         session.rows(f"SET ROLE {names.role(heir)}")

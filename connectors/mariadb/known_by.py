@@ -17,18 +17,18 @@ from connectors.quoting import mariadb_text
 
 #: Not a name that an account of ours could have.
 MARK = "server_mark"
-_READ = "SELECT comment FROM mysql.event WHERE db = %s AND name = %s"
+READ = "SELECT comment FROM mysql.event WHERE db = %s AND name = %s"
 _SAYS = "Lockgate: this server is "
 
 
 def identify(session: Session) -> str:
     """See `Connector.identify`. Leaves the mark where there is none; where that cannot be, nothing is known."""
     try:
-        found = session.texts(_READ, names.OWN_SCHEMA, MARK)
+        found = session.texts(READ, names.OWN_SCHEMA, MARK)
         if not found:
             # Of two who are here for the first time, one is quicker, and both read what that one wrote.
             session.rows(_leave(uuid.uuid4().hex))
-            found = session.texts(_READ, names.OWN_SCHEMA, MARK)
+            found = session.texts(READ, names.OWN_SCHEMA, MARK)
     except LOST:
         raise
     except ConnectorError:

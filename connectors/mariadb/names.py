@@ -92,6 +92,9 @@ def switch(principal: str) -> str:
     return table(OWN_SCHEMA, switch_name(principal))
 
 
-def lock_name(group: str) -> str:
-    """The name under which one worker at a time changes a group (`GET_LOCK` holds 64 characters)."""
-    return "lockgate.group." + hashlib.sha256(group.encode()).hexdigest()[:40]
+def lock_name(group: str, known_to_us: str) -> str:
+    """The name under which one worker at a time changes a group (`GET_LOCK` holds 64 characters).
+
+    Anybody may hold a lock of any name, so there is something in it that only Lockgate's own account can read.
+    """
+    return "lockgate.group." + hashlib.sha256(f"{known_to_us}\0{group}".encode()).hexdigest()[:40]

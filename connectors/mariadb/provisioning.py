@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from connectors.base import ExtendRequest, Journal, ProvisionRequest, Secret, Target
-from connectors.errors import PrincipalCannotLogIn
-from connectors.mariadb import failures, group, names, privileges, scope, statements
+from connectors.errors import PrincipalCannotLogIn, ServerRefused
+from connectors.mariadb import catalogue, failures, group, names, privileges, scope, statements
 from connectors.mariadb.session import PrincipalLogin, Session, require_mariadb
 
 #: The server notices the end of our last login a moment late, and then counts two of an account that may have one.
@@ -18,6 +18,11 @@ _PAUSE = 0.01
 
 _ACCOUNT = """
     SELECT COALESCE(JSON_VALUE(Priv, '$.account_locked'), 0) FROM mysql.global_priv WHERE Host = %s AND User = %s
+"""
+_READY = """
+    SELECT @@GLOBAL.event_scheduler, @@GLOBAL.strict_password_validation,
+      (SELECT COUNT(*) FROM information_schema.plugins
+       WHERE plugin_type = 'PASSWORD VALIDATION' AND plugin_status = 'ACTIVE')
 """
 _ROLES = "SELECT Role FROM mysql.roles_mapping WHERE Host = %s AND User = %s"
 _CONNECTED = "SELECT 1 FROM information_schema.processlist WHERE id = %s"
@@ -42,7 +47,9 @@ def provision(target: Target, session: Session, request: ProvisionRequest, journ
     create = statements.create_account(request.principal, request.password, request.limits)
     renew = statements.renew_account(request.principal, request.password, request.limits)
     require_mariadb(session)
+    _require_ready(session)
     scope.require_on_server(session, request.scope)
+    restore_name(session, request.principal, journal)
     group.bring_in_step(session, request.scope, journal)
     # Before the account, so that there is no moment in which it has no end.
     session.run(statements.set_switch(request.principal, request.valid_until), journal)
@@ -69,6 +76,7 @@ def prove_login(target: Target, principal: str, password: Secret, databases: Seq
 def extend(session: Session, request: ExtendRequest, journal: Journal) -> None:
     """Move the dead-man's switch; see `Connector.extend`."""
     require_mariadb(session)
+    restore_name(session, request.principal, journal)
     if find_account(session, request.principal) is None:
         raise PrincipalCannotLogIn(f"There is no account {request.principal} on the server.")
     struck = _has_struck(session, request.principal)
@@ -79,6 +87,29 @@ def extend(session: Session, request: ExtendRequest, journal: Journal) -> None:
         account = find_account(session, request.principal)
         if account is not None and account.is_locked:
             session.run(statements.unlock_account(request.principal), journal)
+
+
+def restore_name(session: Session, principal: str, journal: Journal) -> list[str]:
+    """Give an account of ours its name back where somebody has renamed it; gives the names that it went by."""
+    others = catalogue.renamed(session, principal)
+    for other in others:
+        session.run(statements.rename_back(other.name, other.host, principal), journal)
+    return [other.name for other in others]
+
+
+def _require_ready(session: Session) -> None:
+    """Raise `ServerRefused` where the server as it is set up takes no account of ours, before anything is made."""
+    scheduler, is_strict, validators = session.rows(_READY)[0]
+    if scheduler == "DISABLED":
+        raise ServerRefused(
+            "It was started with event_scheduler=DISABLED, so it cannot end an account by itself. Have it started with"
+            " event_scheduler=ON."
+        )
+    if is_strict and validators:
+        raise ServerRefused(
+            "It checks passwords (strict_password_validation) and therefore refuses hashes, which is all that Lockgate"
+            " sends: SET GLOBAL strict_password_validation = OFF."
+        )
 
 
 def find_account(session: Session, principal: str) -> Account | None:

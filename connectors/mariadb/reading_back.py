@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from connectors.base import Finding
-from connectors.mariadb import ending, names
+from connectors.mariadb import catalogue, ending, names
 from connectors.mariadb.session import Session
 from connectors.quoting import mariadb_text
 
@@ -43,7 +43,7 @@ _PROXIES = """
     SELECT CONCAT(User, '@', Host, ' as ', Proxied_user, '@', Proxied_host) FROM mysql.proxies_priv
     WHERE User = %s OR Proxied_user = %s
 """
-_SWITCH = "SELECT CONCAT(db, '.', name) FROM mysql.event WHERE db = %s AND name = %s"
+SWITCH = "SELECT CONCAT(db, '.', name) FROM mysql.event WHERE db = %s AND name = %s"
 
 
 def findings(session: Session, principal: str) -> list[Finding]:
@@ -54,15 +54,34 @@ def findings(session: Session, principal: str) -> list[Finding]:
         _ask(session, "the account, on any host, and the role of its own", _ACCOUNTS, principal, role),
         Finding(
             "sessions of the account, and what runs as its role",
-            _shown(ending.SHOWN, principal, role),
+            shown(ending.SHOWN, principal, role),
             tuple(ending.sessions_left(session, principal)),
         ),
         _ask(session, "privileges of the account, as stored", _STORED, *[principal, role] * 4),
         _ask(session, "privileges of the account, as the server works with them", _AT_WORK, *[grantee] * 8),
         _ask(session, "roles of the account", _ROLES, principal, role),
         _ask(session, "accounts that it may act as, or that may act as it", _PROXIES, principal, principal),
-        _ask(session, "the switch that would have ended it", _SWITCH, names.OWN_SCHEMA, names.switch_name(principal)),
+        _renamed(session, principal),
+        *_switch(session, principal),
     ]
+
+
+def has_no_scheduler(session: Session) -> bool:
+    """Whether the server was started so that it runs no event and changes none, whatever anybody sets."""
+    return session.texts("SELECT @@GLOBAL.event_scheduler") == ["DISABLED"]
+
+
+def _renamed(session: Session, principal: str) -> Finding:
+    found = tuple(f"{one.name}@{one.host}" for one in catalogue.renamed(session, principal))
+    return Finding("the account under another name, by the limits it was made with", catalogue.MARKED_BEYOND, found)
+
+
+def _switch(session: Session, principal: str) -> list[Finding]:
+    """Not asked where it can be neither run nor dropped."""
+    if has_no_scheduler(session):
+        return []
+    values = (names.OWN_SCHEMA, names.switch_name(principal))
+    return [_ask(session, "the switch that would have ended it", SWITCH, *values)]
 
 
 def server_time(session: Session) -> datetime:
@@ -72,9 +91,9 @@ def server_time(session: Session) -> datetime:
 
 
 def _ask(session: Session, question: str, sql: str, *values: str) -> Finding:
-    return Finding(question, _shown(sql, *values), tuple(session.texts(sql, *values)))
+    return Finding(question, shown(sql, *values), tuple(session.texts(sql, *values)))
 
 
-def _shown(sql: str, *values: str) -> str:
+def shown(sql: str, *values: str) -> str:
     """A query as somebody can run it again."""
     return " ".join(sql.split()) % tuple(mariadb_text(value) for value in values)

@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 
 from connectors.base import Finding, Journal, Receipt, RevokeRequest, Target
 from connectors.errors import ConnectorError
-from connectors.mariadb import ending, handing_over, names, reading_back, statements
+from connectors.mariadb import catalogue, ending, handing_over, names, reading_back, replicas, statements
 from connectors.mariadb.ending import Ended
 from connectors.mariadb.handing_over import HandedOver
+from connectors.mariadb.replicas import Followers
 from connectors.mariadb.session import LOST, Session, require_mariadb
 from connectors.mariadb.statements import Command
 
@@ -33,10 +34,27 @@ class _Revocation:
     handed_over: HandedOver = field(default_factory=HandedOver)
     errors: list[str] = field(default_factory=list)
     ended: Ended = field(default_factory=Ended)
+    other_names: list[str] = field(default_factory=list)
+    """What somebody has called the account, whose sessions go by that name still."""
+    followers: Followers = field(default_factory=Followers)
+    not_seen: list[str] = field(default_factory=list)
 
     @property
     def principal(self) -> str:
         return self.request.principal
+
+    def restore_name(self) -> None:
+        """Undo what somebody has renamed the account to: by its own name it is found by every step from here on."""
+        with self._going_on():
+            for other in catalogue.renamed(self.session, self.principal):
+                self.other_names.append(other.name)
+                is_taken = names.ACCOUNT_HOST in hosts_of(self.session, self.principal)
+                undo = statements.drop_account(other.name, other.host)
+                if not is_taken:
+                    undo = statements.rename_back(other.name, other.host, self.principal)
+                self._run(undo)
+            # An account of that name that was there before, on another host, has sessions that nobody asked to end.
+            self.other_names = [name for name in self.other_names if not hosts_of(self.session, name)]
 
     def lock(self) -> None:
         """No new logins, from any host."""
@@ -47,8 +65,9 @@ class _Revocation:
     def end_sessions(self) -> None:
         """End what the process list shows."""
         with self._going_on():
-            ended = ending.end_sessions(self.session, self.principal, self.journal)
-            self.ended.seen |= ended.seen
+            for name in (self.principal, *self.other_names):
+                ended = ending.end_sessions(self.session, name, self.journal)
+                self.ended.seen |= ended.seen
 
     def find_hidden_sessions(self) -> None:
         """See whether anything is left that the process list does not show."""
@@ -93,7 +112,25 @@ class _Revocation:
             if self.session.rows(_OWN_ROLE, names.own_role_name(self.principal)):
                 self._run(statements.drop_own_role(self.principal))
             if not hosts_of(self.session, self.principal):
-                self._run(statements.drop_switch(self.principal))
+                self._drop_switch()
+
+    def _drop_switch(self) -> None:
+        """A server that was started without a scheduler keeps what it has, and does nothing with it."""
+        if not self.session.rows(reading_back.SWITCH, names.OWN_SCHEMA, names.switch_name(self.principal)):
+            return
+        if reading_back.has_no_scheduler(self.session):
+            self.not_seen.append(
+                "The switch of the account stays on the server, which was started with event_scheduler=DISABLED: it never"
+                " runs there, and finds no account once the server is started without that."
+            )
+        else:
+            self._run(statements.drop_switch(self.principal))
+
+    def end_elsewhere(self) -> None:
+        """The same on the servers that follow this one."""
+        with self._going_on():
+            known = [self.principal, *self.other_names]
+            self.followers = replicas.end_sessions(self.target, self.session, known, self.journal)
 
     def receipt(self) -> Receipt:
         """What the server says now."""
@@ -101,11 +138,29 @@ class _Revocation:
         return Receipt(
             principal=self.principal,
             server_time=reading_back.server_time(self.session),
-            findings=(*findings, self.ended.finding(), self._waiting()),
+            findings=(
+                *findings,
+                self.ended.finding(),
+                self._waiting(),
+                *self.followers.findings,
+                *self._under_others(),
+            ),
             handed_over=tuple(self.handed_over.told),
             errors=tuple(self.errors),
-            sessions_ended=self.ended.count,
+            sessions_ended=self.ended.count + self.followers.ended,
+            not_seen=(*self.not_seen, *self.followers.unseen),
         )
+
+    def _under_others(self) -> list[Finding]:
+        """Sessions that began while the account had another name go by that."""
+        return [
+            Finding(
+                f"sessions of the account while it was called {name}",
+                reading_back.shown(ending.SHOWN, name, name),
+                tuple(ending.sessions_left(self.session, name)),
+            )
+            for name in self.other_names
+        ]
 
     def _waiting(self) -> Finding:
         question = "what the account defined and has not been handed over yet"
@@ -131,6 +186,7 @@ def revoke(target: Target, session: Session, request: RevokeRequest, journal: Jo
     names.role(request.heir)
     require_mariadb(session)
     work = _Revocation(target, session, request, journal)
+    work.restore_name()
     work.lock()
     work.end_sessions()
     work.drop_elsewhere()
@@ -142,6 +198,7 @@ def revoke(target: Target, session: Session, request: RevokeRequest, journal: Jo
     work.drop()
     # Whatever had begun before: such a login, or an event that was at work when it was switched off.
     work.end_sessions()
+    work.end_elsewhere()
     return work.receipt()
 
 

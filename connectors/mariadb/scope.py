@@ -10,8 +10,10 @@ from connectors.mariadb import names, statements
 from connectors.mariadb.session import Session
 from connectors.quoting import UnquotableName, mariadb_name
 
-#: Names of roles; a role is an account without a host.
-ROLES_SQL = "SELECT User FROM mysql.global_priv WHERE Host = '' AND JSON_VALUE(Priv, '$.is_role')"
+#: Names of roles; a role is an account without a host. PUBLIC is none to join: what it holds, everybody has.
+ROLES_SQL = (
+    "SELECT User FROM mysql.global_priv WHERE Host = '' AND JSON_VALUE(Priv, '$.is_role') AND UPPER(User) <> 'PUBLIC'"
+)
 _DATABASES = "SELECT schema_name FROM information_schema.schemata WHERE schema_name IN %s"
 _TABLE = "SELECT table_schema, table_name FROM information_schema.tables WHERE table_schema = %s AND table_name = %s"
 

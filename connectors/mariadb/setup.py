@@ -18,6 +18,9 @@ GLOBAL_PRIVILEGES = {
 #: The name of the heir, where a request does not say another.
 HEIR = str(RevokeRequest.__dataclass_fields__["heir"].default)
 
+#: The roles that Lockgate makes: groups, the heir, and those of single accounts.
+ROLES_OF_OURS = r"Host = '' AND (User LIKE 'lockgate\_%' OR User LIKE 'lg\_%\_role')"
+
 #: Tokens of AWS IAM, on Amazon RDS.
 _BY_IDENTITY = "IDENTIFIED WITH AWSAuthenticationPlugin AS 'RDS'"
 
@@ -41,7 +44,13 @@ GRANT SELECT ON `mysql`.* TO {account};
 -- Every account that Lockgate makes has an event here, which ends it even if Lockgate is gone by then.
 CREATE DATABASE IF NOT EXISTS {schema};
 GRANT EVENT ON {schema}.* TO {account};
-SET GLOBAL event_scheduler = ON;  -- And in the server's configuration, or it is off again after a restart.
+DELIMITER //
+BEGIN NOT ATOMIC
+  -- And in the server's configuration, or it is off again after a restart. Where it was started as DISABLED, only there.
+  DECLARE CONTINUE HANDLER FOR SQLEXCEPTION BEGIN END;
+  SET GLOBAL event_scheduler = ON;
+END //
+DELIMITER ;
 
 -- Becomes the definer of what accounts leave behind. It has no login, and must never have privileges.
 CREATE ROLE IF NOT EXISTS {heir} WITH ADMIN {account};
@@ -59,9 +68,10 @@ BEGIN NOT ATOMIC
     END IF;
   END FOR;
   BEGIN
-    -- Where somebody else has made the heir, and may give it; what cannot be given, the page of the server tells.
+    -- Roles of Lockgate's whose administrator is gone, or somebody else: nobody may grant them, so it is written down.
     DECLARE CONTINUE HANDLER FOR SQLEXCEPTION BEGIN END;
-    GRANT {heir} TO {account} WITH ADMIN OPTION;
+    {take_over}
+    FLUSH PRIVILEGES;
   END;
 END //
 DELIMITER ;
@@ -81,9 +91,19 @@ def setup_sql(target: Target) -> str:
         schema=mariadb_name(names.OWN_SCHEMA),
         heir=names.role(HEIR),
         system=", ".join(mariadb_text(schema) for schema in names.SYSTEM_SCHEMAS),
+        take_over=take_over(target.user, names.ACCOUNT_HOST),
         ours=", ".join(OURS_ON_DATABASE),
         longest=MARIADB_NAME_CHARACTERS,
         to=mariadb_text(f"`.* TO {names.account(target.user)} WITH GRANT OPTION"),
+    )
+
+
+def take_over(user: str, host: str) -> str:
+    """What makes our account the administrator of every role that Lockgate works with; FLUSH PRIVILEGES has to follow."""
+    return (
+        "REPLACE INTO mysql.roles_mapping (Host, User, Role, Admin_option)"
+        f" SELECT {mariadb_text(host)}, {mariadb_text(user)}, User, 'Y' FROM mysql.global_priv"
+        f" WHERE {ROLES_OF_OURS};"
     )
 
 

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 
 from connectors.base import Limits, ProvisionRequest, RevokeRequest, Scope, Secret, Statement
 from connectors.errors import LimitNotSupported
-from connectors.mariadb import names, privileges
+from connectors.mariadb import marks, names, privileges
 from connectors.mariadb.privileges import Place
 from connectors.quoting import mariadb_text
 from connectors.redaction import MASK
@@ -105,6 +105,17 @@ def withdraw_everything(role: str) -> Command:
     )
 
 
+def drop_role(role: str) -> Command:
+    """Drop a role of ours that nobody can administer; it is made again at once."""
+    return _command(f"DROP ROLE IF EXISTS {names.role(role)}", "Its administrator is gone, so it is made again.")
+
+
+def give_back(role: str, member: str, host: str, *, with_admin: bool) -> Command:
+    """Have whoever had a role that was made again have it again."""
+    who = names.account(member, host) if host else names.role(member)
+    return _command(f"GRANT {names.role(role)} TO {who}{' WITH ADMIN OPTION' if with_admin else ''}")
+
+
 def grant_role(joined: str, role: str) -> Command:
     """Have a role join an existing one."""
     return _command(f"GRANT {names.role(joined)} TO {names.role(role)}")
@@ -121,13 +132,17 @@ def withdraw_role(joined: str, role: str) -> Command:
 def create_account(principal: str, password: Secret, limits: Limits) -> Command:
     """Make an account that is not there."""
     what = f"CREATE USER IF NOT EXISTS {names.account(principal)}"
-    return _with_password(what, password, limits, "The password goes as a hash, so that it is in no log.")
+    note = (
+        "The password goes as a hash, so that it is in no log. By the two large numbers it is found if it is renamed."
+    )
+    return _with_password(what, password, _limits(limits) + _marks(principal), note)
 
 
 def renew_account(principal: str, password: Secret, limits: Limits) -> Command:
     """Bring an account that is there to what a repeated call says."""
     what = f"ALTER USER {names.account(principal)}"
-    return _with_password(what, password, limits, "It was there already: new password, same limits.", "ACCOUNT UNLOCK")
+    told = _limits(limits) + _marks(principal)
+    return _with_password(what, password, told, "It was there already: new password, same limits.", "ACCOUNT UNLOCK")
 
 
 def join(principal: str, scope: Scope) -> list[Command]:
@@ -182,10 +197,31 @@ def open_to_us_alone(principal: str, password: Secret, *, is_gone: bool = False)
     return _with_password(
         f"{'CREATE USER IF NOT EXISTS' if is_gone else 'ALTER USER'} {names.account(principal)}",
         password,
-        Limits(connections=1, statement_timeout=None),
+        _limits(Limits(connections=1, statement_timeout=None)),
         "For a last login, of ours: a session inside a routine is in no list, but takes the only connection.",
         "ACCOUNT UNLOCK",
     )
+
+
+def open_where_hashes_are_refused(principal: str, password: Secret, *, is_gone: bool = False) -> Command:
+    """The same for a server that checks passwords, and so takes no hash of one.
+
+    The password goes as it is: it is random, opens an account without a privilege for one login, and is thrown away.
+    """
+
+    def composed(text: str) -> str:
+        what = "CREATE USER IF NOT EXISTS" if is_gone else "ALTER USER"
+        limits = _limits(Limits(connections=1, statement_timeout=None))
+        return f"{what} {names.account(principal)} IDENTIFIED BY {mariadb_text(text)} {limits} ACCOUNT UNLOCK"
+
+    note = "The server takes no hash: a password for this one login, of an account that has no privilege any more."
+    return Command(Statement(composed(MASK), note=note), composed(password.reveal()))
+
+
+def rename_back(name: str, host: str, principal: str) -> Command:
+    """Give an account of ours the name back that it was made with."""
+    note = "Somebody has renamed it. It is known by the limits it was made with."
+    return _command(f"RENAME USER {names.account(name, host)} TO {names.account(principal)}", note)
 
 
 def leave_role(principal: str, role: str, host: str = names.ACCOUNT_HOST) -> Command:
@@ -252,10 +288,10 @@ def password_hash(password: Secret) -> Secret:
     return Secret("*" + hashlib.sha1(inner, usedforsecurity=False).hexdigest().upper())
 
 
-def _with_password(what: str, password: Secret, limits: Limits, note: str, ending: str = "") -> Command:
+def _with_password(what: str, password: Secret, limits: str, note: str, ending: str = "") -> Command:
     def compose(verifier: str) -> str:
         identified = f"IDENTIFIED VIA mysql_native_password USING {mariadb_text(verifier)}"
-        return " ".join(part for part in (what, identified, _limits(limits), ending) if part)
+        return " ".join(part for part in (what, identified, limits, ending) if part)
 
     return Command(Statement(compose(MASK), note=note), compose(password_hash(password).reveal()))
 
@@ -270,6 +306,12 @@ def _limits(limits: Limits) -> str:
     if limits.statement_timeout is not None and not 0.000001 <= seconds <= 31_536_000:
         raise LimitNotSupported(f"{limits.statement_timeout} for a statement: MariaDB takes up to a year.")
     return f"WITH MAX_USER_CONNECTIONS {connections} MAX_STATEMENT_TIME {seconds:.6f}"
+
+
+def _marks(principal: str) -> str:
+    """See `connectors.mariadb.marks`."""
+    questions, updates = marks.marks_of(principal)
+    return f" MAX_QUERIES_PER_HOUR {questions} MAX_UPDATES_PER_HOUR {updates}"
 
 
 def _command(sql: str, note: str = "", database: str = "") -> Command:

@@ -1,0 +1,77 @@
+"""A trial of what no reading of settings shows: an account as Lockgate makes them is made, logs in, and is dropped again.
+
+It has no privilege, a password that nobody knows, and is there for the blink of an eye.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator
+
+from connectors.base import JournalEntry, Limits, Remedy, Secret, Target
+from connectors.errors import ConnectorError, PrincipalCannotLogIn
+from connectors.mariadb import failures, statements
+from connectors.mariadb.session import LOST, PrincipalLogin, Session
+from connectors.quoting import mariadb_text
+
+#: Not one of an account's: the sweep has nothing to do with it.
+_PREFIX = "lockgate_trial_"
+#: What an interrupted trial has left, once it is surely over.
+_LEFTOVERS = """
+    SELECT User FROM mysql.global_priv
+    WHERE Host = '%%' AND LOCATE(%s, User) = 1
+      AND COALESCE(JSON_VALUE(Priv, '$.password_last_changed'), 0) < UNIX_TIMESTAMP() - 600
+"""
+_NAMELESS = "SELECT Host FROM mysql.global_priv WHERE User = '' AND Host NOT IN ('%', '')"
+
+
+def remedies(target: Target, session: Session) -> Iterator[Remedy]:
+    """What stands in the way of an account of ours, if anything does."""
+    for name in session.texts(_LEFTOVERS, _PREFIX):
+        session.run(statements.drop_account(name), _unwritten)
+    name, password = _PREFIX + secrets.token_hex(6), Secret(secrets.token_urlsafe(32))
+    try:
+        session.run(statements.create_account(name, password, Limits(connections=1)), _unwritten)
+        with PrincipalLogin(target, name, password) as login:
+            login.value("SELECT 1")
+    except LOST:
+        raise
+    except ConnectorError as error:
+        yield _remedy(session, error)
+    finally:
+        if not session.is_broken:
+            session.run(statements.drop_account(name), _unwritten)
+
+
+def reads_processes(session: Session) -> bool:
+    """Whether we see more than our own sessions."""
+    sql = "SELECT 1 FROM information_schema.user_privileges WHERE privilege_type = 'PROCESS'"
+    return bool(session.rows(sql))
+
+
+def _remedy(session: Session, error: ConnectorError) -> Remedy:
+    if error.code == str(failures.INIT_CONNECT_FAILED):
+        return Remedy(
+            "What the server runs at each login (init_connect) fails for accounts of Lockgate's, so none of them gets in.",
+            "SET GLOBAL init_connect = ''; or grant what it needs to PUBLIC, and correct the server's configuration.",
+        )
+    nameless = session.texts(_NAMELESS) if error.code == str(failures.WRONG_PASSWORD) else []
+    if nameless:
+        return Remedy(
+            f"An account without a name takes the place of Lockgate's accounts, from {', '.join(nameless)}.",
+            " ".join(f"DROP USER ''@{mariadb_text(host)};" for host in nameless),
+        )
+    told = f"{error.detail} [{error.code}]"
+    if isinstance(error, PrincipalCannotLogIn):
+        return Remedy(
+            f"An account as Lockgate makes them cannot log in from here: {told}",
+            "See what the server asks of every login: TLS, plugins, limits, what it runs at each login.",
+        )
+    return Remedy(
+        f"The server makes no account as Lockgate makes them: {told}",
+        "See what it asks of new accounts: password checks, plugins, limits.",
+    )
+
+
+def _unwritten(entry: JournalEntry) -> None:
+    """No grant has a part in it, so nothing keeps a journal of it."""
