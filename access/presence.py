@@ -5,7 +5,7 @@ database releases the lock, and what it had claimed is free at once, without wai
 
 A worker and the processes it forks have one presence; the worker's own clock (`access.own_clock`) holds it. Through a pooler
 that shares connections between clients the lock outlives the process: then the lease has to run out, as it would without.
-docs/adr/0014-a-lease-and-a-presence.md says more.
+docs/adr/0017-one-clock-and-presences.md says more.
 """
 
 from __future__ import annotations

@@ -71,10 +71,12 @@ def _sweep_if_it_may_be_another(
         # Seen for the first time: the sweep comes by its own schedule.
         Server.objects.filter(pk=server.pk).update(started_at=signs.started_at)
         return
-    is_started_anew = abs(signs.started_at - server.started_at) > SAME_START_WITHIN
-    if not is_started_anew and not _risen(server, signs, looked_at):
+    if abs(signs.started_at - server.started_at) > SAME_START_WITHIN:
+        log.warning("server.started_anew", server=server.slug)
+    elif _risen(server, signs, looked_at):
+        log.warning("server.dead_account", server=server.slug)
+    else:
         return
-    log.warning("server.started_anew" if is_started_anew else "server.dead_account", server=server.slug)
     report = sweep_server(server=server, now=clock())
     if not report.error:
         Server.objects.filter(pk=server.pk).update(started_at=signs.started_at)

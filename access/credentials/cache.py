@@ -14,12 +14,13 @@ import threading
 import time
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 
 import structlog
 
+from access import clock as database_clock
 from access.credentials.base import Credential
-from access.credentials.errors import IdentityRefused, StoreUnreachable
+from access.credentials.errors import StoreUnreachable
 from access.errors import SecretUnavailable
 from connectors.base import Secret
 
@@ -55,15 +56,13 @@ class _Flight:
     error: SecretUnavailable | None = None
 
 
-def _utc_now() -> datetime:
-    return datetime.now(UTC)
-
-
 class CredentialCache:
     """One process has one; tests have their own, with clocks that they turn."""
 
     def __init__(
-        self, clock: Callable[[], float] = time.monotonic, wall_clock: Callable[[], datetime] = _utc_now
+        self,
+        clock: Callable[[], float] = time.monotonic,
+        wall_clock: Callable[[], datetime] = database_clock.last_known,
     ) -> None:
         self._clock = clock
         self._wall_clock = wall_clock
@@ -128,7 +127,6 @@ class CredentialCache:
         asked_at = self._clock()
         try:
             credential = fetch()
-            kept = _keeping(credential, asked_at, self._wall_clock())
         except SecretUnavailable as error:
             flight.error = error
             return self._last_known(key, error)
@@ -138,8 +136,10 @@ class CredentialCache:
             raise
         else:
             flight.credential = credential
-            with self._lock:
-                self._kept[key] = kept
+            kept = _keeping(credential, asked_at, self._wall_clock())
+            if kept is not None:
+                with self._lock:
+                    self._kept[key] = kept
             return credential
         finally:
             with self._lock:
@@ -172,12 +172,17 @@ class CredentialCache:
         self._flights = {}
 
 
-def _keeping(credential: Credential, asked_at: float, now: datetime) -> _Kept:
+def _keeping(credential: Credential, asked_at: float, now: datetime) -> _Kept | None:
+    """How long it is kept; nothing for a token that has run out by our clock although it was made just now.
+
+    Then a clock is wrong, ours or the provider's. Access has to be taken away all the same: it is used, and fetched anew.
+    """
     if credential.expires_at is None:
         return _Kept(credential, asked_at + READ_AGAIN_AFTER, asked_at + FORGOTTEN_AFTER)
     life = (credential.expires_at - now).total_seconds()
     if life <= 0:
-        raise IdentityRefused("The token that it got has run out already: check the clock of this machine.")
+        log.warning("credential.clocks_differ", seconds=round(-life))
+        return None
     return _Kept(
         credential,
         renew_at=asked_at + life - min(RENEW_BEFORE, life * RENEW_PART),

@@ -8,11 +8,13 @@ from datetime import datetime
 import structlog
 from django.db import transaction
 
+from access import clock
 from access.errors import AnotherServer, Refused, SecretUnavailable
 from access.models import Server
 from access.recognition import recognise
 from access.rules import may_manage_servers
 from access.services.door import actor_of
+from access.services.server_clocks import about_its_clock
 from access.targets import connect
 from audit.events import Event
 from audit.log import Subject, record
@@ -47,7 +49,10 @@ def check(*, server: Server, now: datetime, thorough: bool = True) -> CheckRepor
     try:
         with connect(server) as connector:
             scopes = [role.scope for role in server.roles.filter(is_enabled=True)] if thorough else []
-            report = _with_itself(server, connector.check(scopes), now)
+            begun = clock.now()
+            report = connector.check(scopes)
+            clocks = tuple(about_its_clock(report, before=begun, after=clock.now()))
+            report = _with_itself(server, replace(report, remedies=(*report.remedies, *clocks)), now)
     except (ConnectorError, SecretUnavailable) as error:
         _store(server, now, ok=False, message=str(error))
         raise

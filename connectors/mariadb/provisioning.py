@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC
 
 from connectors.base import ExtendRequest, Journal, ProvisionRequest, Secret, Target
 from connectors.errors import PrincipalCannotLogIn, ServerRefused
@@ -27,6 +27,8 @@ _READY = """
 _ROLES = "SELECT Role FROM mysql.roles_mapping WHERE Host = %s AND User = %s"
 _CONNECTED = "SELECT 1 FROM information_schema.processlist WHERE id = %s"
 #: Switches of ours that are at work: events run in our name.
+#: The switch strikes by the server's clock, whatever ours shows.
+_NOW = "SELECT UTC_TIMESTAMP(6)"
 _STRIKING = """
     SELECT 1 FROM information_schema.processlist
     WHERE command = 'Connect' AND db = %s AND user = SUBSTRING_INDEX(CURRENT_USER(), '@', 1)
@@ -82,7 +84,7 @@ def extend(session: Session, request: ExtendRequest, journal: Journal) -> None:
     struck = _has_struck(session, request.principal)
     session.run(statements.set_switch(request.principal, request.valid_until), journal)
     # Only a lock that the switch itself has set is taken off: any other is somebody's decision.
-    if struck and request.valid_until > datetime.now(UTC):
+    if struck and request.valid_until > session.rows(_NOW)[0][0].replace(tzinfo=UTC):
         _wait_until_none(session, _STRIKING, names.OWN_SCHEMA)
         account = find_account(session, request.principal)
         if account is not None and account.is_locked:
