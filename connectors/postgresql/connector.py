@@ -68,7 +68,7 @@ class PostgreSQLConnector:
         home = home_database(self.target)
         return Plan(
             provision=tuple(each.shown for each in provisioning.composed_provision(self.target, provision, home)),
-            revoke=tuple(each.shown for each in composed_revoke(revoke, home)),
+            revoke=tuple(each.shown for each in composed_revoke(self.target, revoke, home)),
         )
 
     def plan_extension(self, request: ExtendRequest) -> tuple[Statement, ...]:

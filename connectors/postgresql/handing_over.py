@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from connectors.base import Journal
 from connectors.errors import ConnectorError, ServerRefused
-from connectors.postgresql import statements
+from connectors.postgresql import receiving, statements
 from connectors.postgresql.failures import UNKNOWN_DATABASE, is_collision
 from connectors.postgresql.owned import ASK_FOR_DATABASE, Owned, owned_by
 from connectors.postgresql.session import Session, Sessions
@@ -36,6 +36,17 @@ _SHUT_HERE = "SELECT NOT has_database_privilege(%s, current_database(), 'CREATE'
 
 #: How much of what could not be handed over is named.
 _SHOWN_AT_MOST = 20
+
+
+def planned_giving(role: str, heir: str, database: str) -> list[Command]:
+    """What hands over everything that a role owns in a database, the same in a plan as on the server."""
+    return [
+        receiving.close_to_public(role, database),
+        receiving.let_receive(role, heir, database),
+        statements.hand_over(role, heir, database),
+        receiving.stop_receiving(heir, database),
+        receiving.reach(heir, database),
+    ]
 
 
 class HandingOver:
@@ -83,18 +94,12 @@ class HandingOver:
         self.lines += [f"{each} in {database}: now owned by {self._heir}" for each in given]
 
     def _at_once(self, session: Session, role: str, *, is_account: bool) -> list[Command]:
-        database = session.database
-        owned = owned_by(session, role)
-        giving: list[Command] = []
-        if owned:
-            giving = [command for each in owned for command in each.closing(database)]
-            letting, stopping = self._receiving(session, owned)
-            giving += [*letting, statements.hand_over(role, self._heir, database), *stopping]
-        acting = statements.act_for(role, database, session.version)
+        giving = planned_giving(role, self._heir, session.database) if owned_by(session, role) else []
+        acting = statements.act_for(role, session.database, self._sessions.planned_version)
         if is_account:
             # In the same transaction: had the handing over failed, this would drop what the account owns.
-            return [acting, *giving, statements.drop_privileges(role, database)]
-        return [acting, *giving, statements.stop_acting_for(role, database)] if owned else []
+            return [acting, *giving, statements.drop_privileges(role, session.database)]
+        return [acting, *giving, statements.stop_acting_for(role, session.database)] if giving else []
 
     def _receiving(
         self, session: Session, owned: Sequence[Owned], *, singly: bool = False
@@ -125,6 +130,7 @@ class HandingOver:
                 if session.is_broken or is_collision(refusal):
                     raise
                 refused[str(each)] = refusal
+        session.run_together(lambda: [receiving.reach(self._heir, session.database)], self._journal)
         left = owned_by(session, role)
         kept = {str(each) for each in left}
         self._tell([each for each in before if str(each) not in kept], session.database)

@@ -9,18 +9,14 @@ from connectors.postgresql.session import Session
 from connectors.postgresql.statements import Command
 
 #: What a role owns in the database at hand, and on the server as a whole. Default privileges and user mappings belong
-#: to their role alone: they end with it. Of what takes a privilege list: the one that is there or PostgreSQL's default.
-#: What belongs to another object (a row's type, the sequence of a serial column) goes with that.
-_OWNED = """
-SELECT i.type, i.identity, i.schema, d.classid IN ('pg_class'::regclass, 'pg_type'::regclass),
-  EXISTS (SELECT FROM pg_depend p WHERE p.classid = d.classid AND p.objid = d.objid AND p.deptype IN ('a', 'i')
-            AND p.refclassid IN ('pg_class'::regclass, 'pg_type'::regclass)),
-  EXISTS (SELECT FROM aclexplode(l.acl) a WHERE a.grantee = 0 AND a.grantor = d.refobjid),
-  ARRAY(SELECT DISTINCT g.rolname::text FROM aclexplode(l.acl) a JOIN pg_roles g ON g.oid = a.grantor
-        WHERE a.grantee = 0 AND a.grantor <> d.refobjid ORDER BY 1)
-FROM pg_shdepend d JOIN pg_roles r ON r.oid = d.refobjid
-  CROSS JOIN pg_identify_object(d.classid, d.objid, d.objsubid) i
-  CROSS JOIN LATERAL (SELECT CASE d.classid
+#: to their role alone: they end with it.
+OWNED_HERE = """pg_shdepend d JOIN pg_roles r ON r.oid = d.refobjid AND d.refclassid = 'pg_authid'::regclass
+    AND d.deptype = 'o' AND d.classid NOT IN ('pg_default_acl'::regclass, 'pg_user_mapping'::regclass)
+    AND d.dbid IN (0, (SELECT oid FROM pg_database WHERE datname = current_database()))
+  CROSS JOIN pg_identify_object(d.classid, d.objid, d.objsubid) i"""
+
+#: Of what takes a privilege list: the one that is there or PostgreSQL's default.
+ACCESS_LIST = """SELECT CASE d.classid
     WHEN 'pg_class'::regclass THEN (SELECT relacl FROM pg_class WHERE oid = d.objid)
     WHEN 'pg_proc'::regclass THEN (SELECT coalesce(proacl, acldefault('f', proowner)) FROM pg_proc WHERE oid = d.objid)
     WHEN 'pg_type'::regclass THEN (SELECT coalesce(typacl, acldefault('T', typowner)) FROM pg_type WHERE oid = d.objid)
@@ -30,10 +26,19 @@ FROM pg_shdepend d JOIN pg_roles r ON r.oid = d.refobjid
     WHEN 'pg_largeobject'::regclass THEN (SELECT lomacl FROM pg_largeobject_metadata WHERE oid = d.objid)
     WHEN 'pg_foreign_data_wrapper'::regclass THEN (SELECT fdwacl FROM pg_foreign_data_wrapper WHERE oid = d.objid)
     WHEN 'pg_foreign_server'::regclass THEN (SELECT srvacl FROM pg_foreign_server WHERE oid = d.objid)
-    END AS acl) l
-WHERE d.refclassid = 'pg_authid'::regclass AND d.deptype = 'o' AND r.rolname = %s
-  AND d.classid NOT IN ('pg_default_acl'::regclass, 'pg_user_mapping'::regclass)
-  AND d.dbid IN (0, (SELECT oid FROM pg_database WHERE datname = current_database()))
+    END AS acl"""
+
+#: What belongs to another object (a row's type, the sequence of a serial column) goes with that.
+FOLLOWS = """EXISTS (SELECT FROM pg_depend p WHERE p.classid = d.classid AND p.objid = d.objid
+  AND p.deptype IN ('a', 'i') AND p.refclassid IN ('pg_class'::regclass, 'pg_type'::regclass))"""
+
+_OWNED = f"""
+SELECT i.type, i.identity, i.schema, d.classid IN ('pg_class'::regclass, 'pg_type'::regclass), {FOLLOWS},
+  EXISTS (SELECT FROM aclexplode(l.acl) a WHERE a.grantee = 0 AND a.grantor = d.refobjid),
+  ARRAY(SELECT DISTINCT g.rolname::text FROM aclexplode(l.acl) a JOIN pg_roles g ON g.oid = a.grantor
+        WHERE a.grantee = 0 AND a.grantor <> d.refobjid ORDER BY 1)
+FROM {OWNED_HERE} CROSS JOIN LATERAL ({ACCESS_LIST}) l
+WHERE r.rolname = %s
 ORDER BY i.type, i.identity
 """
 
@@ -46,7 +51,7 @@ _ALTERED = {
     "foreign-data wrapper": "FOREIGN DATA WRAPPER",
 }
 #: Kinds that have privileges, as GRANT calls them. A database is not among them: closing it would shut others out.
-_GRANTED = {
+GRANTED = {
     "table": "TABLE",
     "view": "TABLE",
     "materialized view": "TABLE",
@@ -91,7 +96,7 @@ class Owned:
 
     def closing(self, database: str) -> list[Command]:
         """What takes it away from PUBLIC, while the one who leaves it still owns it."""
-        granted = _GRANTED.get(self.kind, "")
+        granted = GRANTED.get(self.kind, "")
         if not granted or (self.follows and granted == "TYPE"):
             return []
         passed = [statements.end_passing_on(granted, self.identity, who, database) for who in self.passed_on_by]

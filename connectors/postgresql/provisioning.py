@@ -7,7 +7,6 @@ between two of them leaves either a group without a member, or a whole account f
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from functools import partial
 
 from connectors.base import (
@@ -35,8 +34,7 @@ from connectors.postgresql.statements import Command
 from connectors.quoting import UnquotableName, postgresql_name
 
 _ON_SERVER = """
-SELECT current_setting('server_version_num')::int,
-  (SELECT oid FROM pg_roles WHERE rolname = %s),
+SELECT (SELECT oid FROM pg_roles WHERE rolname = %s),
   ARRAY(SELECT d FROM unnest(%s::text[]) d
         WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = d AND datallowconn)),
   ARRAY(SELECT j FROM unnest(%s::text[]) j WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = j)),
@@ -58,25 +56,15 @@ _ACCOUNT = "SELECT rolcanlogin FROM pg_roles WHERE rolname = %s"
 _OID = "SELECT oid FROM pg_roles WHERE rolname = %s"
 
 
-@dataclass(frozen=True, slots=True)
-class _Server:
-    """What there is to know about the server before anything is made."""
-
-    version: int
-    group_exists: bool
-
-
 def provision(target: Target, sessions: Sessions, request: ProvisionRequest, journal: Journal) -> str:
     """Make the account of a request, and give its OID. Raises what `Connector.provision` names."""
     refuse_foreign(request.principal)
     scope = request.scope
     _refuse_unquotable(scope)
-    server = _look(sessions, scope)
+    group_exists = _look(sessions, scope)
     if scope.level is not Level.MEMBER:
-        keep_in_step(sessions, scope, journal, group_exists=server.group_exists)
-    # Where no check has told the version yet, the plan could not know it either: then both leave it to the server.
-    version = server.version if statements.version_told(target.version) else None
-    _make_account(sessions.home, request, server.version, version, journal)
+        keep_in_step(sessions, scope, journal, group_exists=group_exists)
+    _make_account(sessions, request, journal)
     for database in scope.databases:
         prove_account(target, sessions, request.principal, request.password, database)
     return str(sessions.home.rows(_OID, [request.principal])[0][0])
@@ -94,8 +82,7 @@ def extend(sessions: Sessions, request: ExtendRequest, journal: Journal) -> None
 
 def _extending(home: Session, request: ExtendRequest, name: str) -> Iterator[Command]:
     if request.scope is not None:
-        version: int = home.rows("SELECT current_setting('server_version_num')::int")[0][0]
-        yield from end_strays(home, strays(home, name, request.scope), version)
+        yield from end_strays(home, strays(home, name, request.scope), home.version)
     yield statements.move_end(name, request.valid_until, home.database)
 
 
@@ -138,11 +125,11 @@ def _refuse_unquotable(scope: Scope) -> None:
         raise ScopeNotOnServer(str(error)) from error
 
 
-def _look(sessions: Sessions, scope: Scope) -> _Server:
-    """Read what the scope names. Raises `ScopeNotOnServer` naming every part that is not there."""
+def _look(sessions: Sessions, scope: Scope) -> bool:
+    """Read what the scope names; whether its group is there. Raises `ScopeNotOnServer` naming every part that is not there."""
     databases, roles = list(scope.databases), list(scope.database_roles)
     answer = sessions.home.rows(_ON_SERVER, [scope.group, databases, roles, databases])[0]
-    version, group, lost_databases, lost_roles, closed = answer
+    group, lost_databases, lost_roles, closed = answer
     missing = [f"database {lost}" for lost in lost_databases] + [f"role {lost}" for lost in lost_roles]
     for database in databases:
         if database not in lost_databases:
@@ -152,7 +139,7 @@ def _look(sessions: Sessions, scope: Scope) -> _Server:
     if scope.level is Level.MEMBER:
         refuse_superior(sessions.home, roles)
         _refuse_closed(sessions.home, scope, closed)
-    return _Server(version, group is not None)
+    return group is not None
 
 
 def _missing_in(session: Session, scope: Scope) -> list[str]:
@@ -179,21 +166,21 @@ def _refuse_closed(home: Session, scope: Scope, closed: Sequence[str]) -> None:
 # --- The account
 
 
-def _make_account(home: Session, request: ProvisionRequest, server: int, version: int | None, journal: Journal) -> None:
-    """`server` is the version there; `version` the one that the plan knew, if any."""
+def _make_account(sessions: Sessions, request: ProvisionRequest, journal: Journal) -> None:
+    home = sessions.home
     verifier = home.encrypt_password(request.principal, request.password)
 
     def commands() -> Iterator[Command]:
         exists = bool(home.rows(_ACCOUNT, [request.principal]))
-        yield from end_strays(home, strays(home, request.principal, request.scope), server)
+        yield from end_strays(home, strays(home, request.principal, request.scope), home.version)
         yield from _account_commands(
             request,
             verifier=verifier,
-            version=version,
+            version=sessions.planned_version,
             exists=exists,
             database=home.database,
         )
-        refuse_to_keep(strays(home, request.principal, request.scope), server)
+        refuse_to_keep(strays(home, request.principal, request.scope), home.version)
 
     home.run_together(commands, journal)
 

@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from connectors.base import Journal, Receipt, RevokeRequest
+from connectors.base import Journal, Receipt, RevokeRequest, Target
 from connectors.errors import ConnectorError, ScopeNotOnServer
 from connectors.postgresql import replicas, statements
 from connectors.postgresql.accounts import CAN_ACT, FoundAccount, find
 from connectors.postgresql.ending import Ending, end_strays
 from connectors.postgresql.failures import UNDEFINED_OBJECT, UNKNOWN_DATABASE
-from connectors.postgresql.handing_over import HandingOver
+from connectors.postgresql.handing_over import HandingOver, planned_giving
 from connectors.postgresql.provisioning import refuse_foreign
 from connectors.postgresql.reading_back import read_back
 from connectors.postgresql.session import Session, Sessions
@@ -52,7 +52,8 @@ SELECT
 #: Memberships of the account, in it, and given by it, in the order in which they are taken away: what it gave first,
 #: because from version 16 on what hangs on another cannot be left behind. What makes us able to do this stays.
 _MEMBERSHIPS = f"""
-SELECT g.rolname::text, p.rolname::text, coalesce(r.rolname::text, ''), m.grantor = %(oid)s,
+SELECT g.rolname::text, p.rolname::text, CASE WHEN r.rolname <> current_user THEN r.rolname::text ELSE '' END,
+  m.grantor = %(oid)s,
   r.rolname = current_user OR pg_has_role(r.oid, 'USAGE')
 FROM pg_auth_members m JOIN pg_roles g ON g.oid = m.roleid JOIN pg_roles p ON p.oid = m.member
   LEFT JOIN pg_roles r ON r.oid = m.grantor
@@ -221,15 +222,16 @@ class Revocation:
                 raise
 
 
-def composed_revoke(request: RevokeRequest, database: str) -> list[Command]:
+def composed_revoke(target: Target, request: RevokeRequest, database: str) -> list[Command]:
     """What a revocation runs where there is everything to do, for a plan."""
+    version = statements.version_told(target.version)
     refuse_foreign(request.principal)
     principal, heir = request.principal, request.heir
     found = [statements.block_logins(principal, database), statements.end_sessions(principal, database)]
     found += [statements.leave(role, principal, database) for role in statements.roles_to_join(request.scope)]
     found += statements.make_heir(heir, database)
     for place in request.scope.databases:
-        found.append(statements.act_for(principal, place))
-        found.append(statements.hand_over(principal, heir, place))
+        found.append(statements.act_for(principal, place, version))
+        found += planned_giving(principal, heir, place)
         found.append(statements.drop_privileges(principal, place))
     return [*found, statements.drop_account(principal, database)]

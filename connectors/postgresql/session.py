@@ -24,7 +24,7 @@ from connectors.errors import ConnectorError, TriggerInTheWay
 from connectors.login import checked_for_tokens, verifies
 from connectors.postgresql.event_triggers import blamed
 from connectors.postgresql.failures import is_collision, likely_cause, refused_login, translate
-from connectors.postgresql.statements import Command, act_for
+from connectors.postgresql.statements import Command, act_for, version_told
 from connectors.quoting import postgresql_name
 from connectors.redaction import digest_of
 from connectors.session import (
@@ -291,6 +291,11 @@ class Sessions:
     def home(self) -> Session:
         """The session for work on the server as a whole."""
         return self.on(home_database(self.target))
+
+    @property
+    def planned_version(self) -> int | None:
+        """The server's version, where a plan knew it: where no check has told it yet, the statements find it out."""
+        return self.home.version if version_told(self.target.version) else None
 
     def on(self, database: str) -> Session:
         """The session on one database. Raises `ConnectorError`."""

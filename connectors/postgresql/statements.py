@@ -129,14 +129,7 @@ def join(principal: str, scope: Scope, database: str, version: int | None) -> tu
     if scope.level is Level.MEMBER:
         return tuple(command(f"GRANT {name(role)} TO {name(principal)}", database) for role in scope.database_roles)
     plainly = f"GRANT {name(scope.group)} TO {name(principal)}"
-    without_set_role = f"{plainly} WITH INHERIT TRUE, SET FALSE"
-    if version is None:
-        chosen = (
-            f"\nBEGIN\n  EXECUTE CASE WHEN current_setting('server_version_num')::int >= {MEMBERSHIP_OPTIONS_SINCE}\n"
-            f"    THEN {text(without_set_role)}\n    ELSE {text(plainly)} END;\nEND "
-        )
-        return (command(f"DO {block(chosen)}", database, "Which of the two depends on the server's version."),)
-    return (command(without_set_role if version >= MEMBERSHIP_OPTIONS_SINCE else plainly, database),)
+    return (command(_by_version(plainly, f"{plainly} WITH INHERIT TRUE, SET FALSE", version), database),)
 
 
 def leave(role: str, principal: str, database: str) -> Command:
@@ -151,12 +144,13 @@ class Membership:
     role: str
     member: str
     grantor: str
+    """Empty where that is ourselves."""
 
 
 def leave_granted(membership: Membership, database: str, version: int) -> Command:
     """The end of one membership; from 16 on each belongs to who made it, and others' may stand beside it."""
     sql = f"REVOKE {name(membership.role)} FROM {name(membership.member)}"
-    if version >= MEMBERSHIP_OPTIONS_SINCE:
+    if version >= MEMBERSHIP_OPTIONS_SINCE and membership.grantor:
         sql += f" GRANTED BY {name(membership.grantor)}"
     return command(sql, database)
 
@@ -248,14 +242,25 @@ def make_heir(heir: str, database: str) -> tuple[Command, ...]:
     )
 
 
-def act_for(role: str, database: str, version: int = 0) -> Command:
-    """What handing over another's objects needs; undone by `stop_acting_for`, or by the end of that role."""
-    options = " WITH INHERIT TRUE, SET TRUE" if version >= MEMBERSHIP_OPTIONS_SINCE else ""
-    return command(
-        f"GRANT {name(role)} TO CURRENT_USER{options}",
-        database,
-        "For the time of handing over only.",
+def act_for(role: str, database: str, version: int | None = 0) -> Command:
+    """What handing over another's objects needs; undone by `stop_acting_for`, or by the end of that role.
+
+    Where the `version` is not known (None), the statement finds it out on the server.
+    """
+    plainly = f"GRANT {name(role)} TO CURRENT_USER"
+    note = "For the time of handing over only."
+    return command(_by_version(plainly, f"{plainly} WITH INHERIT TRUE, SET TRUE", version), database, note)
+
+
+def _by_version(before: str, since: str, version: int | None) -> str:
+    """A statement about a membership, as the version takes it; one that looks there where that is not known."""
+    if version is not None:
+        return since if version >= MEMBERSHIP_OPTIONS_SINCE else before
+    chosen = (
+        f"\nBEGIN\n  EXECUTE CASE WHEN current_setting('server_version_num')::int >= {MEMBERSHIP_OPTIONS_SINCE}\n"
+        f"    THEN {text(since)}\n    ELSE {text(before)} END;\nEND "
     )
+    return f"DO {block(chosen)}"
 
 
 def stop_acting_for(role: str, database: str) -> Command:

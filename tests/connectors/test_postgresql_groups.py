@@ -69,8 +69,32 @@ def test_what_a_living_account_has_made_blocks_nobody(
     assert any("mine" in each.sql for each in told)
 
     assert alice.revoke().is_clean
+    assert reading.count(made) == 0
     accounts.provisioned(bobs)
     assert reading.count(made) == 0
+
+
+def test_what_was_handed_over_is_reached_by_no_more_than_its_place_says(
+    lab: PostgreSQLLab, accounts: Accounts, orders: Place
+) -> None:
+    """A living access to another schema, or to named tables, does not grow; nor does one that its maker favoured."""
+    other = lab.make_table(orders.database, lab.make_schema(orders.database, "hr"))
+    bob = accounts.provisioned(replace(scope_of(Level.WRITE, other), schemas=(other.schema,))).log_in()
+    carol = accounts.provisioned(scope_of(Level.READ, orders, named=True))
+    dave = accounts.provisioned(replace(scope_of(Level.READ, orders), schemas=(orders.schema,))).log_in()
+    alice = accounts.provisioned(scope_of(Level.DDL, orders))
+    made, session = orders.sibling("mine"), alice.log_in()
+    session.run(f"ALTER DEFAULT PRIVILEGES GRANT ALL ON TABLES TO {name(carol.request.scope.group)}")
+    session.create_table(made)
+    session.run(f"REVOKE ALL ON {table(made)} FROM {name(carol.request.scope.group)}")
+    assert alice.revoke().is_clean
+    for nobody in (bob, carol.log_in()):
+        with pytest.raises(NotPermitted):
+            nobody.count(made)
+    assert dave.count(made) == 0
+    dave.run("SET default_transaction_read_only = off")
+    with pytest.raises(NotPermitted):
+        dave.insert(made)
 
 
 def test_a_named_table_of_a_living_account_is_granted(accounts: Accounts, orders: Place) -> None:

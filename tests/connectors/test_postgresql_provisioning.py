@@ -280,6 +280,27 @@ def test_a_group_is_emptied_in_databases_that_left_the_scope(
     assert where == [(orders.database,)]
 
 
+@pytest.mark.parametrize("is_told", [True, False])
+def test_a_plan_has_the_handing_over_of_what_is_left(
+    lab: PostgreSQLLab, accounts: Accounts, orders: Place, is_told: bool
+) -> None:
+    """Whether or not a check has told the server's version: the right to receive, its end and all."""
+    alice = accounts.provisioned(scope_of(Level.DDL, orders))
+    lab.plant_residue(alice.log_in(), orders)
+    revoking = Notebook()
+    with lab.connector() as connector:
+        told = replace(lab.target, version=connector.check().version if is_told else "")
+    with PostgreSQLConnector(told) as connector:
+        plan = connector.plan(alice.request, alice.revocation)
+        assert connector.revoke(alice.revocation, revoking).is_clean
+    planned = [(each.database, each.sql) for each in plan.revoke]
+    assert [each for each in planned if each in revoking.sql] == revoking.sql
+    assert any("GRANT CREATE ON SCHEMA" in sql for _, sql in revoking.sql)
+    assert ("server_version_num" in repr(plan)) != is_told
+    held = "SELECT 1 FROM pg_namespace n, aclexplode(n.nspacl) a WHERE a.grantee = 'lockgate_heir'::regrole"
+    assert not lab.run(held, database=orders.database)
+
+
 # --- Joining roles
 
 
