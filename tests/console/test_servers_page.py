@@ -39,7 +39,7 @@ def test_a_server_shows_its_roles_and_the_sql_for_its_account(pages: Pages) -> N
     assert "Orders, read" in text
     assert "One DBA" in text
     assert "lockgate" in text
-    assert "********" in text
+    assert "\\password" in text
 
 
 def test_orphans_and_drift_are_shown_until_they_are_settled(pages: Pages) -> None:
@@ -114,6 +114,8 @@ def test_a_server_that_answers_is_healthy(world: World, monkeypatch: pytest.Monk
     server.host, server.port, server.admin_user = url.hostname or "", url.port or 5432, url.username or ""
     server.database, server.tls = "postgres", Tls.DISABLE
     server.save()
+    # There are no other databases on it, and what an access role names and is not there is in the way.
+    server.roles.update(databases=["postgres"])
     response = signed_in(world.erin).post(reverse("server_test", args=["orders"]), HTTP_HX_REQUEST="true")
     text = response.content.decode()
     assert response.status_code == 200
