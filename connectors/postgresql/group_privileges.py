@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from connectors.base import PRINCIPAL_PREFIX, Level, Scope
-from connectors.postgresql.statements import Command, command
+from connectors.postgresql.statements import MARK, Command, command
 from connectors.quoting import postgresql_block as block
 from connectors.quoting import postgresql_name as name
 from connectors.quoting import postgresql_text as text
@@ -44,8 +44,6 @@ LOCK = "SELECT pg_advisory_xact_lock(5507730182244496485)"
 USER_SCHEMA = "n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'"
 _TABLE = "c.relkind IN ('r', 'p', 'v', 'm', 'f')"
 RELATIONS = "FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
-#: That a role is an account of ours, of an access that lives or is about to end.
-IS_ACCOUNT = f"{{}} ~ '^{PRINCIPAL_PREFIX}'"
 _NOT_OF_EXTENSION = """NOT EXISTS (
         SELECT FROM pg_depend e WHERE e.objid = {} AND e.classid = '{}'::regclass AND e.deptype = 'e')"""
 
@@ -110,7 +108,7 @@ def _schemas_of(scope: Scope, privileges: Sequence[str], database: str) -> Aspec
     )
     return _loop(
         f"format('GRANT {', '.join(privileges)} ON SCHEMA %I TO %I', n.nspname, {text(scope.group)})",
-        f"{source}\n      AND NOT {_is_accounts('n.nspowner')}",
+        f"{source}\n      AND NOT {is_accounts('n.nspowner')}",
         f"{_schema_row(privileges)} {source}",
         database,
         "Every schema of the database.",
@@ -124,7 +122,7 @@ def _loop_over_relations(scope: Scope, kind: str, privileges: Sequence[str], con
     )
     return _loop(
         f"format('GRANT {', '.join(privileges)} ON {kind} %I.%I TO %I', n.nspname, c.relname, {text(scope.group)})",
-        f"{source}\n      AND NOT {_is_accounts('c.relowner')}",
+        f"{source}\n      AND NOT {is_accounts('c.relowner')}",
         f"{_relation_row(kind.lower(), privileges)} {source}",
         database,
         f"Every {kind.lower()} that is there now, but for those of accounts whose access lives.",
@@ -262,7 +260,7 @@ def _loop(granting: str, source: str, lacking: str, database: str, note: str, *,
 def _schema_row(privileges: Sequence[str]) -> str:
     """What a row of `Aspect.lacking` says of the schema `n`."""
     return (
-        f"SELECT format('schema %I', n.nspname), pg_get_userbyid(n.nspowner), {_is_accounts('n.nspowner')},"
+        f"SELECT format('schema %I', n.nspname), pg_get_userbyid(n.nspowner), {is_accounts('n.nspowner')},"
         f" {_may_grant('schema', 'n.oid', privileges)}"
     )
 
@@ -270,13 +268,15 @@ def _schema_row(privileges: Sequence[str]) -> str:
 def _relation_row(kind: str, privileges: Sequence[str]) -> str:
     """What a row of `Aspect.lacking` says of the relation `c` in the schema `n`."""
     return (
-        f"SELECT format('{kind} %I.%I', n.nspname, c.relname), pg_get_userbyid(c.relowner), {_is_accounts('c.relowner')},"
+        f"SELECT format('{kind} %I.%I', n.nspname, c.relname), pg_get_userbyid(c.relowner), {is_accounts('c.relowner')},"
         f" {_may_grant(kind, 'c.oid', privileges)}"
     )
 
 
-def _is_accounts(owner: str) -> str:
-    return IS_ACCOUNT.format(f"pg_get_userbyid({owner})")
+def is_accounts(owner: str) -> str:
+    """That a role, by its OID, is an account of ours, of an access that lives or is about to end; also a renamed one."""
+    told = f"coalesce(shobj_description({owner}, 'pg_authid'), '') ~ '^{MARK}{PRINCIPAL_PREFIX}'"
+    return f"(pg_get_userbyid({owner}) ~ '^{PRINCIPAL_PREFIX}' OR {told})"
 
 
 def _may_grant(kind: str, oid: str, privileges: Sequence[str]) -> str:

@@ -11,10 +11,10 @@ from collections.abc import Sequence
 
 from connectors.base import Scope
 from connectors.postgresql.group_privileges import (
-    IS_ACCOUNT,
     RELATIONS,
     SCHEMA_PRIVILEGES,
     USER_SCHEMA,
+    is_accounts,
     is_named,
     listed,
     numbers_named_table,
@@ -62,9 +62,9 @@ LEFT JOIN LATERAL ({_acls(scope.group)}) o ON true
 LEFT JOIN LATERAL (
   SELECT string_agg(DISTINCT a.privilege_type, ', ') AS privileges,
     string_agg(DISTINCT pg_get_userbyid(a.grantor)::text, ', ') AS grantors,
-    min(w.rolname::text) FILTER (WHERE {IS_ACCOUNT.format("w.rolname")}) AS account,
+    min(w.rolname::text) FILTER (WHERE {is_accounts("w.oid")}) AS account,
     -- As REVOKE chooses on whose behalf it acts: the owner's where it can.
-    bool_and(CASE WHEN pg_has_role(o.owner, 'USAGE') OR {IS_ACCOUNT.format("w.rolname")} THEN a.grantor = o.owner
+    bool_and(CASE WHEN pg_has_role(o.owner, 'USAGE') OR {is_accounts("w.oid")} THEN a.grantor = o.owner
       ELSE pg_has_role(a.grantor, 'USAGE') END) AS may_take
   FROM aclexplode(o.acl) a JOIN pg_roles w ON w.oid = o.owner WHERE a.grantee = s.holder
 ) held ON true

@@ -10,6 +10,7 @@ import random
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
@@ -48,6 +49,9 @@ _LONGEST_PAUSE = 0.25
 
 #: Where it is not known who is at the other end, a server that asks for the password itself is not given it.
 _WITHOUT_THE_PASSWORD = {"require_auth": "!password"}
+
+#: How many warnings of one statement its journal entry tells.
+_WARNINGS_SHOWN = 5
 
 Result = TypeVar("Result")
 
@@ -167,14 +171,36 @@ class Session:
             return [] if cursor.description is None else cursor.fetchall()
 
     def run(self, command: Command, journal: Journal) -> list[tuple[Any, ...]]:
-        """Run one statement that changes the server, and journal how it went. Raises `ConnectorError`."""
+        """Run one statement that changes the server, and journal how it went. Raises `ConnectorError`.
+
+        What the server warns of ("no privileges could be revoked") goes into the note of the entry.
+        """
+        warnings: list[str] = []
         try:
-            rows = self.rows(command.text)
+            with self._listening(warnings):
+                rows = self.rows(command.text)
         except ConnectorError as error:
             _write(journal, command.shown, error, digest=digest_of(command.text))
             raise
-        _write(journal, command.shown, digest=digest_of(command.text))
+        _write(journal, _with_warnings(command, warnings), digest=digest_of(command.text))
         return rows
+
+    @contextmanager
+    def _listening(self, warnings: list[str]) -> Iterator[None]:
+        """Inside: the server's warnings, and no mere notices, are kept."""
+        connection: psycopg.Connection[Any] | None = self._backend.connection
+
+        def keep(told: psycopg.errors.Diagnostic) -> None:
+            if told.severity_nonlocalized == "WARNING":
+                warnings.append(f"{told.message_primary} [{told.sqlstate}]")
+
+        if connection is not None:
+            connection.add_notice_handler(keep)
+        try:
+            yield
+        finally:
+            if connection is not None:
+                connection.remove_notice_handler(keep)
 
     @property
     def version(self) -> int:
@@ -333,6 +359,14 @@ class Sessions:
 def home_database(target: Target) -> str:
     """Where work on the server as a whole is done."""
     return target.database or DEFAULT_DATABASE
+
+
+def _with_warnings(command: Command, warnings: Sequence[str]) -> Statement:
+    """The statement as it is shown, with what the server warned of; not where its text holds a secret."""
+    if not warnings or command.secret_text:
+        return command.shown
+    told = "; ".join(dict.fromkeys(warnings[:_WARNINGS_SHOWN]))
+    return replace(command.shown, note=f"{command.shown.note} The server warned: {told}.".strip())
 
 
 def _write(journal: Journal, statement: Statement, error: ConnectorError | None = None, *, digest: str = "") -> None:

@@ -10,9 +10,11 @@ import pytest
 
 from connectors.base import Level
 from connectors.errors import AdminLacksPrivilege, GrantedByOthers
+from connectors.postgresql.session import Sessions
+from connectors.postgresql.statements import command
 from connectors.quoting import postgresql_name as name
 from connectors.quoting import postgresql_text as text
-from tests.connectors.conftest import Account, Accounts, lab_of
+from tests.connectors.conftest import Account, Accounts, Notebook, lab_of
 from tests.connectors.labs.base import Lab, NotPermitted, Place, random_token, scope_of
 from tests.connectors.labs.postgresql import PostgreSQLLab
 
@@ -95,6 +97,16 @@ def test_what_was_handed_over_is_reached_by_no_more_than_its_place_says(
     dave.run("SET default_transaction_read_only = off")
     with pytest.raises(NotPermitted):
         dave.insert(made)
+
+
+def test_what_a_renamed_account_has_made_blocks_nobody(lab: PostgreSQLLab, accounts: Accounts, orders: Place) -> None:
+    alice = accounts.provisioned(scope_of(Level.DDL, orders))
+    alice.log_in().create_table(orders.sibling("mine"))
+    renamed = f"somebody_{random_token()}"
+    lab.run(f"ALTER ROLE {name(alice.principal)} RENAME TO {renamed}")
+    assert accounts.provisioned(scope_of(Level.READ, orders)).log_in().count(orders) == 3
+    lab.run(f"ALTER ROLE {renamed} RENAME TO {name(alice.principal)}")
+    assert alice.revoke().is_clean
 
 
 def test_a_named_table_of_a_living_account_is_granted(accounts: Accounts, orders: Place) -> None:
@@ -266,6 +278,25 @@ def _set_right(account: Account) -> None:
     account.provision()
     taken = [entry for entry in account.journal if entry.statement.sql.startswith("REVOKE ALL ON TABLE")]
     assert len(taken) == 1
+
+
+def test_a_warning_of_the_server_is_in_the_journal(lab: PostgreSQLLab, orders: Place) -> None:
+    """PostgreSQL has no error for a privilege that could not be passed on or taken away, only a warning."""
+    role = lab.make_role("reporting")
+    notebook = Notebook()
+    lab.run(
+        "CREATE TABLE public.payroll (id int)",
+        f"GRANT SELECT ON public.payroll TO {name(lab.target.user)} WITH GRANT OPTION",
+        database=orders.database,
+    )
+    sessions = Sessions(lab.target)
+    giving = command(f"GRANT SELECT, UPDATE ON public.payroll TO {name(role)}", orders.database, "As asked.")
+    sessions.on(orders.database).run(giving, notebook)
+    sessions.close()
+    (entry,) = notebook
+    assert entry.statement.note.startswith("As asked. The server warned: ")
+    assert "[01007]" in entry.statement.note
+    assert not entry.error
 
 
 # --- What belongs to strangers
