@@ -329,6 +329,10 @@ class ServerDescription:
     tables: tuple[tuple[str, str, str], ...]
     """(database, schema, table); schema is the empty string where the engine has none."""
     roles: tuple[str, ...]
+    unlisted_roles: tuple[str, ...] = ()
+    """Roles that are there and are not offered: the server's own, superusers."""
+    unseen: tuple[str, ...] = ()
+    """Databases that were not looked into, because nobody asked or because we may not enter them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -398,8 +402,8 @@ class Connector(Protocol):
         """
         ...
 
-    def describe(self) -> ServerDescription:
-        """List what an access role can name on this server."""
+    def describe(self, inside: Sequence[str] | None = None) -> ServerDescription:
+        """List what an access role can name on this server: every database, and what is in those of `inside`, or in all."""
         ...
 
     def plan(self, provision: ProvisionRequest, revoke: RevokeRequest) -> Plan:

@@ -45,9 +45,9 @@ def databases(sessions: Sessions) -> list[str]:
     return [str(name) for name, _ in sessions.home.rows(DATABASES)]
 
 
-def describe(sessions: Sessions) -> ServerDescription:
+def describe(sessions: Sessions, inside: Sequence[str] | None = None) -> ServerDescription:
     """See `Connector.describe`."""
-    return catalogue.describe(sessions, DATABASES)
+    return catalogue.describe(sessions, DATABASES, inside)
 
 
 def list_principals(sessions: Sessions) -> Sequence[FoundPrincipal]:

@@ -66,9 +66,9 @@ class AzureSQLConnector:
         """See `Connector.signs_of_life`."""
         return self._retrying.insist(lambda: life.signs_of_life(self._sessions))
 
-    def describe(self) -> ServerDescription:
+    def describe(self, inside: Sequence[str] | None = None) -> ServerDescription:
         """See `Connector.describe`."""
-        return self._retrying.insist(lambda: catalogue.describe(self._sessions))
+        return self._retrying.insist(lambda: catalogue.describe(self._sessions, inside))
 
     def plan(self, provision: ProvisionRequest, revoke: RevokeRequest) -> Plan:
         """See `Connector.plan`."""

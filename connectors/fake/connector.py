@@ -87,17 +87,21 @@ class FakeConnector:
         self._connect()
         return SignsOfLife(self._server.started_at, tuple(self._server.accounts))
 
-    def describe(self) -> ServerDescription:
+    def describe(self, inside: Sequence[str] | None = None) -> ServerDescription:
         """List what an access role can name."""
         self._connect()
         tables = tuple(
-            (database, schema, name) for database, held in self._server.databases.items() for schema, name in held
+            (database, schema, name)
+            for database, held in self._server.databases.items()
+            for schema, name in held
+            if inside is None or database in inside
         )
         return ServerDescription(
             databases=tuple(self._server.databases),
             schemas=tuple(dict.fromkeys((database, schema) for database, schema, _ in tables if schema)),
             tables=tables,
             roles=tuple(self._server.roles),
+            unseen=tuple(each for each in self._server.databases if inside is not None and each not in inside),
         )
 
     def plan(self, provision: ProvisionRequest, revoke: RevokeRequest) -> Plan:

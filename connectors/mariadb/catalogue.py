@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -15,7 +16,7 @@ from connectors.mariadb.session import Session, require_mariadb
 OWN_ROLE_PREFIX = "lockgate_"
 
 _DATABASES = "SELECT schema_name FROM information_schema.schemata WHERE schema_name NOT IN %s ORDER BY 1"
-_TABLES = "SELECT table_schema, table_name FROM information_schema.tables WHERE table_schema NOT IN %s ORDER BY 1, 2"
+_TABLES = "SELECT table_schema, table_name FROM information_schema.tables WHERE table_schema IN %s ORDER BY 1, 2"
 _PRINCIPALS = """
     SELECT User, COALESCE(JSON_VALUE(Priv, '$.account_locked'), 0) FROM mysql.global_priv
     WHERE LOCATE(%s, User) = 1 AND COALESCE(JSON_VALUE(Priv, '$.is_role'), 0) = 0 ORDER BY User
@@ -59,14 +60,18 @@ def databases(session: Session) -> list[str]:
     return session.texts(_DATABASES, names.SYSTEM_SCHEMAS)
 
 
-def describe(session: Session) -> ServerDescription:
+def describe(session: Session, inside: Sequence[str] | None = None) -> ServerDescription:
     """See `Connector.describe`."""
     require_mariadb(session)
+    there = databases(session)
+    wanted = there if inside is None else [database for database in there if database in inside]
+    rows = session.rows(_TABLES, tuple(wanted)) if wanted else []
     return ServerDescription(
-        databases=tuple(databases(session)),
+        databases=tuple(there),
         schemas=(),
-        tables=tuple((database, "", table) for database, table in session.rows(_TABLES, names.SYSTEM_SCHEMAS)),
+        tables=tuple((database, "", table) for database, table in rows),
         roles=tuple(role for role in sorted(session.texts(ROLES_SQL)) if not role.startswith(OWN_ROLE_PREFIX)),
+        unseen=tuple(database for database in there if database not in wanted),
     )
 
 

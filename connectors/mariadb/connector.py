@@ -68,9 +68,9 @@ class MariaDBConnector:
         """See `Connector.signs_of_life`."""
         return life.signs_of_life(self._session)
 
-    def describe(self) -> ServerDescription:
+    def describe(self, inside: Sequence[str] | None = None) -> ServerDescription:
         """See `Connector.describe`."""
-        return catalogue.describe(self._session)
+        return catalogue.describe(self._session, inside)
 
     def plan(self, provision: ProvisionRequest, revoke: RevokeRequest) -> Plan:
         """See `Connector.plan`."""

@@ -31,6 +31,8 @@ WHERE rolname !~ '^(pg|lg|lockgate)_' AND NOT rolsuper AND rolname <> current_us
 
 #: Ours by name or by the comment that provisioning leaves; and whoever else is in a group of ours and no part of it, for
 #: whatever made it one. Lockgate's own account is in every group that it made, from version 16 on.
+_ALL_ROLES = "SELECT rolname::text FROM pg_roles ORDER BY rolname"
+
 _PRINCIPALS = f"""
 SELECT r.rolname::text, r.rolcanlogin,
   (SELECT count(*) FROM pg_stat_activity a WHERE a.usesysid = r.oid),
@@ -49,20 +51,25 @@ ORDER BY r.rolname
 """
 
 
-def describe(sessions: Sessions) -> ServerDescription:
+def describe(sessions: Sessions, inside: Sequence[str] | None = None) -> ServerDescription:
     """See `Connector.describe`. A database that we may not connect to is named, and nothing in it."""
     databases: list[str] = []
     schemas: list[tuple[str, str]] = []
     tables: list[tuple[str, str, str]] = []
+    unseen: list[str] = []
     for database, may_connect in sessions.home.rows(_DATABASES):
         databases.append(database)
-        for schema, table in _tables_of(sessions, database) if may_connect else []:
+        if not may_connect or (inside is not None and database not in inside):
+            unseen.append(database)
+            continue
+        for schema, table in _tables_of(sessions, database):
             if (database, schema) not in schemas[-1:]:
                 schemas.append((database, schema))
             if table is not None:
                 tables.append((database, schema, table))
     roles = tuple(row[0] for row in sessions.home.rows(_ROLES))
-    return ServerDescription(tuple(databases), tuple(schemas), tuple(tables), roles)
+    others = tuple(row[0] for row in sessions.home.rows(_ALL_ROLES) if row[0] not in roles)
+    return ServerDescription(tuple(databases), tuple(schemas), tuple(tables), roles, others, tuple(unseen))
 
 
 def _tables_of(sessions: Sessions, database: str) -> list[tuple[str, str | None]]:

@@ -59,9 +59,9 @@ class PostgreSQLConnector:
         """When it was started, and which accounts of ours it has."""
         return life.signs_of_life(self._sessions)
 
-    def describe(self) -> ServerDescription:
+    def describe(self, inside: Sequence[str] | None = None) -> ServerDescription:
         """List what an access role can name."""
-        return catalogue.describe(self._sessions)
+        return catalogue.describe(self._sessions, inside)
 
     def plan(self, provision: ProvisionRequest, revoke: RevokeRequest) -> Plan:
         """The statements of both directions, without asking the server."""

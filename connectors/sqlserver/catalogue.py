@@ -74,15 +74,19 @@ USERS = (
 )
 
 
-def describe(sessions: Sessions, databases_sql: str = DATABASES) -> ServerDescription:
+def describe(
+    sessions: Sessions, databases_sql: str = DATABASES, inside: Sequence[str] | None = None
+) -> ServerDescription:
     """See `Connector.describe`. A database that we may not enter is named, and nothing in it."""
     databases: list[str] = []
     schemas: list[tuple[str, str]] = []
     tables: list[tuple[str, str, str]] = []
     roles: set[str] = set()
+    unseen: list[str] = []
     for database, may_enter in sessions.home.rows(databases_sql):
         databases.append(database)
-        if not may_enter:
+        if not may_enter or (inside is not None and database not in inside):
+            unseen.append(str(database))
             continue
         found = rows_in(sessions, database, TABLES)
         schemas += [(database, schema) for schema in dict.fromkeys(schema for schema, _ in found)]
@@ -93,6 +97,8 @@ def describe(sessions: Sessions, databases_sql: str = DATABASES) -> ServerDescri
         schemas=tuple(schemas),
         tables=tuple(tables),
         roles=tuple(sorted(role for role in roles if not role.startswith(_OWN_ROLES))),
+        unlisted_roles=FIXED_ROLES,
+        unseen=tuple(unseen),
     )
 
 

@@ -69,9 +69,9 @@ class SQLServerConnector:
         """See `Connector.signs_of_life`."""
         return life.signs_of_life(self._sessions)
 
-    def describe(self) -> ServerDescription:
+    def describe(self, inside: Sequence[str] | None = None) -> ServerDescription:
         """See `Connector.describe`."""
-        return catalogue.describe(self._sessions)
+        return catalogue.describe(self._sessions, inside=inside)
 
     def plan(self, provision: ProvisionRequest, revoke: RevokeRequest) -> Plan:
         """See `Connector.plan`."""

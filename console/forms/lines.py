@@ -57,7 +57,7 @@ class TablesField(LinesField):
         """As lines; what was typed stays as it was."""
         if isinstance(value, str):
             return value
-        return "\n".join(f"{_quoted(container, '.')}.{_quoted(table)}" for container, table in value or ())
+        return "\n".join(line_of((container, table)) for container, table in value or ())
 
     def to_python(self, value: Any) -> list[Any]:
         """Pairs of schema and table; an error in words for a line that is none."""
@@ -116,6 +116,11 @@ def _lines(value: Any) -> list[str]:
 def _quoted(name: str, besides: str = "") -> str:
     plain = name == name.strip() and '"' not in name and not (besides and besides in name)
     return name if plain else '"' + name.replace('"', '""') + '"'
+
+
+def line_of(name: str | tuple[str, str]) -> str:
+    """A name, or a table with its schema, as one writes it into these fields."""
+    return _quoted(name) if isinstance(name, str) else f"{_quoted(name[0], '.')}.{_quoted(name[1])}"
 
 
 def _unquoted(text: str) -> str:

@@ -8,6 +8,7 @@ from django import forms
 
 from access.audience import Guarded
 from access.models import AccessRole, Policy, Server
+from access.scope_names import Names
 from connectors.base import Level
 from console.forms.durations import DurationField
 from console.forms.gateway_rules import GatewayFields, initial_of_gateway
@@ -96,6 +97,11 @@ class RoleForm(GatewayFields):
         elif level is not None and level is not Level.MEMBER and joined:
             self.add_error("database_roles", "They go with the level member only.")
         return cleaned
+
+    def names(self) -> Names:
+        """What a valid form names on the server."""
+        cleaned = self.cleaned_data
+        return Names(cleaned["databases"], cleaned["schemas"], cleaned["tables"], cleaned["database_roles"])
 
     def guarded_so_far(self, role: AccessRole | None) -> Guarded:
         """What of the role decides who gets it how, as the form shows it, sent or not."""

@@ -13,15 +13,16 @@ from django.shortcuts import get_object_or_404, redirect, render
 from access.audience import Rules
 from access.errors import AccessError
 from access.gateway_rules import in_words, loosens, rules_for
-from access.models import AccessRole, Policy
+from access.models import AccessRole, Policy, Server
 from access.queries.catalogue import changes_since, held_back_for, history_of, living_grants_of, roles_for
 from access.queries.who import Case, WhoCouldGet, who_could_get
 from access.rules import may_manage_servers
-from access.services import catalogue
+from access.services import catalogue, scopes
 from connectors.base import Level
+from connectors.errors import ConnectorError
 from console.forms.asking import show
 from console.forms.gateway_rules import OF_ITS_OWN, initial_of_level
-from console.forms.lines import typed
+from console.forms.lines import LinesField, line_of, typed
 from console.forms.merging import merge
 from console.forms.roles import RoleForm, initial_of
 from console.http import PersonRequest, signed_in, wants
@@ -44,12 +45,14 @@ def add(request: PersonRequest) -> HttpResponse:
         return _who(request, RoleForm(request.GET), None)
     if wants(request, "gateway"):
         return _gateway(request, None)
+    if wants(request, "names"):
+        return _names(request, Server.objects.filter(slug=request.GET.get("server", "")).first())
     if request.method != "POST":
         usual = {"server": request.GET.get("server", ""), "longest": "8h", "connections": 5}
         usual |= {"statement_timeout": "5m", "idle_in_transaction_timeout": "5m"}
         return _page(request, RoleForm(initial={**usual, **initial_of_level(Level.READ)}), None)
     form = RoleForm(request.POST)
-    if form.is_valid():
+    if form.is_valid() and _is_on_server(request, form, form.cleaned_data["server"]):
         try:
             role = catalogue.define_role(person=request.user, **form.cleaned_data)
         except AccessError as error:
@@ -72,6 +75,8 @@ def edit(request: PersonRequest, slug: str) -> HttpResponse:
         return _who(request, RoleForm(request.GET, role=role), role)
     if wants(request, "gateway"):
         return _gateway(request, role)
+    if wants(request, "names"):
+        return _names(request, role.server)
     if request.method != "POST":
         return _page(request, RoleForm(initial=initial_of(role), role=role), role)
     return _save(request, role)
@@ -79,7 +84,7 @@ def edit(request: PersonRequest, slug: str) -> HttpResponse:
 
 def _save(request: PersonRequest, role: AccessRole) -> HttpResponse:
     form = RoleForm(request.POST, role=role)
-    if form.is_valid():
+    if form.is_valid() and _is_on_server(request, form, role.server, role):
         try:
             changed = catalogue.change_role(person=request.user, role=role, **form.cleaned_data)
         except catalogue.EditedMeanwhile as error:
@@ -92,6 +97,32 @@ def _save(request: PersonRequest, role: AccessRole) -> HttpResponse:
             messages.success(request, told)
             return redirect("settings_role", slug=role.slug)
     return _page(request, form, role, status=422)
+
+
+def _is_on_server(request: PersonRequest, form: RoleForm, server: Server, saved: AccessRole | None = None) -> bool:
+    """Whether what the form names is there; what is not is told beside its field. A server that is away forbids nothing."""
+    compared = scopes.compare(person=request.user, server=server, names=form.names(), saved=saved)
+    for missing in compared.missing:
+        form.add_error(missing.field, missing.sentence)
+    if compared.unchecked:
+        messages.warning(request, f"The names were not compared with the server: {compared.unchecked}")
+    return not compared.missing
+
+
+def _names(request: PersonRequest, server: Server | None) -> HttpResponse:
+    """What is on the server of one kind, and is called like what was typed into the search beside it."""
+    kind = request.GET.get("kind", "")
+    context: dict[str, Any] = {"target": f"id_{kind}", "problem": "" if server else "Choose the server first."}
+    if server is not None:
+        databases = LinesField(required=False).to_python(request.GET.get("databases", ""))
+        like = request.GET.get(f"find_{kind}", "")
+        try:
+            found = scopes.offer(person=request.user, server=server, kind=kind, databases=databases, like=like)
+        except (AccessError, ConnectorError) as error:
+            context["problem"] = str(error)
+        else:
+            context |= {"offered": [line_of(each) for each in found], "more": len(found) == scopes.MOST_OFFERED}
+    return render(request, "settings/_names.html", context)
 
 
 def _overtaken(request: PersonRequest, slug: str, form: RoleForm, error: catalogue.EditedMeanwhile) -> HttpResponse:

@@ -11,6 +11,16 @@
     if (!first.checked) first.click();
   });
 
+  document.addEventListener("click", (event) => {
+    const offered = event.target.closest?.("[data-add-line]");
+    if (!offered) return;
+    const field = document.getElementById(offered.dataset.addLine);
+    const lines = field.value.split("\n").filter((line) => line.trim());
+    if (!lines.includes(offered.value)) lines.push(offered.value);
+    field.value = lines.join("\n");
+    field.dispatchEvent(new Event("change", { bubbles: true }));
+  });
+
   document.addEventListener("input", (event) => {
     const custom = event.target.closest?.("[data-custom-duration]");
     if (!custom) return;

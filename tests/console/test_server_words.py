@@ -84,3 +84,39 @@ def test_what_is_shut_is_written_down_by_name_and_audited(world: World, server: 
     entry = Entry.objects.get(event="server.shut_known")
     assert entry.after["databases"] == ["archive2019", "rdsadmin"]
     assert "archive2019\nrdsadmin" in page(world.erin, server)
+
+
+# --- The form of an access role, beside its server
+
+
+def role_form(world: World, **typed: str) -> dict[str, str]:
+    usual = {"name": "Billing", "slug": "billing-read", "server": world.server.slug, "level": "read", "longest": "8h"}
+    usual |= {"databases": "billing", "connections": "5", "policy": world.policy.slug, "gateway_rules": "level"}
+    return {**usual, **typed}
+
+
+def test_a_role_that_names_what_is_not_there_is_not_saved(world: World, server: Server) -> None:
+    FakeServer.named("words.test").make_table("billing", "public", "invoice")
+    Server.objects.filter(pk=server.pk).update(identity=FakeServer.named("words.test").identity, stranger_since=None)
+    client = signed_in(world.erin)
+    response = client.post(reverse("settings_role_add"), role_form(world, databases="biling"))
+    assert response.status_code == 422
+    assert "“biling” is not on the server. Did you mean “billing”?" in response.content.decode()
+    assert client.post(reverse("settings_role_add"), role_form(world)).status_code == 302
+    response = client.post(
+        reverse("settings_role_add"), role_form(world, slug="billing-invoice", tables="public.invoices")
+    )
+    assert "Did you mean “public.invoice”?" in response.content.decode()
+
+
+def test_names_are_offered_while_one_types(world: World, server: Server) -> None:
+    FakeServer.named("words.test").make_table("billing", "public", "in.voice ")
+    path = reverse("settings_role_add")
+    asked = {"part": "names", "kind": "tables", "server": server.slug, "databases": "billing", "find_tables": "VOICE"}
+    text = signed_in(world.erin).get(path, asked, headers={"HX-Request": "true"}).content.decode()
+    assert 'data-add-line="id_tables"' in text
+    assert "public.&quot;in.voice &quot;" in text
+    FakeServer.named("words.test").is_down = True
+    text = signed_in(world.erin).get(path, asked, headers={"HX-Request": "true"}).content.decode()
+    assert "does not answer" in text
+    FakeServer._servers.pop("words.test")
