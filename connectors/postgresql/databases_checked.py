@@ -40,6 +40,13 @@ WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND n.nspname !~ '^pg_' AND n.nspna
 GROUP BY r.rolname ORDER BY r.rolname
 """
 
+#: As `public` up to version 14, and on clusters that were upgraded from there.
+_OPEN_SCHEMAS = """
+SELECT DISTINCT n.nspname::text FROM pg_namespace n
+  CROSS JOIN aclexplode(coalesce(n.nspacl, acldefault('n', n.nspowner))) a
+WHERE a.grantee = 0 AND a.privilege_type = 'CREATE' AND n.nspname !~ '^pg_' ORDER BY 1
+"""
+
 _LETS_IN = """
 SELECT FROM pg_roles r WHERE r.rolname = ANY (%s::text[]) AND has_database_privilege(r.oid, %s, 'CONNECT')
 """
@@ -101,6 +108,7 @@ def _about(
     try:
         with sessions.visit(database) as session:
             found += _about_owners(session)
+            found += _about_open_schemas(session)
             found += _about_logins(target, session)
             if is_ready:
                 found += _rehearsed(session, us, scopes)
@@ -131,6 +139,19 @@ def _about_owners(session: Session) -> list[Remedy]:
         )
         found.append(Remedy(problem, "Let a role that it can join own the tables.", blocking=False))
     return found
+
+
+def _about_open_schemas(session: Session) -> list[Remedy]:
+    schemas = [row[0] for row in session.rows(_OPEN_SCHEMAS)]
+    if not schemas:
+        return []
+    problem = (
+        f"In database {session.database}, everybody may create in schema {', '.join(schemas)}: also an account that only reads"
+        " can make tables and functions there, and others may run them by unqualified names. Run, once the roles that need"
+        " it have CREATE of their own:"
+    )
+    lines = " ".join(f"REVOKE CREATE ON SCHEMA {name(schema)} FROM PUBLIC;" for schema in schemas)
+    return [Remedy(problem, in_database(session.database, lines), blocking=False)]
 
 
 def _about_logins(target: Target, session: Session) -> list[Remedy]:

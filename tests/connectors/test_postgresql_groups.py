@@ -8,7 +8,7 @@ from typing import cast
 
 import pytest
 
-from connectors.base import Level
+from connectors.base import Level, Remedy
 from connectors.errors import AdminLacksPrivilege, GrantedByOthers
 from connectors.postgresql.session import Sessions
 from connectors.postgresql.statements import command
@@ -134,6 +134,27 @@ def test_a_reader_who_makes_a_table_where_everybody_may_blocks_nobody(
         accounts.provisioned(scope_of(level, orders)).log_in().count(orders)
     assert alice.revoke().is_clean
     accounts.provisioned(scope_of(Level.READ, orders)).log_in().count(Place(orders.database, "public", "mine"))
+
+
+def test_a_check_says_where_everybody_may_create_and_what_ends_it(
+    lab: PostgreSQLLab, accounts: Accounts, orders: Place
+) -> None:
+    lab.run("GRANT CREATE ON SCHEMA public TO PUBLIC", database=orders.database)
+    scope = scope_of(Level.READ, orders)
+
+    def remedies() -> list[Remedy]:
+        with lab.connector() as connector:
+            told = connector.check([scope]).remedies
+        return [each for each in told if f"In database {orders.database}, everybody may create" in each.problem]
+
+    (remedy,) = remedies()
+    assert not remedy.blocking
+    lab.run(remedy.what_to_do.splitlines()[1], database=orders.database)
+    assert remedies() == []
+    session = accounts.provisioned(scope).log_in()
+    session.run("SET default_transaction_read_only = off")
+    with pytest.raises(NotPermitted):
+        session.run("CREATE TABLE public.mine (id serial)")
 
 
 # --- What somebody else granted
