@@ -21,11 +21,11 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from connectors.base import CheckReport, Level, ProvisionRequest, Remedy, RevokeRequest, Scope, Secret, Target, Tls
-from connectors.errors import AdminLoginRefused, ConnectorError, ServerRefused
+from connectors.errors import AdminLoginRefused, ConnectorError, NotEncrypted, ServerRefused
 from connectors.registry import open_connector
 from tests.connectors.conftest import Notebook
 from tests.connectors.labs.base import make_password, make_principal
-from tests.connectors.labs.mariadb import run_in_client, wait_until
+from tests.connectors.labs.mariadb import read_in_client, run_in_client, wait_until
 
 #: One worker is enough: each would start a server.
 pytestmark = pytest.mark.xdist_group("private MariaDB")
@@ -96,6 +96,10 @@ class PrivateServer:
 
     def run(self, sql: str) -> None:
         run_in_client(self.root, sql)
+
+    def rows(self, sql: str) -> list[str]:
+        """The lines of an answer, columns with tabs between."""
+        return read_in_client(self.root, sql)
 
     def _answers(self) -> bool:
         assert self._process is not None
@@ -298,6 +302,40 @@ def test_a_certificate_is_verified(encrypted: PrivateServer, authorities: tuple[
 
 def test_a_connection_in_the_clear_is_told(encrypted: PrivateServer) -> None:
     assert not check(replace(encrypted.root, tls=Tls.DISABLE)).encrypted
+
+
+def test_an_account_that_asks_for_tls_is_told_as_that(encrypted: PrivateServer) -> None:
+    with open_connector(replace(encrypted.root, user="secured", password=Secret("chosen"))) as connector:
+        encrypted.run("CREATE USER secured@'%' IDENTIFIED BY 'chosen' REQUIRE SSL")
+        with pytest.raises(AdminLoginRefused, match="asks for TLS") as refused:
+            connector.check()
+        assert refused.value.code == "1045"
+        encrypted.run("DROP USER secured@'%'")
+        with pytest.raises(AdminLoginRefused, match="Most likely the password"):
+            connector.check()
+
+
+def test_verify_ca_checks_the_chain_and_not_the_name(
+    encrypted: PrivateServer, authorities: tuple[Authority, Authority]
+) -> None:
+    ours, theirs = (str(authority.file) for authority in authorities)
+    elsewhere = replace(encrypted.root, host="127.0.0.1", tls=Tls.VERIFY_CA, tls_ca_file=ours)
+    assert check(elsewhere).encrypted
+    with pytest.raises(AdminLoginRefused):
+        check(replace(elsewhere, tls=Tls.VERIFY_FULL))
+    with pytest.raises(NotEncrypted):
+        check(replace(elsewhere, tls_ca_file=theirs))
+
+
+def test_a_certificate_that_is_renewed_is_looked_at_anew(
+    server: PrivateServer, encrypted: PrivateServer, authorities: tuple[Authority, Authority]
+) -> None:
+    target = replace(encrypted.root, tls=Tls.REQUIRE)
+    with open_connector(target) as connector:
+        connector.prove_own_login(target.password)
+        server.start(*authorities[0].issue(server.folder, "localhost"))
+        connector.prove_own_login(target.password)
+    assert check(target).encrypted
 
 
 def test_an_account_is_proved_over_tls_too(encrypted: PrivateServer, authorities: tuple[Authority, Authority]) -> None:

@@ -360,15 +360,21 @@ def _as_root(root: Target) -> Any:
 
 def run_in_client(root: Target, sql: str) -> None:
     """Run SQL through the `mariadb` client, as an administrator would; stops at the first error."""
+    read_in_client(root, sql)
+
+
+def read_in_client(root: Target, sql: str) -> list[str]:
+    """The same, with the lines that come back."""
     where = [f"--host={root.host}", "--protocol=tcp", f"--port={root.port}", f"--user={root.user}", "--skip-ssl"]
-    subprocess.run(
-        ["mariadb", "--no-defaults", *where, "--default-character-set=utf8mb4"],
+    done = subprocess.run(
+        ["mariadb", "--no-defaults", *where, "--default-character-set=utf8mb4", "--skip-column-names", "--batch"],
         input=sql,
         env={**os.environ, "MYSQL_PWD": root.password.reveal()},
         text=True,
         check=True,
         capture_output=True,
     )
+    return done.stdout.splitlines()
 
 
 def open_lab() -> MariaDBLab:
