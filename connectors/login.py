@@ -68,11 +68,12 @@ def require_tls_for_passwords(target: Target) -> None:
 
     Without TLS it stays on this machine.
     """
-    if target.tls is Tls.DISABLE and not _is_here(target.host):
+    if target.tls is Tls.DISABLE and not is_here(target.host):
         raise PasswordNeedsTls
 
 
-def _is_here(host: str) -> bool:
+def is_here(host: str) -> bool:
+    """Whether the host is this machine, which nobody listens to from outside."""
     if host.lower() == "localhost":
         return True
     try:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
 
-from connectors.base import Connector, Target
+from connectors.base import Connector, Target, Tls
 from connectors.errors import UnknownEngine
 
 #: Engine name → (module, class), imported when first used so that an engine's driver is needed only where it is used.
@@ -65,6 +65,25 @@ _TAKE_OWN_IDENTITY = frozenset({"azuresql"})
 def takes_own_identity(engine: str) -> bool:
     """Whether people may come in with their own identity of Entra ID."""
     return engine in _TAKE_OWN_IDENTITY
+
+
+#: Engines whose driver cannot check a certificate without its name.
+_CHECK_NAMES_TOO = frozenset({"sqlserver", "azuresql"})
+
+
+def tls_settings_of(engine: str) -> tuple[Tls, ...]:
+    """The settings that the engine's driver does as they say, the safest first."""
+    return tuple(tls for tls in Tls if not (tls is Tls.VERIFY_CA and engine in _CHECK_NAMES_TOO))
+
+
+def needs_authority_file(engine: str) -> bool:
+    """Whether 'verify-ca' takes a file: libpq has the system's authorities for the full check alone."""
+    return engine == "postgresql"
+
+
+def shows_passwords(engine: str) -> bool:
+    """Whether the engine's protocol has no proof of a password but the password itself."""
+    return engine in ("sqlserver", "azuresql")
 
 
 def open_connector(target: Target) -> Connector:

@@ -28,7 +28,7 @@ from audit import search, verification
 from audit.models import Entry, Verification
 from audit.search import Filters
 from connectors.base import ConnectionHint, Level
-from connectors.registry import DEFAULT_PORTS, ENGINE_LABELS, open_connector
+from connectors.registry import DEFAULT_PORTS, ENGINE_LABELS, open_connector, tls_settings_of
 from people.models import User
 
 #: A list of roles longer than this is to be searched, not scrolled.
@@ -180,6 +180,11 @@ def engine_choices() -> list[tuple[str, str]]:
 def default_port_of(engine: str) -> int | None:
     """The port on which the engine's servers listen by themselves; `None` for an engine that has none."""
     return DEFAULT_PORTS.get(engine)
+
+
+def tls_values_of(engine: str) -> set[str]:
+    """The TLS settings that the engine's driver does as they say."""
+    return {tls.value for tls in tls_settings_of(engine)}
 
 
 def settled_findings(server: Server, *, limit: int) -> list[SweepFinding]:

@@ -7,7 +7,7 @@ from typing import Any
 from django import forms
 
 from access.models import Environment, Server
-from access.queries.pages import default_port_of, engine_choices
+from access.queries.pages import default_port_of, engine_choices, tls_values_of
 from connectors.base import Tls
 
 _TEXT = {"class": "form-control"}
@@ -15,7 +15,7 @@ _CHOICE = {"class": "form-select"}
 #: What each setting means. Switching encryption off has to be chosen, and says what it does.
 _TLS = {
     Tls.VERIFY_FULL: "verify-full: encrypted, certificate and name checked",
-    Tls.VERIFY_CA: "verify-ca: encrypted, certificate checked, its name not",
+    Tls.VERIFY_CA: "verify-ca: encrypted, certificate checked, its name not (PostgreSQL, MariaDB)",
     Tls.REQUIRE: "require: encrypted, but it could be another server's",
     Tls.DISABLE: "disable: NOT ENCRYPTED, anybody on the way can read it",
 }
@@ -90,6 +90,13 @@ class ChangeServerForm(ServerForm):
     )
     is_enabled = forms.BooleanField(label="Can be asked for", required=False)
     revision = forms.IntegerField(widget=forms.HiddenInput)
+
+    def offer_tls_of(self, engine: str) -> None:
+        """Leave out what the engine's driver does not do."""
+        offered = tls_values_of(engine)
+        field = self.fields["tls"]
+        if isinstance(field, forms.ChoiceField):
+            field.choices = [(tls.value, label) for tls, label in _TLS.items() if tls.value in offered]
 
     def as_recorded(self) -> dict[str, Any]:
         """What was typed, as the audit trail would record it; where the password lies is not in it."""

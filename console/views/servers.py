@@ -101,6 +101,7 @@ def _overtaken(
 def _edit_page(
     request: PersonRequest, form: ChangeServerForm, server: Server, status: int = 200, **more: Any
 ) -> HttpResponse:
+    form.offer_tls_of(server.engine)
     context = {"form": form, "server": server, "who": _who(request, form, server), **more}
     return render(request, "servers/edit.html", context, status=status)
 

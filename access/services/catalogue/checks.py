@@ -18,7 +18,8 @@ from access.errors import BadRequest, Refused
 from access.models import Server
 from access.rules import may_manage_servers
 from connectors.base import Level, Tls
-from connectors.registry import takes_own_identity
+from connectors.login import is_here
+from connectors.registry import needs_authority_file, shows_passwords, takes_own_identity, tls_settings_of
 from people.models import User
 
 _SLUG = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
@@ -65,6 +66,24 @@ class UnknownEngineChosen(BadRequest):
 
 class TokenInTheClear(BadRequest):
     """The token of an identity goes to the server as it is, so it needs TLS. Choose 'require' or better."""
+
+    field = "tls"
+
+
+class TlsNotOffered(BadRequest):
+    """The driver of this engine does not check a certificate without its name. Choose 'verify-full' or 'require'."""
+
+    field = "tls"
+
+
+class AuthorityMissing(BadRequest):
+    """With 'verify-ca' PostgreSQL's driver checks against a file alone. Name the file with the certificate authority."""
+
+    field = "tls_ca_file"
+
+
+class PasswordInTheClear(BadRequest):
+    """This engine is sent the password as it is, so it needs TLS unless it runs on this machine. Choose 'require' or better."""
 
     field = "tls"
 
@@ -132,10 +151,16 @@ def check_name(name: str) -> None:
         raise NameMissing
 
 
-def check_tls(reference: str, tls: Tls) -> None:
-    """Raises `TokenInTheClear`."""
+def check_tls(engine: str, host: str, reference: str, tls: Tls, tls_ca_file: str) -> None:
+    """Raises `TokenInTheClear`, `TlsNotOffered`, `AuthorityMissing` or `PasswordInTheClear`."""
     if tls is Tls.DISABLE and gives_tokens(reference):
         raise TokenInTheClear
+    if tls not in tls_settings_of(engine):
+        raise TlsNotOffered
+    if tls is Tls.VERIFY_CA and needs_authority_file(engine) and not tls_ca_file:
+        raise AuthorityMissing
+    if tls is Tls.DISABLE and shows_passwords(engine) and not is_here(host):
+        raise PasswordInTheClear
 
 
 def check_own_identity(server: Server, *, own_identity: bool) -> None:

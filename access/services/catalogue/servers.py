@@ -53,7 +53,7 @@ def add_server(
     check_names(slug, name)
     if engine not in ENGINE_LABELS and not (engine == "fake" and settings.DEVELOPMENT):
         raise UnknownEngineChosen(f"They are {', '.join(ENGINE_LABELS)}.")
-    check_tls(admin_secret, tls)
+    check_tls(engine, host, admin_secret, tls, tls_ca_file)
     check_reference(admin_secret)
     resolve(admin_secret, Account(engine, host, port, admin_user))
     with one_at_a_time():
@@ -104,7 +104,7 @@ def change_server(
     """
     check_administrator(person)
     check_name(name)
-    check_tls(admin_secret or server.admin_secret, tls)
+    check_tls(server.engine, host, admin_secret or server.admin_secret, tls, tls_ca_file)
     if admin_secret:
         check_reference(admin_secret)
         resolve(admin_secret, Account(server.engine, host, port, admin_user))
