@@ -100,7 +100,8 @@ BEGIN
   LOOP
     BEGIN
       EXECUTE command;
-    EXCEPTION WHEN insufficient_privilege OR invalid_grant_operation THEN
+    EXCEPTION WHEN insufficient_privilege OR invalid_grant_operation OR internal_error THEN
+      IF SQLERRM ~ '^tuple concurrently' THEN RAISE; END IF;  -- Somebody else is at it: run this again.
       RAISE WARNING 'Left, for somebody who may: %; (%)', command, SQLERRM;
     END;
   END LOOP;
@@ -124,7 +125,8 @@ BEGIN
   LOOP
     BEGIN
       EXECUTE command;
-    EXCEPTION WHEN insufficient_privilege OR invalid_grant_operation THEN
+    EXCEPTION WHEN insufficient_privilege OR invalid_grant_operation OR internal_error THEN
+      IF SQLERRM ~ '^tuple concurrently' THEN RAISE; END IF;  -- Somebody else is at it: run this again.
       RAISE WARNING 'Left, for somebody who may: %; (%)', command, SQLERRM;
     END;
   END LOOP;

@@ -98,7 +98,7 @@ def test_a_grant_that_lives_through_a_dump_and_restore_ends_as_promised(customer
         ["pg_dumpall", f"--dbname={customer.old.url}"], env=environment, capture_output=True, text=True, check=True
     )
     # The pg_dumpall of 15 says who granted a membership, which 16 and later take from nobody without ADMIN: Alice is in no
-    # group any more. It makes again what every server has, the administrator and the database postgres: said, and done for the rest.
+    # group any more. What every server has, the administrator and the database postgres, is refused and said.
     subprocess.run(
         ["psql", "-X", "-q", customer.new.url],
         input=dumped.stdout,
