@@ -76,6 +76,8 @@ def run(row: Row, workers: int) -> None:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("LOCKGATE_TEST_")}
     if not (row.engine == "mariadb" and row.version == versions.SYSTEM_MARIADB):
         environment[f"LOCKGATE_TEST_{row.engine.upper()}_VERSION"] = row.version
+    if (row.engine, row.version) in {("postgresql", major) for major in versions.UPGRADE_SUITES}:
+        environment["LOCKGATE_TEST_POSTGRESQL_UPGRADE"] = environment["LOCKGATE_TEST_POSTGRESQL_RESTORE"] = row.version
     # The gateway speaks PostgreSQL's protocol alone, and none of its tests says so in its name.
     suites, words = (SUITES, "postgresql or gateway") if row.engine == "postgresql" else (SUITES[:2], row.engine)
     with tempfile.TemporaryDirectory() as folder:

@@ -36,7 +36,7 @@ def test_the_page_says_of_each_database_what_the_script_does_in_a_loop(engine: s
 
 
 def test_every_engine_has_its_page() -> None:
-    assert {page.stem for page in _PAGES.glob("*.md")} == set(ENGINE_LABELS)
+    assert {page.stem for page in _PAGES.glob("*.md")} - {"versions"} == set(ENGINE_LABELS)
 
 
 @pytest.mark.parametrize("engine", ["sqlserver", "azuresql"])
