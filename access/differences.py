@@ -48,6 +48,7 @@ LABELS: Mapping[str, str] = {
     "tls": "TLS",
     "tls_ca_file": "Certificate authority",
     "admin_user": "Lockgate's own account",
+    "replicas": "Replicas that people may read from",
     "capability": "Allows by itself",
     "memberships": "People",
     "groups": "Groups that fill it",

@@ -12,6 +12,7 @@ from functools import partial
 from typing import Any
 
 from access.credentials import Account, Credential, ServerSource, gives_tokens, resolve
+from access.errors import SecretUnavailable
 from access.models import Server
 from access.secret_uses import require_bound
 from access.settling import settle
@@ -36,7 +37,17 @@ def connect(
     credential = resolve(server.admin_secret, account)
     source = ServerSource(server.admin_secret, account, settle=partial(settle, server))
     target = target_of(server, credential, address, source)
+    target = replace(target, replicas=tuple(each for each in target.replicas if _may_be_told(server, account, *each)))
     return open_connector(replace(target, connect_timeout=connect_timeout) if connect_timeout else target)
+
+
+def _may_be_told(server: Server, account: Account, host: str, port: int) -> bool:
+    """Whether the secret may be sent to a replica as well; where not, its sessions are not seen, and that is told."""
+    try:
+        require_bound(server, replace(account, host=host, port=port))
+    except SecretUnavailable:
+        return False
+    return True
 
 
 def target_without_secret(server: Server, address: Mapping[str, Any] | None = None) -> Target:

@@ -38,7 +38,7 @@ SHOWN = frozenset({
     "handed_over", "heir", "host", "identity", "idle_in_transaction_timeout_s", "introduced_by", "is_active",
     "is_clean", "is_enabled", "kind", "lapses_after_s", "level", "limits", "line", "longest_s", "memberships",
     "name", "not_seen", "note", "outcome", "own_identity", "person", "policy", "port", "position", "principal",
-    "problem", "provider", "question", "read_at", "reason", "receipt", "reference", "remedies", "request",
+    "problem", "provider", "question", "read_at", "reason", "receipt", "reference", "remedies", "replicas", "request",
     "requester", "requesters", "revision", "role", "roles", "schemas", "scope", "waits_for", "seen_as",
     "self_approved_environments", "server", "server_identity", "server_time", "sessions", "sessions_ended", "sha256",
     "signature", "slug", "source", "sql", "starts_at", "state", "statement_timeout_s", "statements", "steps",

@@ -82,6 +82,27 @@ class PatternsField(LinesField):
         return list(dict.fromkeys(_lines(value)))
 
 
+class AddressesField(LinesField):
+    """Where servers listen, one `host:port` a line."""
+
+    def prepare_value(self, value: Any) -> Any:
+        """As lines; what was typed stays as it was."""
+        return value if isinstance(value, str) else "\n".join(f"{host}:{port}" for host, port in value or ())
+
+    def to_python(self, value: Any) -> list[Any]:
+        """Pairs of host and port, each once; an error in words for a line that is none."""
+        pairs = []
+        for line in _lines(value):
+            match = _ADDRESS.fullmatch(line)
+            if match is None or not 0 < int(match[2]) < _PORTS:
+                raise forms.ValidationError(f"Write host:port, which “{line}” is not.", code="invalid")
+            pairs.append((match[1], int(match[2])))
+        return list(dict.fromkeys(pairs))
+
+
+_ADDRESS = re.compile(r"([^\s:/@]{1,255}|\[[0-9a-fA-F:.]+\]):([0-9]{1,5})")
+_PORTS = 65536
+
 _SIZE = re.compile(r"([0-9]{1,15})\s*(?:bytes?|b|([kmgt])i?b?)?", re.IGNORECASE)
 _SIZES = ("", "k", "m", "g", "t")
 

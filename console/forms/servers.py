@@ -9,6 +9,7 @@ from django import forms
 from access.models import Environment, Server
 from access.queries.pages import default_port_of, engine_choices, tls_values_of
 from connectors.base import Tls
+from console.forms.lines import AddressesField
 
 _TEXT = {"class": "form-control"}
 _CHOICE = {"class": "form-select"}
@@ -88,6 +89,7 @@ class ChangeServerForm(ServerForm):
         required=False,
         widget=forms.TextInput(attrs=_TEXT | {"placeholder": "as before"}),
     )
+    replicas = AddressesField(label="Replicas that people may read from", required=False)
     is_enabled = forms.BooleanField(label="Can be asked for", required=False)
     revision = forms.IntegerField(widget=forms.HiddenInput)
 
@@ -106,10 +108,22 @@ class ChangeServerForm(ServerForm):
             **{name: cleaned[name] for name in names},
             "environment": cleaned["environment"].value,
             "tls": cleaned["tls"].value,
+            "replicas": [f"{host}:{port}" for host, port in cleaned["replicas"]],
         }
 
 
 def initial_of(server: Server) -> dict[str, Any]:
     """The server as its form shows it; where its password lies is nobody's business."""
-    names = ("name", "environment", "host", "port", "database", "tls", "tls_ca_file", "admin_user", "is_enabled")
+    names = (
+        "name",
+        "environment",
+        "host",
+        "port",
+        "database",
+        "tls",
+        "tls_ca_file",
+        "admin_user",
+        "replicas",
+        "is_enabled",
+    )
     return {name: getattr(server, name) for name in (*names, "revision")}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from django.conf import settings
@@ -96,6 +98,7 @@ def change_server(
     admin_user: str,
     admin_secret: str,
     is_enabled: bool,
+    replicas: Sequence[tuple[str, int]] = (),
 ) -> Server:
     """Change the server as it was at `revision`; raises `EditedMeanwhile` when that is not the latest.
 
@@ -116,6 +119,7 @@ def change_server(
         row.name, row.environment, row.host, row.port = name, environment, host, port
         row.database, row.tls, row.tls_ca_file = database, tls, tls_ca_file
         row.admin_user, row.is_enabled = admin_user, is_enabled
+        row.replicas = [[host, port] for host, port in replicas]
         row.admin_secret = admin_secret or row.admin_secret
         after = _described(row)
         if after == before and _connection(row) == reached_by:
@@ -149,12 +153,17 @@ def _held_secret(server: Server, person: User) -> dict[str, Any]:
     now, account = timezone.now(), account_of(server)
     is_new = not SecretUse.objects.filter(place=place_of(server.admin_secret, account)).exists()
     use = bind(server, account, asked_by=person, now=now)
+    # Whoever may name a replica must not be able to send the secret of a server to an address of their own.
+    followed = [
+        bind(server, replace(account, host=host, port=port), asked_by=person, now=now) for host, port in server.replicas
+    ]
+    waiting = [f"{each.host}:{each.port}" for each in followed if each.confirmed_at is None]
     if use.confirmed_at is None:
-        return {"waits_for": f"{use.host}:{use.port}"}
+        return {"waits_for": ", ".join([f"{use.host}:{use.port}", *waiting])}
     if is_new:
         living = Grant.objects.filter(server=server, state__in=LIVING).values_list("address", flat=True)
         bind_where_accounts_live(server, [address for address in living if address != server.address], now=now)
-    return {}
+    return {"waits_for": ", ".join(waiting)} if waiting else {}
 
 
 def _described(server: Server) -> dict[str, Any]:
@@ -168,6 +177,7 @@ def _described(server: Server) -> dict[str, Any]:
         "tls_ca_file": server.tls_ca_file,
         "admin_user": server.admin_user,
         "is_enabled": server.is_enabled,
+        "replicas": [f"{host}:{port}" for host, port in server.replicas],
     }
 
 
