@@ -57,9 +57,7 @@ def test_the_secret_goes_to_no_replica_that_one_administrator_alone_has_named(wo
     assert (use.confirmed_at, use.asked_by) == (None, world.erin)
     with connect(server) as connector:
         assert connector.target.replicas == ()
-    SecretUse.objects.filter(pk=use.pk).update(
-        confirmed_at=use.asked_at if hasattr(use, "asked_at") else "2026-01-01T00:00Z"
-    )
+    SecretUse.objects.filter(pk=use.pk).update(confirmed_at=NOW)
     with connect(server) as connector:
         assert connector.target.replicas == (("listener.test", 5432),)
 
