@@ -26,6 +26,12 @@ WHERE locktype = 'advisory' AND granted AND classid = {_NAMESPACE} AND objsubid 
   AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
 """
 
+#: Two questions without an answer, two seconds apart.
+_KEEPALIVES = ", ".join(
+    f"set_config('tcp_keepalives_{name}', '{value}', false)"
+    for name, value in (("idle", 2), ("interval", 2), ("count", 2))
+)
+
 _mine: int | None = None
 
 
@@ -39,11 +45,13 @@ def begin() -> int:
 def hold() -> None:
     """Take the lock on this thread's connection, unless it is held. Raises `django.db.Error`.
 
-    Called again and again: a connection that broke is another one now, and has lost the lock.
+    Called again and again: a connection that broke is another one now, and has lost the lock. A machine that loses its power
+    closes no connection; the server is told to look after seconds whether it is still there, not after hours.
     """
     with connection.cursor() as cursor:
         cursor.execute(
-            f"SELECT pg_try_advisory_lock({_NAMESPACE}, %s) WHERE NOT EXISTS ({_LOCKS} AND objid = %s)", [_mine, _mine]
+            f"SELECT pg_try_advisory_lock({_NAMESPACE}, %s), {_KEEPALIVES} WHERE NOT EXISTS ({_LOCKS} AND objid = %s)",
+            [_mine, _mine],
         )
 
 

@@ -11,6 +11,7 @@ import threading
 import time
 from typing import Any
 
+import redis
 import structlog
 from celery import current_app
 from django.db import transaction
@@ -37,12 +38,12 @@ _PAUSE = 3.0
 
 #: For Redis's own client: how many seconds it has to answer. It is beside us, somebody waits, and there is no second try.
 IMPATIENT: dict[str, Any] = {
-    "socket_connect_timeout": 0.4,
-    "socket_timeout": 0.4,
+    "socket_connect_timeout": 0.7,
+    "socket_timeout": 0.7,
     "retry": Retry(NoBackoff(), 0),
 }
 #: The same for Celery's.
-_IMPATIENT = {"socket_connect_timeout": 0.4, "socket_timeout": 0.4, "max_retries": 0}
+_IMPATIENT = {"socket_connect_timeout": 0.7, "socket_timeout": 0.7, "max_retries": 0}
 
 _away_until = 0.0
 _line = threading.local()
@@ -96,9 +97,9 @@ def _is_sent(task: str, args: tuple[int | str, ...]) -> bool:
     try:
         try:
             _publish(task, args)
-        except OperationalError:
-            # Perhaps the connection alone was old.
-            if not is_used:
+        except OperationalError as error:
+            # Perhaps the connection alone was old; a queue that is silent is not asked twice.
+            if not is_used or isinstance(error.__cause__, redis.TimeoutError):
                 raise
             _publish(task, args)
     except OperationalError as error:

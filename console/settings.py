@@ -122,7 +122,15 @@ DATABASES = {
     }
 }
 # A database that is away is an error after seconds, not after the minutes that TCP would try.
-DATABASES["default"].setdefault("OPTIONS", {}).setdefault("connect_timeout", 5)
+DATABASES["default"]["OPTIONS"] = {
+    "connect_timeout": 5,
+    # The same for one that vanishes in the middle: without, a worker would wait for it for a quarter of an hour.
+    "tcp_user_timeout": 10_000,
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+    **DATABASES["default"].get("OPTIONS", {}),
+}
 
 REDIS_URL = env.required("REDIS_URL", development="redis://127.0.0.1:6379/0", what="redis://host:6379/0")
 CACHES = {"default": {"BACKEND": "console.caching.SteadyCache", "LOCATION": REDIS_URL}}
@@ -147,10 +155,12 @@ CELERY_TASK_TIME_LIMIT = 300
 CELERY_BROKER_TRANSPORT_OPTIONS = {
     "visibility_timeout": 600,  # above the longest task, or it would be delivered twice
     "socket_connect_timeout": 2,
+    "socket_keepalive": True,
 }
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 # For ever: a worker goes on by its own clock meanwhile.
 CELERY_BROKER_CONNECTION_MAX_RETRIES = None
+CELERY_WORKER_CONSUMER = "console.consuming:LastingConsumer"
 # Its logs are ours, redacted; see console/celery.py.
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_WORKER_REDIRECT_STDOUTS = False

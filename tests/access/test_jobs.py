@@ -5,16 +5,21 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+import redis
 from celery import current_app
+from celery.beat import ScheduleEntry
 
 from access import jobs, own_clock, queueing, tasks
 from access.intervals import EVERY
 from access.models import Job, Undelivered
 from access.services.server_clocks import about_its_clock
 from connectors.base import CheckReport
+from console.beat import MOST_WAITING, PatientScheduler
+from console.celery import app
 from console.settings import CELERY_BEAT_SCHEDULE
 from deploy.local.servers import free_port
 from tests.access.world import NOW
+from tests.lifecycle.test_workers import queue_url
 
 SECOND = timedelta(seconds=1)
 SWEEP = EVERY["sweep"]
@@ -44,6 +49,19 @@ def test_no_message_of_beat_ends_by_the_clock_of_whoever_receives_it() -> None:
     assert set(own_clock._JOBS) == set(EVERY)
     for entry in CELERY_BEAT_SCHEDULE.values():
         assert entry["task"] in {task.name for task in vars(tasks).values() if hasattr(task, "delay")}
+
+
+def test_beat_leaves_a_queue_alone_that_nobody_empties(monkeypatch: pytest.MonkeyPatch) -> None:
+    queue = redis.Redis.from_url(queue_url())
+    queue.flushdb()
+    monkeypatch.setattr(app.conf, "broker_url", queue_url())
+    scheduler = PatientScheduler(app, lazy=True)
+    entry = ScheduleEntry(name="tick", task="access.tick", schedule=1.0, app=app)
+    for _ in range(MOST_WAITING + 5):
+        scheduler.apply_entry(entry, producer=scheduler.producer)
+    assert queue.llen("clock") == MOST_WAITING
+    queue.flushdb()
+    scheduler.connection.release()
 
 
 def test_a_message_that_the_queue_does_not_take_waits_in_the_database(

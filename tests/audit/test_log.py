@@ -47,6 +47,20 @@ def test_an_entry_tells_who_what_why_and_from_where() -> None:
     assert timezone.now() - entry.at < timedelta(minutes=1)
 
 
+@pytest.mark.django_db(transaction=True)
+def test_a_process_that_is_frozen_while_everybody_waits_for_its_entry_loses_its_transaction() -> None:
+    with transaction.atomic():
+        record(Event.REQUEST_EDITED, actor=ALICE, subject=request(1))
+        assert _patience() == "10s"
+    assert _patience() != "10s"
+
+
+def _patience() -> str:
+    with connection.cursor() as cursor:
+        cursor.execute("SHOW idle_in_transaction_session_timeout")
+        return str(cursor.fetchone()[0])
+
+
 @pytest.mark.django_db
 def test_the_first_entry_follows_the_beginning_and_each_next_one_the_last() -> None:
     first, second, third = fill(3)

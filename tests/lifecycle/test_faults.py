@@ -170,6 +170,20 @@ def test_without_redis_access_begins_and_ends_mails_go_out_and_nobody_waits(
     assert shop.accounts(gone.principal) == 0
 
 
+def test_a_worker_that_loses_redis_while_it_starts_works_on(
+    shop_world: World, shop: Estate, start_worker: Start, own_queue: Redis
+) -> None:
+    worker = start_worker(queue=own_queue.url)
+    # It greets its neighbours for a second, and would end when nobody hears that.
+    wait_until(lambda: "mingle: searching" in worker.log.read_text(), "it starts")
+    own_queue.stop()
+    grant = granted(shop_world)
+    wait_for(grant, "active")
+    over(grant)
+    wait_for(grant, "revoked")
+    assert worker.process.poll() is None
+
+
 def test_a_server_that_is_away_is_said_to_be_and_served_as_soon_as_it_is_back(
     shop_world: World, shop: Estate, start_worker: Start
 ) -> None:
