@@ -16,4 +16,4 @@ class LastingConsumer(Consumer):
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
-        self.connection_errors: tuple[type[Exception], ...] = (*self.conninfo.connection_errors, OperationalError)
+        self.connection_errors: Any = (*vars(self)["connection_errors"], OperationalError)
