@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import os
+import secrets
 import tempfile
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
@@ -57,6 +58,14 @@ class Environment(environ.Env):  # type: ignore[misc]
         if name not in ("development", "production"):
             raise ImproperlyConfigured(f"LOCKGATE_ENV is {name!r}; set it to 'development' or 'production'.")
         return name == "development"
+
+    @property
+    def is_beat(self) -> bool:
+        """Whether this is the process that only counts seconds and sends names of tasks: it is given no secret."""
+        process = self.text("LOCKGATE_PROCESS", "")
+        if process not in ("", "beat"):
+            raise ImproperlyConfigured(f"LOCKGATE_PROCESS is {process!r}; set it to 'beat' for beat, or leave it out.")
+        return process == "beat"
 
     def text(self, name: str, default: str) -> str:
         """A value as it is; `str` would take one that begins with a dollar sign for the name of another variable."""
@@ -124,6 +133,9 @@ class Environment(environ.Env):  # type: ignore[misc]
     def database(self) -> dict[str, Any]:
         """Where Lockgate keeps its own state, as Django wants it: one PostgreSQL database."""
         what = "postgresql://user:password@host:5432/lockgate"
+        if self.is_beat:
+            nowhere: dict[str, Any] = self.db_url_config("postgresql://127.0.0.1:1/none")
+            return nowhere
         url = self.required("DATABASE_URL", development="postgresql:///lockgate", what=what)
         if not url.startswith(("postgresql://", "postgres://")):
             # The value itself is not shown: it holds a password.
@@ -133,6 +145,8 @@ class Environment(environ.Env):  # type: ignore[misc]
 
     def secret_key(self) -> str:
         """Django's key, under which sessions and forms are signed."""
+        if self.is_beat:
+            return secrets.token_urlsafe(64)
         key = self.text("LOCKGATE_SECRET_KEY", DEVELOPMENT_SECRET_KEY if self.is_development else "")
         is_weak = len(key) < 50 or len(set(key)) < 10 or key == DEVELOPMENT_SECRET_KEY
         if is_weak and not self.is_development:
@@ -163,6 +177,8 @@ class Environment(environ.Env):  # type: ignore[misc]
 
     def encryption_keys(self) -> list[str]:
         """The Fernet keys under which secrets are stored: the first seals, all of them open."""
+        if self.is_beat:
+            return [Fernet.generate_key().decode()]
         text = self.text("LOCKGATE_ENCRYPTION_KEYS", DEVELOPMENT_ENCRYPTION_KEY if self.is_development else "")
         keys = [key.strip() for key in text.split(",") if key.strip()]
         if not keys or not all(_is_fernet_key(key) for key in keys) or (not self.is_development and _any_weak(keys)):

@@ -30,14 +30,15 @@ class HealthMiddleware:
         if request.path == "/healthz":
             return JsonResponse({"status": "ok"})
         if request.path == "/readyz":
-            parts = {"database": _database_answers(), "redis": _redis_answers()}
+            parts = {"database": database_answers(), "redis": _redis_answers()}
             return JsonResponse(
                 {name: "ok" if ok else "down" for name, ok in parts.items()}, status=200 if parts["database"] else 503
             )
         return self.get_response(request)
 
 
-def _database_answers() -> bool:
+def database_answers() -> bool:
+    """Whether the console's database does, at this moment."""
     try:
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")

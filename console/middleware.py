@@ -1,4 +1,4 @@
-"""Where a request came from, for the audit trail."""
+"""Where a request came from, for the audit trail; and what browsers may do on our pages."""
 
 from __future__ import annotations
 
@@ -28,6 +28,55 @@ def client_address(request: HttpRequest) -> str:
 def storable_address(request: HttpRequest) -> str:
     """The same where there has to be an address: `::` when what came is none, as through a socket that has no number."""
     return Origin(ip=client_address(request)).ip or "::"
+
+
+#: What no page of ours uses; passkeys are for our own pages.
+PERMISSIONS_POLICY = ", ".join(
+    [
+        *(
+            f"{feature}=()"
+            for feature in (
+                "accelerometer",
+                "autoplay",
+                "bluetooth",
+                "camera",
+                "display-capture",
+                "encrypted-media",
+                "fullscreen",
+                "geolocation",
+                "gyroscope",
+                "hid",
+                "idle-detection",
+                "local-fonts",
+                "magnetometer",
+                "microphone",
+                "midi",
+                "payment",
+                "picture-in-picture",
+                "screen-wake-lock",
+                "serial",
+                "usb",
+                "xr-spatial-tracking",
+            )
+        ),
+        "publickey-credentials-create=(self)",
+        "publickey-credentials-get=(self)",
+        "clipboard-write=(self)",
+    ]
+)
+
+
+class PermissionsPolicyMiddleware:
+    """Tells browsers which of their features no page of ours may use, whatever were smuggled into it."""
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        """Answer, with the header."""
+        response = self.get_response(request)
+        response.headers.setdefault("Permissions-Policy", PERMISSIONS_POLICY)
+        return response
 
 
 class OriginMiddleware:

@@ -79,6 +79,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "console.health.HealthMiddleware",
     "django.middleware.security.SecurityMiddleware",
+    "console.middleware.PermissionsPolicyMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -242,6 +243,8 @@ LOCKGATE_GATEWAY_WORKERS = env.count("LOCKGATE_GATEWAY_WORKERS", max(1, (os.cpu_
 #: Paths of PEM files. Without a certificate the gateway takes connections from this machine alone.
 LOCKGATE_GATEWAY_CERTIFICATE = env.text("LOCKGATE_GATEWAY_CERTIFICATE", "")
 LOCKGATE_GATEWAY_KEY = env.text("LOCKGATE_GATEWAY_KEY", "")
+#: Path of a PEM file with the certificate authority that clients verify the gateway by; empty: the public ones.
+LOCKGATE_GATEWAY_CA = env.text("LOCKGATE_GATEWAY_CA", "")
 
 # -- The gateway's record of statements: docs/gateway-record.md -------------------------------------------------------------
 
@@ -266,7 +269,9 @@ if not DEVELOPMENT:
         SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
     SECURE_HSTS_SECONDS = int(timedelta(days=365).total_seconds())
     SECURE_HSTS_INCLUDE_SUBDOMAINS = True
-    SECURE_HSTS_PRELOAD = True
+    # To be on the browsers' own lists is for the owner of the domain to ask, and takes months to undo.
+    SECURE_HSTS_PRELOAD = env.bool("LOCKGATE_HSTS_PRELOAD", default=False)
+    SILENCED_SYSTEM_CHECKS = [] if SECURE_HSTS_PRELOAD else ["security.W021"]
     SESSION_COOKIE_SECURE = True
     CSRF_COOKIE_SECURE = True
     SESSION_COOKIE_NAME = "__Host-lockgate"

@@ -9,5 +9,6 @@ urlpatterns = [
     path("", include("console.page_urls")),
 ]
 
+handler500 = "console.views.faults.server_error"
 #: Not Django's but allauth's: what is answered when somebody tries too often.
 handler429 = "console.views.limits.too_many"

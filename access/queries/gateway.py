@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from ipaddress import ip_address
 
 from django.conf import settings
 from django.core.exceptions import PermissionDenied
 
 from access.models import GatewayToken, Grant
+from access.queries.certificates import file_name
 from access.rules import may_end, may_see_grant
 from access.services.tokens import why_not_through_the_gateway
 from connectors.base import ConnectionHint, Secret, Target, Tls
@@ -53,9 +55,33 @@ def token_of(grant: Grant, reference: str) -> GatewayToken | None:
 def _hints(grant: Grant) -> Sequence[ConnectionHint]:
     """As for the server itself, but to the gateway: with the person's own name, and the role in the place of a database."""
     host, _, port = settings.LOCKGATE_GATEWAY_ADDRESS.rpartition(":")
-    # A token goes as it is, so it is given to a gateway whose certificate was checked; without one the gateway takes
-    # connections from its own machine alone.
-    tls = Tls.VERIFY_FULL if settings.LOCKGATE_GATEWAY_CERTIFICATE else Tls.DISABLE
-    target = Target(grant.address["engine"], host.strip("[]"), int(port), grant.person.email, Secret(""), tls=tls)
+    host = host.strip("[]")
+    target = Target(
+        grant.address["engine"],
+        host,
+        int(port),
+        grant.person.email,
+        Secret(""),
+        tls=_tls_to(host),
+        tls_ca_file=file_name(settings.LOCKGATE_GATEWAY_CA),
+    )
     with open_connector(target) as connector:
         return connector.connection_hints(grant.person.email, grant.request.role.slug)
+
+
+def _tls_to(host: str) -> Tls:
+    """A token goes as it is, so it is given to a gateway whose certificate was checked.
+
+    Without a certificate a gateway takes connections from its own machine alone, and the console may be told of none where
+    the gateway runs elsewhere: what counts is the address that people type.
+    """
+    on_this_machine = host == "localhost" or _is_loopback(host)
+    knows_of_one = settings.LOCKGATE_GATEWAY_CERTIFICATE or settings.LOCKGATE_GATEWAY_CA
+    return Tls.DISABLE if on_this_machine and not knows_of_one else Tls.VERIFY_FULL
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from django.core.exceptions import PermissionDenied
@@ -17,6 +17,7 @@ from access.credentials import can_be_written
 from access.models import AccessRequest, AccessRole, Comment, Grant, Server, SweepFinding, Vote
 from access.models.grants import Direction, JournalLine
 from access.models.policies import Policy
+from access.queries.certificates import file_name
 from access.queries.requests import requests_of, requests_visible_to
 from access.queries.roles import roles_requestable_by
 from access.queries.status import Alarm, Status, status_for
@@ -156,7 +157,8 @@ def hints_for(person: User, grant: Grant) -> Sequence[ConnectionHint]:
         raise PermissionDenied
     databases = grant.scope["databases"]
     # Hints ask the server nothing, so they need no password of ours.
-    with open_connector(target_without_secret(grant.server, grant.address)) as connector:
+    target = target_without_secret(grant.server, grant.address)
+    with open_connector(replace(target, tls_ca_file=file_name(target.tls_ca_file))) as connector:
         return connector.connection_hints(grant.identity or grant.principal, databases[0] if databases else "")
 
 

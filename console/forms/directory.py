@@ -5,6 +5,7 @@ from __future__ import annotations
 from django import forms
 from django.conf import settings
 
+from console.forms.short_names import ShortNameInput
 from people.models import Capability, User
 
 _CONTROL = {"class": "form-control", "autocomplete": "off"}
@@ -23,7 +24,7 @@ class TeamForm(forms.Form):
     slug = forms.CharField(
         label="Short name",
         max_length=50,
-        widget=forms.TextInput(attrs=_CONTROL),
+        widget=ShortNameInput(attrs=_CONTROL),
         error_messages={"required": "Give it a short name, such as dba."},
     )
     capability = forms.ChoiceField(

@@ -14,6 +14,7 @@ from access.services.catalogue import MOST_PEOPLE, MOST_STEPS
 from console.forms.durations import DurationField
 from console.forms.lines import DurationText, StepsField
 from console.forms.merging import seconds
+from console.forms.short_names import ShortNameInput
 from people.models import Team
 
 _TEXT = {"class": "form-control"}
@@ -27,7 +28,7 @@ class PolicyForm(forms.Form):
     )
     slug = forms.SlugField(
         label="Short name",
-        widget=forms.TextInput(attrs=_TEXT),
+        widget=ShortNameInput(attrs=_TEXT),
         error_messages={"required": "Give the policy a short name: it is part of addresses and of the audit log."},
     )
     requesters: forms.ModelMultipleChoiceField[Team] = forms.ModelMultipleChoiceField(

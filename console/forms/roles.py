@@ -14,6 +14,7 @@ from console.forms.durations import DurationField
 from console.forms.gateway_rules import GatewayFields, initial_of_gateway
 from console.forms.lines import DurationText, LinesField, TablesField
 from console.forms.merging import seconds
+from console.forms.short_names import ShortNameInput
 
 _TEXT = {"class": "form-control"}
 _CHOICE = {"class": "form-select"}
@@ -33,7 +34,7 @@ class RoleForm(GatewayFields):
     )
     slug = forms.SlugField(
         label="Short name",
-        widget=forms.TextInput(attrs=_TEXT),
+        widget=ShortNameInput(attrs=_TEXT),
         error_messages={"required": "Give the access role a short name: it is part of addresses and of account names."},
     )
     server: forms.ModelChoiceField[Server] = forms.ModelChoiceField(

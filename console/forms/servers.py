@@ -10,6 +10,7 @@ from access.models import Environment, Server
 from access.queries.pages import default_port_of, engine_choices, tls_values_of
 from connectors.base import Tls
 from console.forms.lines import AddressesField
+from console.forms.short_names import ShortNameInput
 
 _TEXT = {"class": "form-control"}
 _CHOICE = {"class": "form-select"}
@@ -26,7 +27,11 @@ class ServerForm(forms.Form):
     """Where the server is, and as whom Lockgate works on it. No secret is typed here: only where one lies."""
 
     name = forms.CharField(max_length=100, widget=forms.TextInput(attrs=_TEXT))
-    slug = forms.SlugField(label="Short name", widget=forms.TextInput(attrs=_TEXT))
+    slug = forms.SlugField(
+        label="Short name",
+        widget=ShortNameInput(attrs=_TEXT),
+        error_messages={"required": "Give the server a short name: it is part of addresses."},
+    )
     engine = forms.ChoiceField(choices=engine_choices, widget=forms.Select(attrs=_CHOICE))
     environment = forms.ChoiceField(choices=Environment.choices, widget=forms.Select(attrs=_CHOICE))
     host = forms.CharField(label="Host", max_length=255, widget=forms.TextInput(attrs=_TEXT))

@@ -12,6 +12,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from access import clock
 from access.errors import AccessError
 from access.models import Grant
+from access.queries.certificates import authority_of_server
 from access.queries.counting import count_of, in_words
 from access.queries.grants import ended_grants_of, grants_visible_to, living_grants_of, living_grants_of_others
 from access.queries.pages import hints_for
@@ -196,6 +197,7 @@ def page_context(person: User, grant: Grant) -> dict[str, Any]:
         "may_keep": usable_or_coming and grant.questioned_at is not None and may_keep(person, grant),
         "extension": extension,
         "hints": _masked(hints_for(person, grant)) if mine and usable else (),
+        "authority": authority_of_server(person, grant) if mine and usable else None,
         "databases": grant.scope["databases"],
         "length": grant.ends_at - grant.starts_at,
         "extend_form": ExtendForm(),

@@ -11,6 +11,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from access import clock
 from access.errors import AccessError
 from access.models import Grant
+from access.queries.certificates import authority_of_gateway
 from access.queries.gateway import gateway_of, token_of
 from access.queries.grants import grants_visible_to
 from access.queries.statements import statements_of_grant
@@ -30,7 +31,8 @@ def gateway_context(person: User, grant: Grant, *, token: str = "") -> dict[str,
         return {}
     seen = gateway_of(person, grant)
     hints = [ConnectionHint(hint.label, hint.text.replace(_PLACEHOLDER, token or _MASK)) for hint in seen.hints]
-    return {"gateway": seen, "gateway_hints": hints, "gateway_token": token}
+    authority = authority_of_gateway(person, grant) if hints else None
+    return {"gateway": seen, "gateway_hints": hints, "gateway_token": token, "gateway_authority": authority}
 
 
 @signed_in("POST")

@@ -86,6 +86,9 @@ MATRIX: dict[str, dict[str, dict[str, int | str]]] = {
     "grant_reveal": {"GET": answers(405), "POST": answers(422, outsider=404, engineer=404, owner=200)},
     "grant_token_make": {"GET": answers(405), "POST": answers(422, outsider=404, engineer=404, owner=200)},
     "grant_token_revoke": {"GET": answers(405), "POST": answers(302, outsider=404, engineer=404)},
+    # Neither the server nor the gateway has a certificate authority of its own here.
+    "grant_ca": {"GET": answers(404), "POST": answers(405)},
+    "grant_gateway_ca": {"GET": answers(404), "POST": answers(405)},
     "grant_extend": {"GET": answers(405), "POST": answers(422, outsider=404, engineer=404, owner=302)},
     "grant_end": {"GET": answers(405), "POST": answers(302, outsider=404, engineer=404, auditor=422)},
     "grant_keep": {"GET": answers(405), "POST": answers(422, outsider=404, engineer=404)},

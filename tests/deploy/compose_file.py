@@ -32,6 +32,8 @@ Stack = dict[str, Any]
 SERVICE_KEYS = frozenset(
     [
         "build",
+        "cap_add",
+        "cap_drop",
         "command",
         "depends_on",
         "entrypoint",
@@ -41,9 +43,13 @@ SERVICE_KEYS = frozenset(
         "image",
         "ports",
         "profiles",
+        "read_only",
         "restart",
         "secrets",
+        "security_opt",
         "stop_grace_period",
+        "tmpfs",
+        "user",
         "volumes",
     ]
 )
@@ -57,6 +63,7 @@ _SECRET_VALUES: dict[str, Callable[[], str]] = {
     "secret_key": lambda: "3NqD8vXo0cJ5rL1tYw7aKz9bUe2mHf4gPi6sQxRy-TnVuBdEjGkMlOpCh",
     "encryption_keys": lambda: Fernet.generate_key().decode(),
     "database_url": lambda: "postgresql://lockgate:password@postgres:5432/lockgate",
+    "checkpoint_key": lambda: "Yk3vS0qXr1J8uN5tZbE7pLwG2hDcA9mFxQ4iKoTsVnM=",
 }
 
 
@@ -75,7 +82,7 @@ def problems_of(stack: Stack) -> list[str]:
     """Everything that is wrong, each with the name of its service in front."""
     found = [f"{kind}: {problem}" for kind, problem in _problems_of_the_whole(stack)]
     for name, service in stack["services"].items():
-        for check in (_keys, _image, _dependencies, _storage, _health, _command, _environment, _port):
+        for check in (_keys, _confinement, _image, _dependencies, _storage, _health, _command, _environment, _port):
             found += [f"{name}: {problem}" for problem in check(service, stack)]
     return found
 
@@ -123,6 +130,18 @@ REQUIRED: list[tuple[str, Callable[[Service], bool], list[str]]] = [
 def _keys(service: Service, stack: Stack) -> Iterator[str]:
     for key in sorted(set(service) - SERVICE_KEYS):
         yield f"no key {key!r} is known"
+
+
+def _confinement(service: Service, stack: Stack) -> Iterator[str]:
+    """Least privilege: what a process of ours, or the queue, has no use for."""
+    if service.get("profiles"):
+        return
+    if service.get("cap_drop") != ["ALL"] or service.get("security_opt") != ["no-new-privileges:true"]:
+        yield "keeps capabilities of the kernel, or may gain more"
+    if is_ours(service) and not (service.get("read_only") is True and service.get("tmpfs") == ["/tmp"]):
+        yield "may write to its own disk"
+    if service.get("environment", {}).get("LOCKGATE_PROCESS") == "beat" and service.get("secrets"):
+        yield "sends names of tasks, and is given secrets"
 
 
 def _image(service: Service, stack: Stack) -> Iterator[str]:

@@ -155,6 +155,18 @@ BREAKS: list[tuple[str, Change, str]] = [
         "the secret 'password'",
     ),
     ("a secret in the open", lambda s: s["target-sqlserver"].pop("secrets"), "target-sqlserver: reads the secret"),
+    ("capabilities kept", without("web", "cap_drop"), "web: keeps capabilities"),
+    (
+        "rights to be gained",
+        without("redis", "security_opt"),
+        "redis: keeps capabilities of the kernel, or may gain more",
+    ),
+    ("a disk to write to", without("worker", "read_only"), "worker: may write to its own disk"),
+    (
+        "secrets for beat",
+        lambda s: s["beat"].update(secrets=["database_url"]),
+        "beat: sends names of tasks, and is given",
+    ),
     ("no worker", without("worker"), "services: there is no worker"),
     ("no beat", without("beat"), "services: there is no beat"),
     ("no SQL Server", without("target-sqlserver"), "services: there is no target SQL Server 2022 under the profile"),

@@ -33,7 +33,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Look at everything, then fail if anything was wrong."""
-        findings = [*_keys(), *_broker(), *_workers(), *_clocks(), *_servers(), *_grants(), *_checkpoints()]
+        findings = [*_keys(), *_mail(), *_broker(), *_workers(), *_clocks(), *_servers(), *_grants(), *_checkpoints()]
         for ok, line in findings:
             self.stdout.write(f"{'ok  ' if ok else 'BAD '} {line}")
         call_command("verify_audit", "--new", stdout=self.stdout)
@@ -55,6 +55,16 @@ def _keys() -> Iterator[Finding]:
         yield False, f"{lost} stored secrets cannot be read. Put their key back into LOCKGATE_ENCRYPTION_KEYS."
     needed = f"{older} of them need an older key, which has to stay" if older else "the newest key reads them all"
     yield True, f"{len(sealed) - lost} stored secrets can be read; {needed}."
+
+
+def _mail() -> Iterator[Finding]:
+    if settings.EMAIL_BACKEND.endswith((".console.EmailBackend", ".dummy.EmailBackend")):
+        yield (
+            settings.DEVELOPMENT,
+            "Mails are printed to the log and reach nobody, alarms included. Set EMAIL_URL.",
+        )
+    else:
+        yield True, f"Mails leave through {settings.EMAIL_HOST}:{settings.EMAIL_PORT}."
 
 
 def _checkpoints() -> Iterator[Finding]:
