@@ -207,6 +207,7 @@ def form(name: str, pages: Pages) -> dict[str, str]:
         "grant_extend": {"duration": "30m", "reason": "It takes longer"},
         "settings_team_remove": {"person": pages.world.bob.email},
         "audit_export": {"format": "csv"},
+        "statements_export": {"format": "csv"},
     }
     return forms.get(name, {})
 
