@@ -7,12 +7,18 @@ from datetime import datetime
 from enum import StrEnum
 
 from access.models import AccessRequest, Grant
+from access.models.grants import Direction, EndReason
 from access.states import GrantState, RequestState
+from access.window import OVERDUE_AFTER
+from console.durations import spoken
 from console.wording import GRANT_LOOKS, REQUEST_LOOKS, Look
 
 #: In these nothing changes any more: the page stops asking.
 _REQUEST_ENDS = frozenset({RequestState.DENIED, RequestState.CANCELLED, RequestState.LAPSED})
 _GRANT_ENDS = frozenset({GrantState.REVOKED, GrantState.FAILED})
+_ENDED = _GRANT_ENDS | {GrantState.REVOKING}
+_NEVER_BEGAN = {EndReason.FAILED: "Could not be made", EndReason.CANCELLED: "Cancelled"}
+_EARLY = {EndReason.RETURNED: "given back early", EndReason.ENDED: "ended early"}
 
 
 class Standing(StrEnum):
@@ -41,7 +47,10 @@ def grant_of(request: AccessRequest) -> Grant | None:
 
 
 def steps_of(request: AccessRequest) -> list[Step]:
-    """Requested → Approved → Provisioning → Active → Revoked; an extension ends with Extended."""
+    """Requested → Approved → Provisioning → Active → Revoked; an extension ends with Extended.
+
+    What never began is not told as if it had: it could not be made, or ended before, and what was half made is cleaned up.
+    """
     requested = Step("Requested", Standing.DONE, request.submitted_at)
     state = RequestState(request.state)
     if state in _REQUEST_ENDS:
@@ -73,19 +82,45 @@ def pace_of(request: AccessRequest) -> int:
     return 4 if grant is not None and grant.state == GrantState.ACTIVE else 1
 
 
+def _how_it_ended(grant: Grant) -> str:
+    """What was not as usual: it ended before its time, or longer after it than anybody should have to wait."""
+    told = [_EARLY[EndReason(grant.end_reason)]] if grant.end_reason in _EARLY else []
+    late = grant.time_taken_to_end
+    if late is not None and late > OVERDUE_AFTER:
+        told.append(f"{spoken(late)} late")
+    return ", ".join(told)
+
+
+def _cleaned_up(grant: Grant, state: GrantState) -> Step:
+    if state in _GRANT_ENDS:
+        return Step("Cleaned up", Standing.DONE, grant.closed_at)
+    detail = f"attempt {grant.attempts + 1}" if grant.attempts else "looking for what was half made"
+    return Step("Cleaning up", Standing.NOW, detail=detail, look=GRANT_LOOKS[state])
+
+
 def _extended(request: AccessRequest, grant: Grant) -> Step:
     if request.state == RequestState.PENDING:
         return Step("Extended", Standing.NEXT)
     if grant.extend_to is not None:
         return Step("Extended", Standing.NOW, detail="on its way", look=GRANT_LOOKS[GrantState.PROVISIONING])
+    if grant.state in _ENDED and not _was_extended(request, grant):
+        return Step("Not extended", Standing.STOPPED, detail="the access ended first")
     return Step("Extended", Standing.DONE, request.decided_at)
+
+
+def _was_extended(request: AccessRequest, grant: Grant) -> bool:
+    """Whether the server was told of a later end after this was approved."""
+    since = request.decided_at
+    moved = grant.journal.filter(direction=Direction.EXTEND, error="")
+    return since is not None and moved.filter(at__gte=since).exists()
 
 
 def _grant_steps(grant: Grant | None) -> list[Step]:
     if grant is None:
         return [Step(name, Standing.NEXT) for name in ("Provisioning", "Active", "Revoked")]
     state = GrantState(grant.state)
-    return [_provisioning(grant, state), _active(grant, state), _revoked(grant, state)]
+    last = _revoked(grant, state) if grant.activated_at or state not in _ENDED else _cleaned_up(grant, state)
+    return [_provisioning(grant, state), _active(grant, state), last]
 
 
 def _provisioning(grant: Grant, state: GrantState) -> Step:
@@ -95,7 +130,12 @@ def _provisioning(grant: Grant, state: GrantState) -> Step:
     if state is GrantState.PROVISIONING:
         return Step("Provisioning", Standing.NOW, detail="making the account", look=look)
     if grant.activated_at is None:
-        return Step("Provisioning", Standing.STOPPED, detail=grant.get_end_reason_display())
+        name = (
+            _NEVER_BEGAN.get(EndReason(grant.end_reason), "Ended before it began")
+            if grant.end_reason
+            else "Provisioning"
+        )
+        return Step(name, Standing.STOPPED, grant.ending_since)
     return Step("Provisioning", Standing.DONE, grant.activated_at)
 
 
@@ -103,7 +143,7 @@ def _active(grant: Grant, state: GrantState) -> Step:
     if state is GrantState.ACTIVE:
         return Step("Active", Standing.NOW, detail="in use", look=GRANT_LOOKS[state])
     if grant.activated_at is None:
-        return Step("Active", Standing.NEXT)
+        return Step("Active", Standing.NEXT, detail="never" if state in _ENDED else "")
     return Step("Active", Standing.DONE, grant.activated_at)
 
 
@@ -112,5 +152,5 @@ def _revoked(grant: Grant, state: GrantState) -> Step:
         detail = f"attempt {grant.attempts + 1}" if grant.attempts else "taking it away"
         return Step("Revoked", Standing.NOW, detail=detail, look=GRANT_LOOKS[state])
     if state in _GRANT_ENDS:
-        return Step("Revoked", Standing.DONE, grant.closed_at)
+        return Step("Revoked", Standing.DONE, grant.closed_at, detail=_how_it_ended(grant))
     return Step("Revoked", Standing.NEXT)

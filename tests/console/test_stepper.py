@@ -54,6 +54,61 @@ def test_an_account_that_could_not_be_made_stops_at_provisioning(world: World) -
     request.state = "approved"
     assert [step.standing for step in steps_of(request)] == [DONE, DONE, STOPPED, NEXT, DONE]
     assert is_settled(request)
+    assert [step.name for step in steps_of(request)][2:] == ["Could not be made", "Active", "Cleaned up"]
+    assert steps_of(request)[3].detail == "never"
+
+
+@pytest.mark.parametrize(
+    ("reason", "state", "names"),
+    [
+        (EndReason.CANCELLED, GrantState.REVOKED, ["Cancelled", "Active", "Cleaned up"]),
+        (EndReason.ENDED, GrantState.REVOKED, ["Ended before it began", "Active", "Cleaned up"]),
+        (EndReason.FAILED, GrantState.REVOKING, ["Could not be made", "Active", "Cleaning up"]),
+    ],
+)
+def test_what_never_began_was_never_revoked(
+    world: World, reason: EndReason, state: GrantState, names: list[str]
+) -> None:
+    grant = ended(approved(world, ask(world)), reason=reason)
+    grant.state, grant.activated_at = state, None
+    request = grant.request
+    request.grant = grant
+    assert [step.name for step in steps_of(request)][2:] == names
+
+
+@pytest.mark.parametrize(
+    ("reason", "late", "told"),
+    [
+        (EndReason.EXPIRED, timedelta(seconds=1), ""),
+        (EndReason.RETURNED, timedelta(seconds=1), "given back early"),
+        (EndReason.ENDED, timedelta(minutes=3), "ended early, 3 min late"),
+    ],
+)
+def test_an_end_that_was_early_or_late_is_told(world: World, reason: EndReason, late: timedelta, told: str) -> None:
+    grant = ended(activated(approved(world, ask(world))), reason=reason)
+    grant.state, grant.ending_since = GrantState.REVOKED, grant.closed_at - late
+    request = grant.request
+    request.grant = grant
+    assert (steps_of(request)[-1].name, steps_of(request)[-1].detail) == ("Revoked", told)
+
+
+def test_an_extension_that_came_too_late_is_not_told_as_one(world: World) -> None:
+    grant = activated(approved(world, ask(world)))
+    longer = requests.extend(
+        person=world.alice, grant=grant, duration=timedelta(hours=1), reason="More", now=timezone.now()
+    )
+    votes.approve(
+        person=world.bob,
+        request=longer,
+        content_hash=longer.content_hash,
+        now=timezone.now(),
+        authenticated_at=timezone.now(),
+    )
+    longer.refresh_from_db()
+    grant.refresh_from_db()
+    grant.state, grant.extend_to = GrantState.REVOKING, None
+    longer.extends = grant
+    assert [(step.name, step.standing) for step in steps_of(longer)][-1] == ("Not extended", STOPPED)
 
 
 def test_a_denied_request_goes_no_further(world: World) -> None:
