@@ -5,7 +5,8 @@
     ├── ServerUnreachable        no connection: try again later
     │   └── ServerFull           it answers, and has no connection left
     ├── AdminLoginRefused        our own account is not let in
-    │   └── NotEncrypted         the connection is not protected as the setting says
+    │   ├── NotEncrypted         the connection is not protected as the setting says
+    │   └── CertificateRefused   it answers, and its certificate is not one that the setting accepts
     ├── TokenNeedsTls            a token would be sent in the clear
     ├── PasswordNeedsTls         a password would be sent in the clear
     ├── OwnPasswordFixed         our own account has no password that could be changed
@@ -76,6 +77,10 @@ class AdminLoginRefused(ConnectorError):
 
 class NotEncrypted(AdminLoginRefused):
     """The server does not offer the TLS that its setting asks for. Nothing secret was sent; put TLS in order there."""
+
+
+class CertificateRefused(AdminLoginRefused):
+    """The server answers, but its certificate is not accepted. Check its name, its end and its authority; nothing was sent."""
 
 
 class TokenNeedsTls(ConnectorError):

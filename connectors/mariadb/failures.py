@@ -10,6 +10,7 @@ from connectors.base import Authentication, Secret
 from connectors.errors import (
     AdminLacksPrivilege,
     AdminLoginRefused,
+    CertificateRefused,
     ConnectorError,
     ScopeNotOnServer,
     ServerRefused,
@@ -47,6 +48,7 @@ _NOT_ALLOWED = frozenset({
 #: What the client library itself refuses about a server: its certificate, or how it wants to be logged in to.
 _REFUSED_BY_CLIENT = frozenset({2026, 2058, 2059, 2061})
 WRONG_PASSWORD = 1045
+_TLS_FAILED = 2026
 #: What is most likely behind the refusal of a login of ours.
 _LIKELY = {
     WRONG_PASSWORD: (
@@ -107,7 +109,10 @@ def refused_login(error: BaseException, secrets: Iterable[Secret] = ()) -> Conne
         return _named(ServerRefused, code, words, cause, secrets)
     # What the server itself says, known to us or not, is an answer. The client library's own numbers are from 2000 on.
     is_unreachable = code in _UNREACHABLE or (2000 <= code < 3000 and code not in _REFUSED_BY_CLIENT)
-    return _named(ServerUnreachable if is_unreachable else AdminLoginRefused, code, words, cause, secrets)
+    kind: type[ConnectorError] = ServerUnreachable if is_unreachable else AdminLoginRefused
+    if code == _TLS_FAILED and "certificate" in words.lower():
+        kind = CertificateRefused
+    return _named(kind, code, words, cause, secrets)
 
 
 def likely_cause(code: str, authentication: Authentication) -> str:

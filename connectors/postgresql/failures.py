@@ -20,6 +20,7 @@ from connectors.base import Authentication, Secret
 from connectors.errors import (
     AdminLacksPrivilege,
     AdminLoginRefused,
+    CertificateRefused,
     ConnectorError,
     ScopeNotOnServer,
     ServerFull,
@@ -98,6 +99,8 @@ _AT_LOGIN = (
     " ALTER ROLE … SET event_triggers = off for Lockgate's."
 )
 
+#: OpenSSL's own words, which nobody translates, and libpq's about a name and a file of its own.
+_CERTIFICATE = re.compile(r"certificate verify failed|server certificate for .* does not match|root certificate file")
 _TRACED_CODE = re.compile(r'\tErrorResponse\t.*? C "([0-9A-Z]{5})"')
 #: The context of the error, which is there when a function was running: at a login, that of an event trigger.
 _TRACED_CONTEXT = re.compile(r' W "(.*?)" [stcdnF] "', re.DOTALL)
@@ -131,6 +134,10 @@ def refused_login(
     """Our error for a connection that could not be opened with `conninfo`."""
     cause = error.__cause__ if isinstance(error.__cause__, psycopg.Error) else error
     # libpq repeats what it was told to insist on, in whatever language it says the rest.
+    if _CERTIFICATE.search(str(cause)):
+        if isinstance(cause, psycopg.Error):
+            cause._pgconn = None
+        return _named(CertificateRefused, cause, str(cause), "", secrets)
     wants_password = conninfo.get("require_auth", "\0") in str(cause)
     code, context = (WANTS_THE_PASSWORD, "") if wants_password else _code_of_refusal(conninfo, patience)
     kind = _class_of(code) if code else _class_without_code(conninfo)

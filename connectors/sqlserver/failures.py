@@ -18,6 +18,7 @@ from connectors.base import Authentication, Secret
 from connectors.errors import (
     AdminLacksPrivilege,
     AdminLoginRefused,
+    CertificateRefused,
     ConnectorError,
     ScopeNotOnServer,
     ServerRefused,
@@ -103,7 +104,8 @@ def refused_login(error: BaseException, secrets: Iterable[Secret] = ()) -> Conne
         return _named(AdminLoginRefused, LOGIN_FAILED, cause, secrets)
     if phrase in _NO_DATABASE_PHRASES:
         return _named(ServerRefused, CANNOT_OPEN_DATABASE, cause, secrets)
-    return _named(ServerUnreachable, 0, cause, secrets)
+    ours = _named(ServerUnreachable, 0, cause, secrets)
+    return _named(CertificateRefused, 0, cause, secrets) if _CERTIFICATE.search(ours.detail) else ours
 
 
 def likely_cause(refused: ConnectorError, authentication: Authentication) -> str:
