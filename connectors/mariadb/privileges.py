@@ -18,13 +18,14 @@ READ = ("SELECT", "SHOW VIEW")
 WRITE = (*READ, "INSERT", "UPDATE", "DELETE")
 DDL = (*WRITE, "CREATE", "DROP", "ALTER", "INDEX", "REFERENCES", "CREATE VIEW", "TRIGGER")
 
-#: On a whole database. EXECUTE is not in `read` and `write`: a routine runs with the rights of whoever wrote it, so it
-#: may do what the level does not say. Whoever may define routines gets it. EVENT is in no level: an event acts when its
-#: maker has no access any more.
+#: On a whole database. ALTER ROUTINE is in no level: with it one replaces a routine of somebody else's, and whoever calls that
+#: runs the new body with rights of their own (SQL SECURITY INVOKER). Who makes a routine may alter that one. EXECUTE is not
+#: in `read` and `write`: a routine runs with the rights of whoever wrote it, so it may do what the level does not say. EVENT
+#: is in no level: an event acts when its maker has no access any more.
 ON_DATABASE: Mapping[Level, tuple[str, ...]] = {
     Level.READ: READ,
     Level.WRITE: (*WRITE, "CREATE TEMPORARY TABLES", "LOCK TABLES"),
-    Level.DDL: (*DDL, "CREATE TEMPORARY TABLES", "LOCK TABLES", "CREATE ROUTINE", "ALTER ROUTINE", "EXECUTE"),
+    Level.DDL: (*DDL, "CREATE TEMPORARY TABLES", "LOCK TABLES", "CREATE ROUTINE", "EXECUTE"),
     Level.MEMBER: (),
 }
 #: On a named table or view.
@@ -34,9 +35,17 @@ ON_TABLE: Mapping[Level, tuple[str, ...]] = {
     Level.DDL: DDL,
     Level.MEMBER: (),
 }
-#: What our own account needs in each database that access roles reach: all that it passes on, and what switches off the
-#: events that members of existing roles have made.
-OURS_ON_DATABASE = (*ON_DATABASE[Level.DDL], "EVENT")
+#: What our own account needs in each database that access roles reach: all that it passes on, what gives routines that an
+#: account leaves behind another definer, and what switches off the events that members of existing roles have made.
+OURS_ON_DATABASE = (
+    *DDL,
+    "CREATE TEMPORARY TABLES",
+    "LOCK TABLES",
+    "CREATE ROUTINE",
+    "ALTER ROUTINE",
+    "EXECUTE",
+    "EVENT",
+)
 
 
 @dataclass(frozen=True, order=True, slots=True)

@@ -368,3 +368,19 @@ def test_the_account_is_the_principal_and_nobody_else(lab: MariaDBLab, accounts:
     assert alice.log_in().run("SELECT CURRENT_USER()") == [(f"{alice.principal}@%",)]
     with pytest.raises(NotPermitted):
         lab.log_in(alice.principal, alice.request.password, orders.database).run("SELECT * FROM mysql.global_priv")
+
+
+def test_a_routine_of_somebody_else_is_not_replaced(lab: MariaDBLab, accounts: Accounts, orders: Place) -> None:
+    """Whoever calls it would run the account's text, with rights of their own."""
+    routine = f"{quoted(orders.database)}.refresh"
+    lab.rows(f"CREATE PROCEDURE {routine}() SELECT 1")
+    session = accounts.provisioned(scope_of(Level.DDL, orders)).log_in()
+    for attempt in (
+        f"CREATE OR REPLACE PROCEDURE {routine}() SQL SECURITY INVOKER SELECT 2",
+        f"ALTER PROCEDURE {routine} SQL SECURITY INVOKER",
+        f"DROP PROCEDURE {routine}",
+    ):
+        with pytest.raises(NotPermitted):
+            session.run(attempt)
+    session.run(f"CREATE PROCEDURE {quoted(orders.database)}.mine() SQL SECURITY INVOKER SELECT 1")
+    session.run(f"DROP PROCEDURE {quoted(orders.database)}.mine")
