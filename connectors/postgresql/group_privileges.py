@@ -81,7 +81,7 @@ def make_group(group: str, database: str) -> Command:
     return command(
         f"CREATE ROLE {name(group)} NOLOGIN",
         database,
-        "Where missing: the role that carries the privileges.",
+        "Where missing: the role that carries the privileges. If it is there and holds more, that is revoked first.",
     )
 
 
