@@ -100,7 +100,8 @@ BEGIN
   LOOP
     BEGIN
       EXECUTE command;
-    EXCEPTION WHEN insufficient_privilege OR invalid_grant_operation OR internal_error THEN
+    EXCEPTION WHEN undefined_object THEN NULL;  -- Gone meanwhile.
+    WHEN insufficient_privilege OR invalid_grant_operation OR internal_error THEN
       IF SQLERRM ~ '^tuple concurrently' THEN RAISE; END IF;  -- Somebody else is at it: run this again.
       RAISE WARNING 'Left, for somebody who may: %; (%)', command, SQLERRM;
     END;
@@ -125,7 +126,8 @@ BEGIN
   LOOP
     BEGIN
       EXECUTE command;
-    EXCEPTION WHEN insufficient_privilege OR invalid_grant_operation OR internal_error THEN
+    EXCEPTION WHEN undefined_object THEN NULL;  -- Gone meanwhile.
+    WHEN insufficient_privilege OR invalid_grant_operation OR internal_error THEN
       IF SQLERRM ~ '^tuple concurrently' THEN RAISE; END IF;  -- Somebody else is at it: run this again.
       RAISE WARNING 'Left, for somebody who may: %; (%)', command, SQLERRM;
     END;
@@ -186,7 +188,8 @@ BEGIN
       IF attempt = 1 THEN
         BEGIN
           EXECUTE command || format(' TO %I WITH GRANT OPTION', {admin});
-        EXCEPTION WHEN insufficient_privilege THEN NULL;  -- Told below.
+        EXCEPTION WHEN insufficient_privilege OR undefined_table OR invalid_schema_name OR undefined_object THEN
+          NULL;  -- Told below, or gone meanwhile.
         END;
       ELSIF owner <> told THEN
         told := owner;

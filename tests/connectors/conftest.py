@@ -11,12 +11,14 @@ from typing import cast
 import pytest
 
 from connectors.base import (
+    CheckReport,
     Connector,
     JournalEntry,
     Level,
     Limits,
     ProvisionRequest,
     Receipt,
+    Remedy,
     RevokeRequest,
     Scope,
     Secret,
@@ -37,6 +39,12 @@ def lacking(lab: Lab, scope: Scope) -> str:
     """The feature for want of which a scope cannot be granted on this server, if any."""
     cannot_show = getattr(lab, "cannot_show", None)
     return str(cannot_show(scope)) if cannot_show else ""
+
+
+def blocking(lab: Lab, report: CheckReport) -> list[Remedy]:
+    """What stands in the way on this server, other than what the labs of other processes have made there."""
+    is_of_others = getattr(lab, "is_of_others", lambda _: False)
+    return [remedy for remedy in report.remedies if remedy.blocking and not is_of_others(remedy)]
 
 
 def most(lab: Lab, place: Place) -> Level:

@@ -11,7 +11,7 @@ import pytest
 from connectors.base import PRINCIPAL_PREFIX, Connector, ExtendRequest, Level, Scope, Secret
 from connectors.errors import ConnectorError, PrincipalCannotLogIn, ServerRefused
 from connectors.registry import open_connector
-from tests.connectors.conftest import Account, Accounts, Notebook, assert_gone, assert_without, lacking, need
+from tests.connectors.conftest import Account, Accounts, Notebook, assert_gone, assert_without, blocking, lacking, need
 from tests.connectors.labs.base import (
     BACKSLASHES,
     BRACKETS,
@@ -222,9 +222,9 @@ def test_a_group_in_step_is_left_alone(lab: Lab, accounts: Accounts, orders: Pla
 # --- Looking
 
 
-def test_a_server_is_fit(connector: Connector) -> None:
+def test_a_server_is_fit(lab: Lab, connector: Connector) -> None:
     report = connector.check()
-    assert report.ok, report.remedies
+    assert not blocking(lab, report)
     assert report.version
     assert timedelta(0) < report.latency < timedelta(seconds=5)
     assert abs(report.server_time - datetime.now(UTC)) < timedelta(minutes=1)

@@ -7,6 +7,7 @@ part of the setup script there, exactly as the script tells an administrator to.
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import time
 from collections.abc import Iterator, Sequence
@@ -20,7 +21,7 @@ from urllib.parse import unquote, urlsplit
 import psycopg
 from psycopg.pq import TransactionStatus
 
-from connectors.base import Secret, Target, Tls
+from connectors.base import Remedy, Secret, Target, Tls
 from connectors.postgresql.connector import PostgreSQLConnector
 from connectors.quoting import postgresql_name as name
 from connectors.quoting import postgresql_text as text
@@ -155,6 +156,19 @@ class PostgreSQLLab:
     def set_up(self, database: str) -> None:
         """Run the setup script in a database, as it tells an administrator to."""
         self._run_script(self.connector().setup_sql(), database)
+
+    def is_of_others(self, remedy: Remedy) -> bool:
+        """Whether it is about roles of other labs on this server, which from version 16 on are theirs to administer."""
+        roles = re.findall(r'"([^"]+)"', remedy.what_to_do.partition(" TO ")[0])
+        theirs = (
+            "SELECT FROM pg_roles r JOIN pg_auth_members m ON m.roleid = r.oid JOIN pg_roles a ON a.oid = m.member"
+            f" WHERE m.admin_option AND a.rolcanlogin AND a.rolname ~ '^lockgate_' AND a.rolname <> {text(self.target.user)}"
+        )
+        # Gone meanwhile is theirs as well: ours do not go while we look.
+        gone = "SELECT WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = {})"
+        return "to administer" in remedy.problem and all(
+            self.run(f"{theirs} AND r.rolname = {text(role)} UNION ALL {gone.format(text(role))}") for role in roles
+        )
 
     def paste(self, script: str, database: str = "postgres") -> None:
         """Into psql, as the superuser."""
