@@ -3,7 +3,7 @@ PYTHON := .venv/bin/python
 SETUP := python3 -m deploy.local setup
 CODE := access audit connectors console deploy gateway people tests manage.py
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-reset test test-newest test-servers test-sqlserver check format lock bench-lifecycle bench-gateway findings
+.PHONY: help setup demo demo-reset test test-newest test-servers test-sqlserver check format lock bench-lifecycle bench-gateway bench-console findings
 
 help: ## what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -60,3 +60,6 @@ bench-gateway: ## the gateway beside the server alone and beside PgBouncer, in o
 
 findings: ## what real servers and drivers do that nobody would guess, tried on pinned public packages
 	@findings/run.sh
+
+bench-console: setup ## every page in a big company, beside the build that BASE names; last line is JSON
+	@$(PYTHON) -m tests.bench.console_speed

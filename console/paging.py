@@ -28,10 +28,16 @@ class Paged(Generic[Row]):
 
 
 def paged(
-    request: PersonRequest, rows: QuerySet[Row, Row], *, by: Sequence[str], name: str = "page", size: int = SIZE
+    request: PersonRequest,
+    rows: QuerySet[Row, Row],
+    *,
+    by: Sequence[str],
+    name: str = "page",
+    size: int = SIZE,
+    shown: QuerySet[Row, Row] | None = None,
 ) -> Paged[Row]:
     """The page that the parameter `name` of the address leads to; see `access.queries.paging.page_of`."""
-    page: Page[Row] = page_of(rows, by=by, cursor=request.GET.get(name, ""), size=size)
+    page: Page[Row] = page_of(rows, by=by, cursor=request.GET.get(name, ""), size=size, shown=shown)
     return Paged(
         page.rows,
         next=_address(request, name, page.next),

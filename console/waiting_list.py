@@ -10,7 +10,7 @@ from access import clock
 from access.models import AccessRequest
 from access.queries.grants import questioned_grants_for
 from access.queries.pages import request_with_story, risk_of, similar_to
-from access.queries.requests import waiting_for
+from access.queries.requests import decidable, votes_with_voters, waiting_for
 from access.risk import Assessment, Risk
 from access.states import RequestState
 from console.http import PersonRequest
@@ -76,8 +76,8 @@ class News:
 
 def list_context(request: PersonRequest) -> dict[str, Any]:
     """One page of the list, and the access in question beside it."""
-    waiting = waiting_for(request.user, now=clock.now()).prefetch_related("votes__voter")
-    page = paged(request, waiting, by=("id",), size=_SHOWN)
+    shown = decidable().prefetch_related(votes_with_voters())
+    page = paged(request, waiting_for(request.user, now=clock.now()), by=("id",), size=_SHOWN, shown=shown)
     asks = asks_of(page.rows, request.user)
     questioned = questioned_grants_for(request.user)
     return {
@@ -101,7 +101,7 @@ def news_of(request: PersonRequest) -> News | None:
     """What has changed since the page that asks was told; None when nothing has. Two queries while nothing has."""
     person = request.user
     shown = dict(pair.split("=", 1) for pair in request.GET.getlist("shown")[: 5 * _SHOWN] if "=" in pair)
-    waiting = waiting_for(person, now=clock.now()).prefetch_related("votes__voter")
+    waiting = waiting_for(person, now=clock.now()).prefetch_related(votes_with_voters())
     still = {row.reference: row for row in waiting.filter(reference__in=shown)} if shown else {}
     changed = [row for reference, row in still.items() if _state_of(row) != shown[reference]]
     after = request.GET.get("after", "")

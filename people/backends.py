@@ -18,6 +18,11 @@ class LocalBackend(AuthenticationBackend):  # type: ignore[misc]
     Whoever is refused hears the same as with a wrong password: who has which is for the audit trail alone.
     """
 
+    def get_user(self, user_id: int) -> User | None:
+        """Who a session belongs to, with their teams: every page asks for both, so that it is one query."""
+        person = User.objects.with_teams().filter(pk=user_id).first()
+        return person if person is not None and self.user_can_authenticate(person) else None
+
     def authenticate(self, request: HttpRequest | None, **credentials: Any) -> User | None:
         """The person, if the password is theirs and they may use it; second factors are asked for later, by allauth."""
         person: User | None = super().authenticate(request, **credentials)

@@ -10,8 +10,10 @@ from functools import cached_property
 from typing import Any, ClassVar
 
 from django.contrib.auth.models import AbstractBaseUser, BaseUserManager
+from django.contrib.postgres.expressions import ArraySubquery
 from django.db import models
-from django.db.models.functions import Lower
+from django.db.models import OuterRef, QuerySet
+from django.db.models.functions import JSONObject, Lower
 
 
 class Capability(models.TextChoices):
@@ -33,6 +35,12 @@ class UserManager(BaseUserManager["User"]):
         user.set_password(password)
         user.save(using=self._db)
         return user
+
+    def with_teams(self) -> QuerySet[User]:
+        """People whose teams are read in the same query."""
+        teams = Membership.objects.filter(user=OuterRef("pk"))
+        pair = JSONObject(slug="team__slug", capability="team__capability")
+        return self.annotate(teams_read=ArraySubquery(teams.annotate(pair=pair).values("pair")))
 
     def get_by_natural_key(self, username: str | None) -> User:
         """The user with this e-mail address, whatever its case."""
@@ -94,6 +102,9 @@ class User(AbstractBaseUser):
     def _teams_by_slug(self) -> dict[str, str]:
         if not self.is_active:
             return {}
+        read: list[dict[str, str]] | None = self.__dict__.get("teams_read")
+        if read is not None:
+            return {team["slug"]: team["capability"] for team in read}
         return dict(self.teams.values_list("slug", "capability"))
 
     @property

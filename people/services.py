@@ -94,5 +94,5 @@ def end_memberships(*, memberships: QuerySet[Membership], actor: Actor) -> None:
 
 def _forget_teams(person: User) -> None:
     """The person's teams are read once per object; after a change they have to be read again."""
-    for name in ("_teams_by_slug", "team_slugs"):
+    for name in ("_teams_by_slug", "team_slugs", "teams_read"):
         person.__dict__.pop(name, None)

@@ -9,10 +9,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from django.core.exceptions import PermissionDenied
-from django.db.models import Count, Prefetch, QuerySet
+from django.db.models import OuterRef, Prefetch, Q, QuerySet
 
 from access.differences import Difference, differences
 from access.models import AccessRole, Grant, HeldBack, Policy, PolicyStep
+from access.queries.counting import Counted, count_of
+from access.queries.roles import MOST_WORDS, fitting
 from access.rules import may_see_settings
 from access.states import LIVING
 from audit.models import Entry
@@ -32,19 +34,22 @@ class Change:
     """What it gave to the person who made it."""
 
 
-def policies_for(person: User) -> QuerySet[Policy]:
-    """Every policy with its teams, its steps and how many roles it guards."""
+def policies_for(person: User, words: str = "") -> QuerySet[Policy]:
+    """Every policy in whose name every word occurs, with its teams, its steps and how many roles it guards."""
     _check(person)
     steps = Prefetch("steps", queryset=PolicyStep.objects.select_related("team"))
     rows = Policy.objects.select_related("break_glass_team").prefetch_related("requesters", steps)
-    return rows.annotate(guards=Count("roles"))
+    for word in words.split()[:MOST_WORDS]:
+        rows = rows.filter(Q(name__icontains=word) | Q(slug__icontains=word))
+    return rows.annotate(guards=Counted(AccessRole.objects.filter(policy=OuterRef("pk")).order_by()))
 
 
-def roles_for(person: User) -> QuerySet[AccessRole]:
-    """Every access role with its server and its policy."""
+def roles_for(person: User, words: str = "") -> QuerySet[AccessRole]:
+    """Every access role that fits the words, with its server and its policy."""
     _check(person)
-    rows = AccessRole.objects.select_related("server", "policy__break_glass_team")
-    return rows.prefetch_related("policy__requesters", "policy__steps__team").order_by("server__name", "name")
+    rows = fitting(AccessRole.objects.select_related("server", "policy__break_glass_team"), words)
+    steps = Prefetch("policy__steps", queryset=PolicyStep.objects.select_related("team"))
+    return rows.prefetch_related("policy__requesters", steps).order_by("server__name", "name")
 
 
 def held_back_for(person: User) -> QuerySet[HeldBack]:
@@ -54,8 +59,8 @@ def held_back_for(person: User) -> QuerySet[HeldBack]:
 
 
 def living_grants_of(role: AccessRole) -> int:
-    """How many grants of the role are not over yet: a change does not touch them."""
-    return Grant.objects.filter(request__role=role, state__in=LIVING).count()
+    """How many grants of the role are not over yet, as far as anybody counts: a change does not touch them."""
+    return count_of(Grant.objects.filter(request__role=role, state__in=LIVING).order_by())
 
 
 def teams_to_choose() -> QuerySet[Team]:

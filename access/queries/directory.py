@@ -5,16 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from django.core.exceptions import PermissionDenied
-from django.db.models import Count, Prefetch, Q, QuerySet
+from django.db.models import OuterRef, Prefetch, Q, QuerySet
 
 from access.models import AccessRole, Policy
+from access.queries.counting import Counted
 from access.rules import may_see_settings
 from access.services.directory import people_with
 from people.models import Capability, Membership, Team, User
 
 #: More people than this are counted, not named.
 MOST_NAMES = 20
-MOST_PEOPLE = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,16 +27,19 @@ class Reach:
     gives: tuple[str, ...]
 
 
-def teams_for(person: User) -> QuerySet[Team]:
-    """Every team with its groups and how many people are in it."""
+def teams_for(person: User, words: str = "") -> QuerySet[Team]:
+    """Every team in whose name every word occurs, with its groups and how many people are in it."""
     _check(person)
-    active = Count("people", filter=Q(people__is_active=True), distinct=True)
-    return Team.objects.annotate(size=active).prefetch_related("mappings")
+    rows = Team.objects.prefetch_related("mappings")
+    for word in words.split()[:5]:
+        rows = rows.filter(Q(name__icontains=word) | Q(slug__icontains=word))
+    active = Membership.objects.filter(team=OuterRef("pk"), user__is_active=True)
+    return rows.annotate(size=Counted(active.order_by()))
 
 
-def members_of(team: Team) -> list[Membership]:
-    """Who is in the team."""
-    return list(team.memberships.select_related("user").order_by("user__email")[:MOST_PEOPLE])
+def members_of(team: Team) -> QuerySet[Membership]:
+    """Who is in the team, by address."""
+    return team.memberships.select_related("user").order_by("user__email", "id")
 
 
 def people_for(person: User, words: str = "") -> QuerySet[User]:

@@ -16,10 +16,10 @@ from access.content import scope_from_json
 from access.credentials import can_be_written
 from access.models import AccessRequest, AccessRole, Comment, Grant, Server, SweepFinding, Vote
 from access.models.grants import Direction, JournalLine
-from access.models.policies import Policy
 from access.queries.certificates import file_name
-from access.queries.requests import requests_of, requests_visible_to
-from access.queries.roles import roles_requestable_by
+from access.queries.counting import Counted
+from access.queries.requests import requests_visible_to, votes_with_voters
+from access.queries.roles import fitting, roles_requestable_by
 from access.queries.status import Alarm, Status, status_for
 from access.risk import Assessment, assess
 from access.rules import may_see_audit, may_see_servers, may_see_settings
@@ -67,25 +67,19 @@ def shell_for(person: User, *, now: datetime) -> Shell:
 
 def roles_found_by(person: User, words: str) -> QuerySet[AccessRole]:
     """Roles that the person may ask for and in which every word occurs: name, server, environment, engine, level."""
-    rows = roles_requestable_by(person).prefetch_related(
-        Prefetch("policy", queryset=Policy.objects.prefetch_related("steps__team", "requesters"))
-    )
-    for word in words.split()[:8]:
-        named = Q(name__icontains=word) | Q(slug__icontains=word) | Q(description__icontains=word)
-        placed = Q(server__name__icontains=word) | Q(server__slug__icontains=word)
-        kind = Q(server__environment__istartswith=word) | Q(server__engine__istartswith=word) | Q(level__iexact=word)
-        rows = rows.filter(named | placed | kind)
-    return rows.order_by("server__name", "name")
+    rows = roles_requestable_by(person)
+    return fitting(rows, words).order_by("server__name", "name")
 
 
 def latest_requests_by_role(person: User, *, limit: int) -> list[AccessRequest]:
     """The person's last request for each of the roles that they asked for last, newest first."""
-    latest: dict[int, AccessRequest] = {}
-    requestable = roles_requestable_by(person).values("pk")
-    rows = requests_of(person).filter(extends=None, role__in=requestable).order_by("-id")[:_RECENT_REQUESTS]
-    for request in rows:
-        latest.setdefault(request.role_id, request)
-    return list(latest.values())[:limit]
+    requestable = roles_requestable_by(person).order_by().values("pk")
+    mine = AccessRequest.objects.filter(requester=person, extends=None, role__in=requestable).order_by("-id")
+    latest: dict[int, int] = {}
+    for role, request in mine.values_list("role", "pk")[:_RECENT_REQUESTS]:
+        latest.setdefault(role, request)
+    found = AccessRequest.objects.select_related("role__server").in_bulk(list(latest.values())[:limit])
+    return [found[pk] for pk in list(latest.values())[:limit]]
 
 
 def risk_of(request: AccessRequest) -> Assessment:
@@ -108,7 +102,7 @@ def similar_to(requests: Iterable[AccessRequest], *, viewer: User) -> dict[int, 
     wanted = AccessRequest.objects.filter(pk__in=[request.pk for request in requests])
     last = Subquery(earlier.order_by("-id").values("pk")[:1])
     pairs = dict(wanted.annotate(similar=last).values_list("pk", "similar"))
-    rows = AccessRequest.objects.select_related("requester", "role", "grant").prefetch_related("votes__voter")
+    rows = AccessRequest.objects.select_related("requester", "role", "grant").prefetch_related(votes_with_voters())
     found = rows.in_bulk([similar for similar in pairs.values() if similar])
     return {pk: found[similar] for pk, similar in pairs.items() if similar in found}
 
@@ -119,7 +113,10 @@ def request_with_story(person: User) -> QuerySet[AccessRequest]:
     shown = ~Q(direction=Direction.REVOKE) | Q(attempt__gt=F("grant__attempts") - _ATTEMPTS_SHOWN)
     journal = Prefetch("grant__journal", queryset=JournalLine.objects.filter(shown))
     added = Prefetch("grant__extensions", queryset=AccessRequest.objects.order_by("id"))
-    return requests_visible_to(person).prefetch_related("votes__voter", "comments__author", journal, added)
+    people = ("grant__ended_by", "grant__reviewed_by", "grant__person")
+    votes = votes_with_voters()
+    comments = Prefetch("comments", queryset=Comment.objects.select_related("author"))
+    return requests_visible_to(person).select_related(*people).prefetch_related(votes, comments, journal, added)
 
 
 def version_of_request(person: User, reference: str) -> str | None:
@@ -163,15 +160,25 @@ def hints_for(person: User, grant: Grant) -> Sequence[ConnectionHint]:
 
 
 def servers_for(person: User) -> QuerySet[Server]:
-    """Servers with their roles, open findings and number of living grants; for administrators and auditors."""
+    """Servers with how many roles, living grants and open findings they have; for administrators and auditors."""
     if not may_see_servers(person):
         raise PermissionDenied
-    roles = AccessRole.objects.select_related("policy").order_by("name")
-    findings = SweepFinding.objects.filter(settled_at=None).order_by("-id")
-    living = Count("grants", filter=Q(grants__state__in=LIVING))
-    return Server.objects.annotate(living=living).prefetch_related(
-        Prefetch("roles", queryset=roles), Prefetch("findings", queryset=findings, to_attr="open_findings")
+    of_it = {"server": OuterRef("pk")}
+    return Server.objects.annotate(
+        living=Counted(Grant.objects.filter(**of_it, state__in=LIVING).order_by()),
+        roles_there=Counted(AccessRole.objects.filter(**of_it).order_by()),
+        findings_open=Counted(SweepFinding.objects.filter(**of_it, settled_at=None).order_by()),
     )
+
+
+def roles_on(server: Server) -> QuerySet[AccessRole]:
+    """What can be asked for on the server."""
+    return AccessRole.objects.filter(server=server).select_related("policy").order_by("name", "id")
+
+
+def open_findings(server: Server) -> QuerySet[SweepFinding]:
+    """Differences that the last sweep found, newest first."""
+    return SweepFinding.objects.filter(server=server, settled_at=None).order_by("-id")
 
 
 def engine_choices() -> list[tuple[str, str]]:
@@ -217,17 +224,3 @@ def chain_state_for(person: User) -> Verification | None:
     if not may_see_audit(person):
         raise PermissionDenied
     return verification.last_verification()
-
-
-def people_for_filters(person: User) -> list[tuple[str, str]]:
-    """Everybody, as the audit log's filter offers them: id and label."""
-    if not may_see_audit(person):
-        raise PermissionDenied
-    return [(str(pk), name or email) for pk, name, email in User.objects.values_list("pk", "display_name", "email")]
-
-
-def servers_for_filters(person: User) -> list[tuple[str, str]]:
-    """Every server, as the audit log's filter offers them: short name and name."""
-    if not may_see_audit(person):
-        raise PermissionDenied
-    return list(Server.objects.values_list("slug", "name"))

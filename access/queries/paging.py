@@ -36,39 +36,62 @@ class Page(Generic[Row]):
     """The cursor led nowhere, so this is the beginning."""
 
 
-def page_of(rows: QuerySet[Row, Row], *, by: Sequence[str], cursor: str = "", size: int = SIZE) -> Page[Row]:
+def page_of(
+    rows: QuerySet[Row, Row],
+    *,
+    by: Sequence[str],
+    cursor: str = "",
+    size: int = SIZE,
+    shown: QuerySet[Row, Row] | None = None,
+) -> Page[Row]:
     """The page of `rows` to which `cursor` leads, in the order of the fields in `by`.
 
     The fields are as in `order_by`, all in one direction, none of them null, and together they are unique. One query.
+    `shown` is what the rows of the page are read with where `rows` only finds them: what is joined to each row is then
+    joined to those of one page, and not to thousands before they are sorted.
     """
     names = [name.removeprefix("-") for name in by]
     descending = by[0].startswith("-")
     place = _read(cursor, rows.model, names) if cursor else None
     if place is None:
-        return _from_the_beginning(rows, by, names, size, is_lost=bool(cursor))
+        return _from_the_beginning(rows, by, names, size, shown, is_lost=bool(cursor))
     way, values = place
     forward = way == _NEXT
     behind = _behind(names, values, upward=forward != descending)
     order = by if forward else [name if descending else f"-{name}" for name in names]
-    found = list(rows.filter(behind).order_by(*order)[: size + 1])
-    shown = found[:size] if forward else found[:size][::-1]
-    if not shown or (not forward and len(found) < size):
+    found = first_of(rows.filter(behind).order_by(*order), size + 1, shown)
+    page = found[:size] if forward else found[:size][::-1]
+    if not page or (not forward and len(found) < size):
         # Nothing is left there, or less than a page before: the beginning shows it, and what is new.
-        return _from_the_beginning(rows, by, names, size)
+        return _from_the_beginning(rows, by, names, size, shown)
     more = len(found) > size
     return Page(
-        tuple(shown),
-        next=_written(_NEXT, shown[-1], names) if more or not forward else "",
-        back=_written(_BACK, shown[0], names) if more or forward else "",
+        tuple(page),
+        next=_written(_NEXT, page[-1], names) if more or not forward else "",
+        back=_written(_BACK, page[0], names) if more or forward else "",
     )
 
 
+def first_of(rows: QuerySet[Row, Row], count: int, shown: QuerySet[Row, Row] | None = None) -> list[Row]:
+    """The first rows in their order, read as `shown` is."""
+    if shown is None:
+        return list(rows[:count])
+    keys = rows.values("pk")[:count]
+    return list(shown.filter(pk__in=keys).order_by(*rows.query.order_by))
+
+
 def _from_the_beginning(
-    rows: QuerySet[Row, Row], by: Sequence[str], names: Sequence[str], size: int, *, is_lost: bool = False
+    rows: QuerySet[Row, Row],
+    by: Sequence[str],
+    names: Sequence[str],
+    size: int,
+    shown: QuerySet[Row, Row] | None,
+    *,
+    is_lost: bool = False,
 ) -> Page[Row]:
-    found = list(rows.order_by(*by)[: size + 1])
-    shown = tuple(found[:size])
-    return Page(shown, next=_written(_NEXT, shown[-1], names) if len(found) > size else "", is_lost=is_lost)
+    found = first_of(rows.order_by(*by), size + 1, shown)
+    page = tuple(found[:size])
+    return Page(page, next=_written(_NEXT, page[-1], names) if len(found) > size else "", is_lost=is_lost)
 
 
 def _behind(names: Sequence[str], values: Sequence[Any], *, upward: bool) -> Q:

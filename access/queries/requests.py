@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
+from typing import Any
 
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import Exists, OuterRef, Prefetch, Q, QuerySet
 
 from access.models import AccessRequest, AccessRole, Vote
 from access.rules import is_in, is_requester
@@ -39,14 +40,24 @@ def open_requests_by_role(person: User, roles: Iterable[AccessRole]) -> dict[int
     return dict(rows.filter(state=RequestState.PENDING).values_list("role", "reference"))
 
 
+def votes_with_voters() -> Prefetch[str, Any, str]:
+    """To be read with requests: their votes and who cast them, in one query."""
+    return Prefetch("votes", queryset=Vote.objects.select_related("voter"))
+
+
 def pending_of(person: User) -> QuerySet[AccessRequest]:
     """One's own that nobody has decided, newest first."""
     return requests_of(person).filter(state=RequestState.PENDING).order_by("-id")
 
 
+def decidable() -> QuerySet[AccessRequest]:
+    """Open requests with what an approver reads of them: no grant, which none has."""
+    return AccessRequest.objects.select_related("requester", "role__server", "extends")
+
+
 def waiting_for(person: User, *, now: datetime) -> QuerySet[AccessRequest]:
     """Open requests that this person can decide on now, oldest first: `can_decide`, asked of the database."""
-    rows = AccessRequest.objects.select_related("requester", "role__server", "role__policy", "grant", "extends")
+    rows = decidable()
     if not person.is_active:
         return rows.none()
     voted = Vote.objects.filter(request=OuterRef("pk"), voter=person, content_hash=OuterRef("content_hash"))

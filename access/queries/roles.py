@@ -6,11 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.db.models import Q, QuerySet
+from django.contrib.postgres.expressions import ArraySubquery
+from django.db.models import CharField, Exists, OuterRef, Q, QuerySet, Value
+from django.db.models.functions import Coalesce, NullIf
 
 from access.content import Content
 from access.errors import Refused
-from access.models import AccessRequest, AccessRole, Grant
+from access.models import AccessRequest, AccessRole, Grant, Policy, Vote
 from access.quorum import Step
 from access.services.policies import terms_for
 from access.states import RequestState
@@ -18,9 +20,13 @@ from access.targets import make_principal, target_without_secret
 from access.terms import Terms
 from connectors.base import ExtendRequest, Plan, ProvisionRequest, RevokeRequest, Secret
 from connectors.registry import open_connector
-from people.models import Team, User
+from people.models import Membership, Team, User
 from people.sso.arrival import directory_account
 
+#: More people than this are not named.
+MOST_NAMES = 12
+#: More words than these narrow nothing down.
+MOST_WORDS = 8
 #: The usual time until a decision is the median of this many latest ones.
 _LATEST = 20
 
@@ -32,6 +38,9 @@ class Approvers:
     step: Step
     team: str
     people: tuple[str, ...]
+    """By name, as many as anybody reads."""
+    more: bool = False
+    """Whether there are others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +59,23 @@ class Preview:
 
 def roles_requestable_by(person: User) -> QuerySet[AccessRole]:
     """Enabled roles whose policy names one of the person's teams, as requester or for breaking the glass."""
-    rows = AccessRole.objects.select_related("server", "policy").prefetch_related("policy__steps__team")
+    rows = AccessRole.objects.select_related("server", "policy")
     if not person.is_active:
         return rows.none()
     teams = list(person.team_slugs)
-    named = Q(policy__requesters__slug__in=teams) | Q(policy__break_glass_team__slug__in=teams)
-    return rows.filter(named, is_enabled=True, server__is_enabled=True).distinct()
+    # By its policy, of which there are few: no role comes twice, so nothing has to be compared with everything.
+    may = Policy.objects.filter(Q(requesters__slug__in=teams) | Q(break_glass_team__slug__in=teams))
+    return rows.filter(policy__in=may.order_by().values("pk"), is_enabled=True, server__is_enabled=True)
+
+
+def fitting(roles: QuerySet[AccessRole], words: str) -> QuerySet[AccessRole]:
+    """Those in which every word occurs: name, server, environment, engine, level."""
+    for word in words.split()[:MOST_WORDS]:
+        named = Q(name__icontains=word) | Q(slug__icontains=word) | Q(description__icontains=word)
+        placed = Q(server__name__icontains=word) | Q(server__slug__icontains=word)
+        kind = Q(server__environment__istartswith=word) | Q(server__engine__istartswith=word) | Q(level__iexact=word)
+        roles = roles.filter(named | placed | kind)
+    return roles
 
 
 def preview(
@@ -79,22 +99,22 @@ def preview(
 
 def approvers_of(terms: Terms, *, requester: User) -> tuple[Approvers, ...]:
     """The people who can take each step, the requester aside."""
-    teams = Team.objects.filter(slug__in={step.team for step in terms.steps}).prefetch_related("people")
-    by_slug = {team.slug: team for team in teams}
+    label = Coalesce(NullIf("user__display_name", Value("")), "user__email", output_field=CharField())
+    people = Membership.objects.filter(team=OuterRef("pk"), user__is_active=True).exclude(user=requester)
+    names = ArraySubquery(people.annotate(label=label).order_by("label").values("label")[: MOST_NAMES + 1])
+    teams = Team.objects.filter(slug__in={step.team for step in terms.steps}).order_by()
+    found = {slug: (name, people) for slug, name, people in teams.values_list("slug", "name", names)}
     steps = []
     for step in terms.steps:
-        team = by_slug.get(step.team)
-        people = team.people.all() if team else ()
-        names = tuple(sorted(person.label for person in people if person.is_active and person.pk != requester.pk))
-        steps.append(Approvers(step, team.name if team else step.team, names))
+        team, who = found.get(step.team, (step.team, []))
+        steps.append(Approvers(step, team, tuple(who[:MOST_NAMES]), more=len(who) > MOST_NAMES))
     return tuple(steps)
 
 
 def usual_time(role: AccessRole) -> timedelta | None:
     """Median time from asking to a decision by people, over the latest requests for the role."""
-    decided = AccessRequest.objects.filter(
-        role=role, state__in=[RequestState.APPROVED, RequestState.DENIED], votes__isnull=False
-    ).distinct()
+    by_people = Exists(Vote.objects.filter(request=OuterRef("pk")))
+    decided = AccessRequest.objects.filter(by_people, role=role, state__in=[RequestState.APPROVED, RequestState.DENIED])
     pairs = decided.order_by("-id").values_list("submitted_at", "decided_at")[:_LATEST]
     times = sorted(decided_at - submitted_at for submitted_at, decided_at in pairs if decided_at)
     return times[len(times) // 2] if times else None

@@ -152,6 +152,8 @@ class StepsWidget(forms.Widget):
     """One row a step: a team and a number. The order on the page is the order of the steps."""
 
     template_name = "settings/_steps.html"
+    #: What can be chosen: short names and names. The form sets it.
+    teams: Sequence[tuple[str, str]] = ()
 
     def value_from_datadict(self, data: Mapping[str, Any], files: Any, name: str) -> list[tuple[str, str]]:
         """Every row as it was typed."""
@@ -164,8 +166,7 @@ class StepsWidget(forms.Widget):
     ) -> SafeString:
         """As HTML, from the project's own templates."""
         rows = [(str(team), str(count)) for team, count in value or ()]
-        teams = [(team.slug, team.name) for team in teams_to_choose()]
-        return render_to_string(self.template_name, {"name": name, "rows": rows, "teams": teams})
+        return render_to_string(self.template_name, {"name": name, "rows": rows, "teams": self.teams})
 
 
 class StepsField(forms.Field):

@@ -66,8 +66,13 @@ class PolicyForm(forms.Form):
     def __init__(self, *args: Any, policy: Policy | None = None, **options: Any) -> None:
         super().__init__(*args, **options)
         self.policy = policy
+        # Read once for all fields that offer them.
+        teams = [(team.slug, team.name) for team in teams_to_choose()]
         for name in ("requesters", "break_glass_team"):
             self.fields[name].queryset = teams_to_choose()  # type: ignore[attr-defined]
+        self.fields["requesters"].choices = teams  # type: ignore[attr-defined]
+        self.fields["break_glass_team"].choices = [("", "Nobody"), *teams]  # type: ignore[attr-defined]
+        self.fields["steps"].widget.teams = teams
         if policy is not None:
             del self.fields["slug"]
             self.fields["revision"].required = True

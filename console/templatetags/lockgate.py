@@ -21,6 +21,7 @@ from django.utils.safestring import SafeString, mark_safe
 from access.content import scope_from_json
 from access.gateway_rules import in_words, rules_from_json
 from access.models import AccessRequest, Grant
+from access.queries import counting
 from access.reach import reach
 from access.states import GrantState
 from connectors.base import Scope
@@ -88,6 +89,12 @@ def moment(at: datetime | None, style: str = "auto") -> SafeString:
         style,
         plain,
     )
+
+
+@register.filter
+def counted(count: int) -> str:
+    """A number that was counted only so far: `7`, or `99+`."""
+    return counting.in_words(count)
 
 
 @register.filter

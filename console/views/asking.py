@@ -5,13 +5,13 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from django.db.models import QuerySet
+from django.db.models import Prefetch, QuerySet
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 
 from access import clock
 from access.errors import AccessError
-from access.models import AccessRole
+from access.models import AccessRole, PolicyStep
 from access.queries.pages import MOST_ROLES, roles_found_by
 from access.queries.requests import open_requests_by_role, requests_of
 from access.queries.roles import Preview, preview
@@ -84,10 +84,12 @@ def _submit(request: PersonRequest, roles: QuerySet[AccessRole]) -> HttpResponse
 
 def _page(request: PersonRequest, form: AskForm, roles: QuerySet[AccessRole], status: int = 200) -> HttpResponse:
     role = _role(form.data.get("role") or form.initial.get("role"), roles)
+    found = _found(request, request.GET.get("q", ""), role)
+    already = found["open_requests"].get(role.pk, "") if role else ""
     context = {
         "form": form,
-        **_found(request, request.GET.get("q", ""), role),
-        **_worked_out(request.user, role, _duration(form), bool(form.data.get("break_glass"))),
+        **found,
+        **_worked_out(request.user, role, _duration(form), bool(form.data.get("break_glass")), already),
     }
     _limit_chips(form, role)
     return render(request, "request/new.html", context, status=status)
@@ -131,7 +133,9 @@ def _found(request: PersonRequest, words: str, chosen: AccessRole | None = None)
 
 
 def _role(slug: Any, roles: QuerySet[AccessRole]) -> AccessRole | None:
-    return roles.filter(slug=str(slug)).first() if slug else None
+    steps = Prefetch("policy__steps", queryset=PolicyStep.objects.select_related("team"))
+    rules = roles.select_related("policy__break_glass_team").prefetch_related("policy__requesters", steps)
+    return rules.filter(slug=str(slug)).first() if slug else None
 
 
 def _duration(form: AskForm) -> timedelta:
@@ -149,8 +153,13 @@ def _limit_chips(form: AskForm, role: AccessRole | None) -> None:
     form.fields["duration"].widget = DurationChips(longest=role.longest_allowed if role else None)
 
 
-def _worked_out(person: User, role: AccessRole | None, duration: timedelta, break_glass: bool) -> dict[str, Any]:
-    """Who would have to agree and what would run; and whether the person has a choice about the glass."""
+def _worked_out(
+    person: User, role: AccessRole | None, duration: timedelta, break_glass: bool, already: str | None = None
+) -> dict[str, Any]:
+    """Who would have to agree and what would run; and whether the person has a choice about the glass.
+
+    `already` is the person's open request for the role, empty for none; it is looked for when nobody has yet.
+    """
     if role is None or role.policy is None:
         return {"preview": None, "may_break_glass": False}
     only_by_glass = not may_request(person, role.policy)
@@ -158,7 +167,7 @@ def _worked_out(person: User, role: AccessRole | None, duration: timedelta, brea
     return {
         "preview": would,
         "chosen": role,
-        "already": open_requests_by_role(person, [role]).get(role.pk),
+        "already": open_requests_by_role(person, [role]).get(role.pk) if already is None else already,
         "duration": duration,
         "break_glass": break_glass,
         "may_break_glass": may_break_glass(person, role.policy),

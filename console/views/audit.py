@@ -10,7 +10,8 @@ from django.http import HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
 
-from access.queries.pages import audit_page_for, chain_state_for, people_for_filters, servers_for_filters
+from access.queries.finding import address_of, person_meant, server_meant
+from access.queries.pages import audit_page_for, chain_state_for
 from access.rules import may_see_audit
 from access.services.door import actor_of
 from audit import checkpoints
@@ -21,6 +22,7 @@ from audit.evidence import evidence
 from audit.export import Format
 from audit.search import Filters
 from console.http import PersonRequest, download, signed_in, wants
+from console.options import options
 
 _FAMILIES = (
     ("request.*", "Requests"),
@@ -41,11 +43,14 @@ _LONGEST_NUMBER = 18
 @signed_in()
 def entries(request: PersonRequest) -> HttpResponse:
     """One page of the log, newest first; the filters and the place in the log are in the address."""
-    error, status = "", 200
+    if answer := options(request):
+        return answer
+    error, status, candidates = "", 200, ()
     try:
-        filters = Filters.from_query(request.GET.dict())
+        filters = _filters(request, request.GET.dict())
     except BadFilter as refused:
         filters, error, status = Filters(), str(refused), 422
+        candidates = getattr(refused, "options", ())
     older_than = request.GET.get("before", "")
     known = older_than.isdecimal() and len(older_than) <= _LONGEST_NUMBER
     page = audit_page_for(request.user, filters, older_than=int(older_than) if known else None)
@@ -59,8 +64,9 @@ def entries(request: PersonRequest) -> HttpResponse:
         "checkpoints": checkpoints.state(),
         "families": _FAMILIES,
         "events": Event.choices,
-        "people": people_for_filters(request.user),
-        "servers": servers_for_filters(request.user),
+        "person_typed": address_of(request.user, request.GET.get("person", "")),
+        "candidates": candidates,
+        "newest": "?" + urlencode(_typed(request)) if known else "",
         "typed_pairs": sorted(_typed(request).items()),
     }
     return render(request, "audit/list.html", context, status=status)
@@ -78,12 +84,21 @@ def export(request: PersonRequest) -> HttpResponseBase:
         lines = evidence(actor=actor_of(request.user))
         return download(lines, "lockgate-evidence", "text/plain; charset=utf-8", "txt")
     try:
-        filters = Filters.from_query(request.POST.dict())
+        filters = _filters(request, request.POST.dict())
         form = Format(request.POST.get("format", ""))
     except (BadFilter, ValueError) as error:
         return render(request, "audit/export_refused.html", {"error": str(error)}, status=422)
     lines = exporting.export(filters, form, actor=actor_of(request.user))
     return download(lines, "lockgate-audit", form.content_type, form.value)
+
+
+def _filters(request: PersonRequest, query: dict[str, str]) -> Filters:
+    """The filters as they were typed: people by their address, servers by either of their names. Raises `BadFilter`."""
+    found = {
+        "person": person_meant(request.user, query.get("person", "")),
+        "server": server_meant(request.user, query.get("server", ""))[0],
+    }
+    return Filters.from_query({**query, **found})
 
 
 def _typed(request: PersonRequest) -> dict[str, str]:

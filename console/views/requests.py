@@ -125,7 +125,7 @@ def page_context(person: User, asked: AccessRequest, *, opened: str = "") -> dic
         "steps": steps_of(asked),
         "settled": is_settled(asked),
         "pace": pace_of(asked),
-        "version": version_of_request(person, asked.reference) or "",
+        "version": "" if is_settled(asked) else version_of_request(person, asked.reference) or "",
         "opened": opened or content,
         "edited_since": bool(opened) and opened != content,
         "risk": risk_of(asked),

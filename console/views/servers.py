@@ -13,7 +13,7 @@ from access import clock
 from access.errors import AccessError, SecretUnavailable
 from access.models import Server
 from access.queries.catalogue import changes_since, history_of, roles_for
-from access.queries.pages import can_rotate, servers_for, settled_findings, setup_sql_for
+from access.queries.pages import can_rotate, open_findings, roles_on, servers_for, settled_findings, setup_sql_for
 from access.queries.who import WhoCouldGet, who_could_get_on
 from access.recognition import strangeness_of, twins_of
 from access.rules import may_manage_servers
@@ -27,14 +27,17 @@ from console.forms.lines import typed
 from console.forms.merging import merge
 from console.forms.servers import ChangeServerForm, ServerForm, initial_of
 from console.http import PersonRequest, signed_in, wants
+from console.paging import paged
 
+_SHOWN = 30
 _SETTLED_SHOWN = 10
 
 
 @signed_in()
 def overview(request: PersonRequest) -> HttpResponse:
     """Every server in one line."""
-    context = {"servers": servers_for(request.user), "may_add": may_manage_servers(request.user)}
+    page = paged(request, servers_for(request.user), by=("name", "id"))
+    context = {"page": page, "may_add": may_manage_servers(request.user)}
     return render(request, "servers/list.html", context)
 
 
@@ -178,6 +181,8 @@ def _page(
         "seen_as": answers_for(server),
         "twins": twins_of(server, server.identity),
         "secrets_held": server.secret_uses.filter(confirmed_at=None).select_related("asked_by"),
+        "roles": paged(request, roles_on(server), by=("name", "id"), name="roles", size=_SHOWN),
+        "findings": paged(request, open_findings(server), by=("-id",), name="findings", size=_SHOWN),
         "settled": settled_findings(server, limit=_SETTLED_SHOWN),
         "history": history_of(request.user, "server", slug),
     }

@@ -13,12 +13,14 @@ from django.shortcuts import get_object_or_404, redirect, render
 
 from access.errors import AccessError
 from access.queries.catalogue import history_of
-from access.queries.directory import MOST_PEOPLE, members_of, people_for, reach_of, teams_for, what_it_gives
+from access.queries.directory import members_of, people_for, reach_of, teams_for, what_it_gives
 from access.rules import may_manage_people
 from access.services import directory
 from console.forms.asking import show
 from console.forms.directory import MappingForm, MemberForm, TeamForm
 from console.http import PersonRequest, signed_in, wants
+from console.options import options
+from console.paging import paged
 from people.models import Team
 
 
@@ -26,11 +28,8 @@ from people.models import Team
 def people(request: PersonRequest) -> HttpResponse:
     """Everybody who can sign in, their teams, and where those come from."""
     words = request.GET.get("q", "")
-    rows = people_for(request.user, words)
-    found = list(rows[: MOST_PEOPLE + 1])
     context = {
-        "people": found[:MOST_PEOPLE],
-        "more": len(found) > MOST_PEOPLE,
+        "page": paged(request, people_for(request.user, words), by=("email", "id")),
         "words": words,
         "may_change": may_manage_people(request.user),
     }
@@ -66,7 +65,7 @@ def _switched(request: PersonRequest, pk: int, switch: Callable[..., None], word
 @signed_in("GET", "POST")
 def teams(request: PersonRequest) -> HttpResponse:
     """Every team; and a form for another one."""
-    rows = teams_for(request.user)
+    words = request.GET.get("q", "")
     form = TeamForm(request.POST if request.method == "POST" else None)
     if request.method == "POST":
         _check(request)
@@ -78,7 +77,8 @@ def teams(request: PersonRequest) -> HttpResponse:
             else:
                 messages.success(request, "The team is there. Nobody is in it yet.")
                 return redirect("settings_team", slug=team.slug)
-    context = {"teams": rows, "form": form, "may_change": may_manage_people(request.user)}
+    page = paged(request, teams_for(request.user, words), by=("name", "id"))
+    context = {"page": page, "words": words, "form": form, "may_change": may_manage_people(request.user)}
     return render(request, "settings/teams.html", context, status=422 if form.errors else 200)
 
 
@@ -86,6 +86,8 @@ def teams(request: PersonRequest) -> HttpResponse:
 def team(request: PersonRequest, slug: str) -> HttpResponse:
     """One team: who is in it and why, which groups fill it, what it gives."""
     found = get_object_or_404(teams_for(request.user), slug=slug)
+    if answer := options(request):
+        return answer
     if wants(request, "reach"):
         provider, group = request.GET.get("provider", ""), request.GET.get("group", "")
         reach = reach_of(request.user, team=found, provider=provider, group=group) if group.strip() else None
@@ -173,7 +175,7 @@ def _done(request: PersonRequest, found: Team, change: Callable[[], str], **sent
 def _page(request: PersonRequest, found: Team, *, status: int = 200, **forms_sent: Any) -> HttpResponse:
     context = {
         "team": found,
-        "members": members_of(found),
+        "members": paged(request, members_of(found), by=("user__email", "id")),
         "gives": what_it_gives(found),
         "history": history_of(request.user, "team", found.slug),
         "member_form": MemberForm(),

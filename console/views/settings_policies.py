@@ -21,6 +21,7 @@ from console.forms.lines import moved, typed
 from console.forms.merging import merge
 from console.forms.policies import PolicyForm, initial_of
 from console.http import PersonRequest, signed_in, wants
+from console.paging import paged
 from console.sentences import sentences_of
 from people.models import User
 
@@ -28,8 +29,15 @@ from people.models import User
 @signed_in()
 def overview(request: PersonRequest) -> HttpResponse:
     """Every policy as sentences."""
-    policies = [(policy, sentences_of(policy)) for policy in policies_for(request.user)]
-    return render(request, "settings/policies.html", {"policies": policies, "may_change": _may_change(request.user)})
+    words = request.GET.get("q", "")
+    page = paged(request, policies_for(request.user, words), by=("name", "id"))
+    context = {
+        "page": page,
+        "policies": [(policy, sentences_of(policy)) for policy in page.rows],
+        "words": words,
+        "may_change": _may_change(request.user),
+    }
+    return render(request, "settings/policies.html", context)
 
 
 @signed_in("GET", "POST")

@@ -26,13 +26,16 @@ from console.forms.lines import LinesField, line_of, typed
 from console.forms.merging import merge
 from console.forms.roles import RoleForm, initial_of
 from console.http import PersonRequest, signed_in, wants
+from console.paging import paged
 from people.models import User
 
 
 @signed_in()
 def overview(request: PersonRequest) -> HttpResponse:
     """Every access role, by server."""
-    context = {"roles": roles_for(request.user), "may_change": may_manage_servers(request.user)}
+    words = request.GET.get("q", "")
+    page = paged(request, roles_for(request.user, words), by=("server__name", "name", "id"))
+    context = {"page": page, "words": words, "may_change": may_manage_servers(request.user)}
     return render(request, "settings/roles.html", context)
 
 
@@ -159,7 +162,9 @@ def _worked_out(viewer: User, role: AccessRole | None, form: RoleForm | None) ->
     if form is None and saved is not None:
         return who_could_get([Case(saved, saved_rules, saved, saved_rules)], viewer=viewer)
     form = form or RoleForm(role=role)
-    policy = Policy.objects.filter(slug=form["policy"].value() or "").first()
+    slug = form["policy"].value() or ""
+    is_saved = role is not None and role.policy is not None and role.policy.slug == slug
+    policy = role.policy if role and is_saved else Policy.objects.filter(slug=slug).first()
     rules = _rules(policy, role is None or bool(form["is_enabled"].value()))
     case = Case(form.guarded_so_far(role), rules, saved, saved_rules, loosens=role is not None and _loosens(form, role))
     return who_could_get([case], viewer=viewer)

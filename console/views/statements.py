@@ -12,7 +12,7 @@ from django.http.response import HttpResponseBase
 from django.shortcuts import render
 
 from access.errors import UnsealFailed
-from access.queries.pages import people_for_filters, servers_for_filters
+from access.queries.finding import address_of, person_meant, server_meant
 from access.queries.statements import grant_of_statement, statement_for, statement_page_for
 from access.rules import may_read_statements, may_see_audit
 from access.services.door import actor_of
@@ -22,6 +22,7 @@ from audit.export import Format
 from audit.statement_export import export_statements
 from audit.statement_search import VERDICTS, Place, Statement, StatementFilters
 from console.http import PersonRequest, download, signed_in, wants
+from console.options import options
 from console.statement_facts import VERDICTS as VERDICT_WORDS
 from console.statement_facts import outcome_facts, session_facts, text_facts
 
@@ -32,11 +33,14 @@ _SHOWN = 100_000
 @signed_in()
 def listed(request: PersonRequest) -> HttpResponse:
     """One page of them, newest first; the filters and the place are in the address."""
-    error, status = "", 200
+    if answer := options(request):
+        return answer
+    error, status, candidates = "", 200, ()
     try:
-        filters = StatementFilters.from_query(request.GET.dict())
+        filters = _filters(request, request.GET.dict())
     except BadFilter as refused:
         filters, error, status = StatementFilters(), str(refused), 422
+        candidates = getattr(refused, "options", ())
     older_than = Place.from_text(request.GET.get("before", ""))
     page = statement_page_for(request.user, filters, older_than=older_than)
     context: dict[str, Any] = {"page": page, "error": error, "typed": request.GET, "filtered": bool(filters)}
@@ -46,8 +50,9 @@ def listed(request: PersonRequest) -> HttpResponse:
         return render(request, "audit/_statements.html", context)
     context |= {
         "typed_pairs": sorted(filters.as_query().items()),
-        "people": people_for_filters(request.user),
-        "servers": servers_for_filters(request.user),
+        "person_typed": address_of(request.user, request.GET.get("person", "")),
+        "candidates": candidates,
+        "newest": "?" + urlencode(filters.as_query()) if older_than else "",
         "verdicts": VERDICTS,
     }
     return render(request, "audit/statements.html", context, status=status)
@@ -59,7 +64,7 @@ def export(request: PersonRequest) -> HttpResponseBase:
     if not may_see_audit(request.user):
         raise PermissionDenied
     try:
-        filters = StatementFilters.from_query(request.POST.dict())
+        filters = _filters(request, request.POST.dict())
         form = Format(request.POST.get("format", ""))
     except (BadFilter, ValueError) as error:
         return render(request, "audit/export_refused.html", {"error": str(error)}, status=422)
@@ -90,6 +95,15 @@ def text(request: PersonRequest, stream: UUID, seq: int) -> HttpResponse:
         return render(request, "audit/statement.html", context, status=422)
     context |= {"text": whole[:_SHOWN], "is_cut": len(whole) > _SHOWN, "parameters": parameters[:_SHOWN].hex(" ")}
     return render(request, "audit/statement.html", context)
+
+
+def _filters(request: PersonRequest, query: dict[str, str]) -> StatementFilters:
+    """The filters as they were typed: people by their address, servers by either of their names. Raises `BadFilter`."""
+    found = {
+        "person": person_meant(request.user, query.get("person", "")),
+        "server": server_meant(request.user, query.get("server", ""))[1],
+    }
+    return StatementFilters.from_query({**query, **found})
 
 
 def _found(request: PersonRequest, stream: UUID, seq: int) -> Statement:

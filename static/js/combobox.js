@@ -4,7 +4,7 @@
   "use strict";
   const fieldOf = (list) => document.querySelector(`[role=combobox][aria-controls="${list.id}"]`);
   const listOf = (field) => document.getElementById(field.getAttribute("aria-controls"));
-  const options = (field) => [...listOf(field).querySelectorAll("[role=option]")];
+  const options = (field) => [...listOf(field).querySelectorAll("[role=option]:not([aria-disabled=true])")];
   const chosen = (field) => document.getElementById(field.getAttribute("aria-activedescendant") || "");
 
   const choose = (field, option) => {
@@ -58,7 +58,7 @@
 
   // Before the field loses the focus to it.
   document.addEventListener("mousedown", (event) => {
-    const option = event.target.closest?.(".combobox-list [role=option]");
+    const option = event.target.closest?.(".combobox-list [role=option]:not([aria-disabled=true])");
     if (!option) return;
     event.preventDefault();
     take(fieldOf(option.closest("[role=listbox]")), option);

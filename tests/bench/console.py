@@ -85,6 +85,10 @@ class Person:
         """What the grant's page says, for an error."""
         return _text(self._get(f"/access/{grant}/"))
 
+    def look(self, path: str, headers: dict[str, str] | None = None) -> requests.Response:
+        """Whatever the address answers."""
+        return self._session.get(self._base + path, headers=headers, timeout=300, allow_redirects=False)
+
     def _get(self, path: str) -> str:
         answer = self._session.get(self._base + path, timeout=30)
         answer.raise_for_status()

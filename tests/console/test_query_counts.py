@@ -11,6 +11,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
+from access import clock
 from access.models import AccessRequest, Heartbeat, Server, SweepFinding
 from access.models.sweeps import FindingKind
 from access.services import requests
@@ -20,6 +21,12 @@ from tests.access.world import World
 from tests.console.people_and_pages import activated, approved, ask, ended, signed_in
 
 Grow = Callable[[World, int], None]
+
+
+@pytest.fixture(autouse=True)
+def _the_clock_was_asked_just_now(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is asked every other second, and not by what is counted here."""
+    monkeypatch.setattr(clock, "GOOD_FOR", timedelta(hours=1))
 
 
 def _role(world: World, number: int, kind: str) -> AccessRequest:

@@ -1,0 +1,152 @@
+"""A modest part of a big company: plans use the indexes that were made for them, pages stay small, and the benchmark forgets
+no page.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.db.models import QuerySet
+from django.urls import URLPattern, URLResolver, get_resolver, reverse
+from django.utils import timezone
+
+from access.models import Grant
+from access.queries.counting import count_of
+from access.queries.grants import living_grants_of, living_grants_of_others, questioned_grants_for
+from access.queries.requests import pending_of, waiting_for
+from access.queries.status import status_for
+from people.models import User
+from tests.bench.console_pages import CHANGES, PAGES, SIGNING_IN, address_of
+from tests.bench.console_world import MODEST, load
+from tests.console.people_and_pages import signed_in
+
+#: More than this and a page is slow on a telephone.
+MOST_BYTES = 300_000
+
+
+@pytest.fixture
+def company(db: None) -> None:
+    """Three hundred people, seven thousand requests, six hundred of them living and three hundred waiting."""
+    earlier = importlib.import_module("access.migrations.0009_whom_a_request_waits_for")
+    connection.ensure_connection()
+    load(connection.connection, MODEST, now=timezone.now())
+    with connection.cursor() as cursor:
+        cursor.execute(earlier.TEAMS_OF_GRANTS)
+        cursor.execute("UPDATE access_accessrequest SET waits_for = terms #>> '{steps,0,0}' WHERE state = 'pending'")
+        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+        for table in ("access_grant", "access_accessrequest", "access_vote", "people_user", "people_membership"):
+            cursor.execute(f"ANALYZE {table}")
+
+
+def _plan(rows: QuerySet[Any, Any]) -> list[dict[str, Any]]:
+    """Every node of the plan."""
+    found: list[dict[str, Any]] = []
+
+    def walk(node: dict[str, Any]) -> None:
+        found.append(node)
+        for below in node.get("Plans", ()):
+            walk(below)
+
+    walk(json.loads(rows.explain(format="json"))[0]["Plan"])
+    return found
+
+
+def _indexes(rows: QuerySet[Any, Any]) -> set[str]:
+    return {node["Index Name"] for node in _plan(rows) if "Index Name" in node}
+
+
+def _read_whole(rows: QuerySet[Any, Any]) -> set[str]:
+    return {node["Relation Name"] for node in _plan(rows) if node["Node Type"] == "Seq Scan"}
+
+
+def test_questions_of_state_never_read_a_whole_table(company: None) -> None:
+    now, large = timezone.now(), {"access_grant", "access_accessrequest", "access_vote"}
+    for name in ("asker", "approver", "administrator"):
+        person = User.objects.get(email=f"{name}@example.com")
+        for rows in (
+            waiting_for(person, now=now)[:21],
+            pending_of(person)[:21],
+            living_grants_of(person)[:31],
+            living_grants_of_others(person)[:31],
+            questioned_grants_for(person)[:11],
+            Grant.objects.filter(state="revoking", ending_since__lte=now).order_by()[:100],
+            Grant.objects.filter(state="active", ends_at__lte=now).order_by()[:100],
+        ):
+            assert not _read_whole(rows) & large, rows.query
+
+
+def test_each_question_has_an_index_of_its_own(company: None) -> None:
+    now = timezone.now()
+    approver = User.objects.get(email="approver@example.com")
+    assert _indexes(waiting_for(approver, now=now).values("pk")[:21]) & {
+        "access_request_waiting",
+        "access_request_pending",
+        "access_request_open",
+    }
+    assert "access_grant_ending" in _indexes(Grant.objects.filter(state="revoking", ending_since__lte=now).order_by())
+    late = Grant.objects.filter(state="active", ends_at__lte=now - timedelta(days=1)).order_by()
+    assert "access_grant_living" in _indexes(late)
+    assert "access_grant_questioned" in _indexes(questioned_grants_for(approver)[:11])
+    assert _indexes(living_grants_of(approver)) & {"access_grant_mine_living", "access_grant_mine"}
+
+
+def test_the_status_of_a_company_is_one_query(company: None, django_assert_num_queries: Any) -> None:
+    approver = User.objects.get(email="approver@example.com")
+    assert approver.team_slugs
+    with django_assert_num_queries(1):
+        status = status_for(approver, now=timezone.now())
+    assert status.waiting_in_words == "99+"
+    assert count_of(waiting_for(approver, now=timezone.now()).order_by()) == 100
+
+
+LISTS = [
+    ("home", ""),
+    ("approvals", ""),
+    ("access", ""),
+    ("request_new", ""),
+    ("servers", "administrator"),
+    ("settings", "administrator"),
+    ("settings_people", "administrator"),
+    ("settings_teams", "administrator"),
+    ("settings_policies", "administrator"),
+    ("settings_policy_add", "administrator"),
+    ("settings_roles", "administrator"),
+    ("settings_role_add", "administrator"),
+]
+
+
+@pytest.fixture
+def _a_password(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BENCH_PASSWORD", "never used")
+
+
+@pytest.mark.usefixtures("company", "_a_password")
+def test_no_page_grows_with_the_company() -> None:
+    sizes = {}
+    for name, only in LISTS:
+        for who in [only] if only else ["asker", "approver", "administrator"]:
+            answer = signed_in(User.objects.get(email=f"{who}@example.com")).get(reverse(name))
+            assert answer.status_code == 200
+            sizes[name, who] = len(answer.content)
+    assert {page: size for page, size in sizes.items() if size > MOST_BYTES} == {}
+
+
+def _named(patterns: list[URLPattern | URLResolver]) -> Iterator[str]:
+    for pattern in patterns:
+        if isinstance(pattern, URLResolver):
+            yield from _named(pattern.url_patterns)
+        elif pattern.name:
+            yield pattern.name
+
+
+def test_the_benchmark_forgets_no_page() -> None:
+    measured = {address_of(page) for page in PAGES}
+    assert set(_named(get_resolver().url_patterns)) == measured | CHANGES | SIGNING_IN
+    assert not measured & CHANGES
+    assert not measured & SIGNING_IN
