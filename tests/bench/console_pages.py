@@ -91,8 +91,12 @@ CHANGES = frozenset(
     account_sessions_end_others audit_export statement_text server_test server_rotate settings_right_confirm
     settings_person_off settings_person_on settings_team_add_person settings_team_remove settings_team_map
     settings_team_unmap openid_connect_login statements_export
+    server_secret server_confirm server_shut
     """.split()  # noqa: SIM905 - a list of quoted words reads worse
 )
+
+#: Files of some kilobytes that are the same for everybody.
+FILES = frozenset({"grant_ca", "grant_gateway_ca"})
 
 #: Steps of signing in, and pages of second factors that the personas do not have: nothing of the company is on them.
 SIGNING_IN = frozenset(

@@ -22,7 +22,7 @@ from access.queries.grants import living_grants_of, living_grants_of_others, que
 from access.queries.requests import pending_of, waiting_for
 from access.queries.status import status_for
 from people.models import User
-from tests.bench.console_pages import CHANGES, PAGES, SIGNING_IN, address_of
+from tests.bench.console_pages import CHANGES, FILES, PAGES, SIGNING_IN, address_of
 from tests.bench.console_world import MODEST, load
 from tests.console.people_and_pages import signed_in
 
@@ -147,6 +147,6 @@ def _named(patterns: list[URLPattern | URLResolver]) -> Iterator[str]:
 
 def test_the_benchmark_forgets_no_page() -> None:
     measured = {address_of(page) for page in PAGES}
-    assert set(_named(get_resolver().url_patterns)) == measured | CHANGES | SIGNING_IN
+    assert set(_named(get_resolver().url_patterns)) == measured | CHANGES | FILES | SIGNING_IN
     assert not measured & CHANGES
     assert not measured & SIGNING_IN
