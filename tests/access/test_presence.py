@@ -9,8 +9,9 @@ import psycopg
 import pytest
 from django.db import connection
 
-from access import claims, presence
+from access import claims, clock, presence
 from access.errors import ClocksApart
+from access.management.commands import doctor
 from access.models import AccessRequest, Grant, Heartbeat
 from access.queries.status import alarms_for
 from access.services import votes
@@ -161,3 +162,12 @@ def test_the_queue_is_said_to_be_away_when_no_worker_reaches_it(world: World) ->
     assert [alarm.kind for alarm in alarms_for(world.alice, now=NOW)] == ["queue"]
     Heartbeat.objects.create(worker="w2", seen_at=NOW)
     assert alarms_for(world.alice, now=NOW) == []
+
+
+def test_doctor_compares_the_clocks_of_this_machine_and_of_every_living_worker(db: None) -> None:
+    assert [ok for ok, _ in doctor._clocks()] == [True]
+    Heartbeat.objects.create(worker="w1", seen_at=clock.now(), skew=8.2)
+    Heartbeat.objects.create(worker="w2", seen_at=clock.now() - HOUR, skew=3600)
+    [(ok, line)] = doctor._clocks()
+    assert not ok
+    assert line.startswith("The clock of w1 is 8 seconds ahead of the database's.")
