@@ -29,6 +29,7 @@ urlpatterns: list[URLPattern] = [
     path("", home.home, name="home"),
     path("pulse/", home.pulse, name="pulse"),
     path("request/", asking.ask, name="request_new"),
+    path("requests/", requests.mine, name="requests"),
     path("requests/<str:reference>/", requests.show, name="request"),
     path("requests/<str:reference>/edit/", asking.edit, name="request_edit"),
     path("requests/<str:reference>/cancel/", requests.cancel, name="request_cancel"),

@@ -15,7 +15,7 @@ from access.errors import AccessError
 from access.models import AccessRequest, Grant
 from access.models.grants import Direction
 from access.queries.pages import request_with_story, risk_of, similar_to, story_of, version_of_request
-from access.queries.requests import can_decide
+from access.queries.requests import can_decide, requests_of
 from access.queries.roles import approvers_of, names_of_teams, plan_of
 from access.quorum import StepProgress
 from access.rules import is_requester, may_end, may_review
@@ -27,7 +27,9 @@ from console.forms.asking import show as show_error
 from console.forms.asking import tell_errors
 from console.forms.deciding import CommentForm, DenyForm, ReviewForm, ShorterForm
 from console.http import PersonRequest, not_modified, signed_in, wants
+from console.paging import paged
 from console.stepper import grant_of, is_settled, pace_of, steps_of
+from console.wording import REQUEST_LOOKS
 from people.models import User
 
 #: In the session: the approval that somebody was about to give.
@@ -35,6 +37,18 @@ _KEPT = "approval_kept"
 
 #: So many digits of the content's hash tell one version of a request from the others.
 _ENOUGH = 12
+
+
+@signed_in()
+def mine(request: PersonRequest) -> HttpResponse:
+    """All that the person has ever asked for, newest first; `?state=denied` for those in one state."""
+    state = request.GET.get("state", "")
+    rows = requests_of(request.user).prefetch_related("votes__voter")
+    if state in list(RequestState):
+        rows = rows.filter(state=state)
+    states = [("", "All"), *((value.value, REQUEST_LOOKS[value].word) for value in RequestState)]
+    context = {"page": paged(request, rows, by=("-id",)), "states": states, "state": state}
+    return render(request, "request/mine.html", context)
 
 
 @signed_in()

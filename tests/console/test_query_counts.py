@@ -70,6 +70,8 @@ LISTS: list[tuple[str, str, Grow]] = [
     ("home", "alice", _waiting),
     ("home", "alice", _living),
     ("home", "bob", _waiting),
+    ("requests", "alice", _waiting),
+    ("requests", "alice", _over),
     ("approvals", "bob", _waiting),
     ("access", "alice", _living),
     ("access", "alice", _over),

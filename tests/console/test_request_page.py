@@ -263,3 +263,21 @@ def test_an_edit_leaves_an_open_page_without_buttons_until_it_is_read_again(page
     assert "edited this request after you opened it" in news
     assert 'data-action="approve"' not in news
     assert 'data-action="approve"' in page(pages.world.bob, request.reference)
+
+
+def test_all_that_one_has_asked_for_is_in_a_list(pages: Pages, world: World) -> None:
+    denied = ask(world, role=world.role("orders-peek", world.policy))
+    votes.deny(
+        person=world.bob, request=denied, content_hash=denied.content_hash, comment="Not today", now=timezone.now()
+    )
+    cancelled = ask(world, role=world.role("orders-poke", world.policy))
+    requests.cancel(person=world.alice, request=cancelled, now=timezone.now())
+    alice = signed_in(world.alice)
+    text = alice.get(reverse("requests")).content.decode()
+    for request in (pages.pending, pages.active.request, pages.over.request, denied, cancelled):
+        assert reverse("request", args=[request.reference]) in text
+    assert "Not today" in text
+    only = alice.get(reverse("requests"), {"state": "denied"}).content.decode()
+    assert denied.reference in only
+    assert cancelled.reference not in only
+    assert denied.reference not in signed_in(world.carol).get(reverse("requests")).content.decode()
