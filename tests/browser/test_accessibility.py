@@ -9,10 +9,11 @@ from django.utils import timezone
 from access.services import votes
 from tests.access.world import World
 from tests.browser.conftest import ONE_BY_ONE, Visit
+from tests.gateway.stored import intent, opened, outcome, store
 
 pytestmark = ONE_BY_ONE
 
-RULES = {"runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]}}
+RULES = {"runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}}
 DESK, PHONE = {"width": 1280, "height": 800}, {"width": 360, "height": 740}
 
 
@@ -32,24 +33,32 @@ def test_every_page_is_accessible_and_fits(
         person=world.carol, request=approved, content_hash=approved.content_hash, now=now, authenticated_at=now
     )
     approved.refresh_from_db()
+    stream = store([{"kind": "began", "host": "gateway-1", "pid": 1}, opened(approved.grant), intent(), outcome(3)])
     pages = {
         "alice": [
             "/",
             "/request/",
             "/account/",
             f"/requests/{request.reference}/",
+            f"/requests/{request.reference}/edit/",
+            "/requests/",
             "/access/",
             f"/access/{approved.grant.reference}/",
         ],
         "bob": [
             "/approvals/",
             f"/requests/{request.reference}/",
+            f"/access/{approved.grant.reference}/",
             "/accounts/again/",
             "/accounts/methods/app/add/",
             "/accounts/methods/passkeys/add/",
         ],
         "erin": [
+            "/",
+            "/access/",
             "/audit/",
+            "/audit/statements/",
+            f"/audit/statements/{stream}/3/",
             "/servers/",
             f"/servers/{world.server.slug}/",
             "/servers/add/",
