@@ -63,7 +63,7 @@ class NoPolicy(Refused):
 
 
 class NotARequester(Refused):
-    """The policy of this access role does not let you ask for it. Ask for one of the roles on the Request page."""
+    """The policy of this access role does not let you request it. Choose one of the roles on the Request page."""
 
     field = "role"
 
@@ -75,37 +75,37 @@ class NoOwnIdentity(Refused):
 
 
 class PolicyCannotBeMet(Refused):
-    """Nobody could grant this: the policy asks for more approvers than there are. Ask an administrator to mend it."""
+    """This cannot be granted: the policy asks for more approvers than there are. Ask an administrator to change it."""
 
     field = "role"
 
 
 class OwnRules(Refused):
-    """You changed the rules so that you need nobody's consent for this. Another administrator has to confirm that first."""
+    """You changed the rules so that you need no approval for this. Another administrator has to confirm that first."""
 
     field = "role"
 
 
 class RulesJustChanged(Refused):
-    """The rules of this access role were changed just now. Look at them again, then ask."""
+    """The rules of this access role have just changed. Read them again, then send your request."""
 
     field = "role"
 
 
 class RequesterHasLeft(Refused):
-    """The person who asked may no longer sign in, so nothing can be granted to them. Leave it to lapse."""
+    """The requester can no longer sign in, so nothing can be granted to them. Deny the request, or let it lapse."""
 
 
 class NotAnApprover(Refused):
-    """The step that this request has reached is not yours to decide."""
+    """You are not an approver of the current step of this request."""
 
 
 class OwnRequest(Refused):
-    """Nobody decides on their own access. Somebody else has to look at this."""
+    """You cannot decide on your own request. Somebody else has to."""
 
 
 class AuthenticationTooOld(Refused):
-    """You signed in a while ago. Show again that it is you, then approve: the server is a production one."""
+    """You signed in a while ago. Confirm your identity again, then approve: this is a production server."""
 
 
 class NotYours(Refused):
@@ -127,7 +127,7 @@ class TooLong(BadRequest):
 
 
 class StartNotPossible(BadRequest):
-    """The wished start has to lie in the future, at most 30 days from now."""
+    """The start must be in the future, at most 30 days from now."""
 
     field = "wished_start"
 
@@ -145,7 +145,7 @@ class AlreadyAsked(BadRequest):
 
 
 class Stale(AccessError):
-    """This has changed meanwhile. Look at it again."""
+    """This has changed in the meantime. Look at it again."""
 
 
 class AlreadyDecided(Stale):
@@ -161,7 +161,7 @@ class ContentHasChanged(Stale):
 
 
 class HasLapsed(Stale):
-    """This request has lapsed: nobody decided in time. It has to be asked for again."""
+    """This request has lapsed: nobody decided in time. Request it again."""
 
 
 class GrantIsOver(Stale):
@@ -185,7 +185,7 @@ class AlreadyShown(Stale):
 
 
 class Unavailable(AccessError):
-    """Something that this needs is not there."""
+    """Something that this needs is not available."""
 
 
 class SecretUnavailable(Unavailable):

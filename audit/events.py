@@ -20,7 +20,7 @@ class Event(models.TextChoices):
     REQUEST_APPROVED = "request.approved", "Request approved"
     REQUEST_DENIED = "request.denied", "Request denied"
     REQUEST_AUTO_APPROVED = "request.auto_approved", "Request approved by policy"
-    REQUEST_BREAK_GLASS = "request.break_glass", "Glass broken"
+    REQUEST_BREAK_GLASS = "request.break_glass", "Emergency access taken"
     REQUEST_REFUSED = "request.refused", "Request refused"
 
     VOTE_APPROVED = "vote.approved", "Approval given"
@@ -47,7 +47,7 @@ class Event(models.TextChoices):
     TOKEN_MADE = "token.made", "Token for the gateway made"
     TOKEN_REVOKED = "token.revoked", "Token for the gateway revoked"
     GATEWAY_REFUSED = "gateway.refused", "Refused at the gateway"
-    GATEWAY_LIMITED = "gateway.limited", "Too many attempts at the gateway: made to wait"
+    GATEWAY_LIMITED = "gateway.limited", "Too many attempts at the gateway: rate limited"
 
     SERVER_ADDED = "server.added", "Server added"
     SERVER_CHANGED = "server.changed", "Server changed"
@@ -91,8 +91,8 @@ class Event(models.TextChoices):
     PERSON_LEFT = "person.left", "Left a team"
     PERSON_DEACTIVATED = "person.deactivated", "Person deactivated"
     PERSON_REACTIVATED = "person.reactivated", "Person reactivated"
-    PERSON_REAUTHENTICATED = "person.reauthenticated", "Showed again that it is them"
-    PERSON_SIGN_IN_LIMITED = "person.sign_in_limited", "Too many attempts: made to wait"
+    PERSON_REAUTHENTICATED = "person.reauthenticated", "Confirmed their identity again"
+    PERSON_SIGN_IN_LIMITED = "person.sign_in_limited", "Too many attempts: rate limited"
     PERSON_SESSION_ENDED = "person.session_ended", "Session ended"
     PERSON_FACTOR_ADDED = "person.factor_added", "Sign-in method added"
     PERSON_FACTOR_REMOVED = "person.factor_removed", "Sign-in method removed"

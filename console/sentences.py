@@ -13,16 +13,15 @@ def sentences_of(policy: Policy) -> list[str]:
     steps = [f"{_people(step.count)} of {step.team.name}" for step in policy.steps.all()]
     if policy.self_approved_environments:
         places = _listed([str(Environment(value).label).lower() for value in policy.self_approved_environments])
-        sentences.append(f"Reads approve themselves on {places}.")
+        sentences.append(f"Reads are approved automatically on {places}.")
     if steps:
-        has = "has" if len(steps) == 1 and policy.steps.all()[0].count == 1 else "have"
         agreeing = ", then ".join(steps)
         agreeing = f"Otherwise {agreeing}" if policy.self_approved_environments else agreeing[0].upper() + agreeing[1:]
-        sentences.append(f"{agreeing} {has} to agree within {spoken(policy.lapses_after)}.")
+        sentences.append(f"{agreeing} must approve within {spoken(policy.lapses_after)}.")
     else:
         sentences.append("Nothing else is granted.")
     if policy.break_glass_team:
-        sentences.append(f"{policy.break_glass_team.name} may break the glass, which is reviewed afterwards.")
+        sentences.append(f"{policy.break_glass_team.name} may take emergency access, which is reviewed afterwards.")
     return sentences
 
 

@@ -128,7 +128,7 @@ def _provisioning(grant: Grant, state: GrantState) -> Step:
     if state is GrantState.SCHEDULED:
         return Step("Provisioning", Standing.NOW, grant.starts_at, look=look)
     if state is GrantState.PROVISIONING:
-        return Step("Provisioning", Standing.NOW, detail="making the account", look=look)
+        return Step("Provisioning", Standing.NOW, detail="creating the account", look=look)
     if grant.activated_at is None:
         name = (
             _NEVER_BEGAN.get(EndReason(grant.end_reason), "Ended before it began")
@@ -149,7 +149,7 @@ def _active(grant: Grant, state: GrantState) -> Step:
 
 def _revoked(grant: Grant, state: GrantState) -> Step:
     if state is GrantState.REVOKING:
-        detail = f"attempt {grant.attempts + 1}" if grant.attempts else "taking it away"
+        detail = f"attempt {grant.attempts + 1}" if grant.attempts else "removing it"
         return Step("Revoked", Standing.NOW, detail=detail, look=GRANT_LOOKS[state])
     if state in _GRANT_ENDS:
         return Step("Revoked", Standing.DONE, grant.closed_at, detail=_how_it_ended(grant))

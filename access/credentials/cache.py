@@ -93,7 +93,7 @@ class CredentialCache:
         with self._lock:
             kept = self._kept.get(key)
             if kept is None or kept.credential.secret != refused:
-                return True  # Somebody else was quicker: what is fetched next is another one.
+                return True  # Somebody else saved first: what is fetched next is another one.
             now = self._clock()
             if now - self._dropped.get(key, float("-inf")) < DROPPED_ONCE_IN:
                 return False

@@ -86,7 +86,7 @@ def _policies_naming(team: Team) -> list[tuple[str, QuerySet[Policy]]]:
     return [
         ("May ask for", Policy.objects.filter(requesters=team)),
         ("Decides on requests of others for", Policy.objects.filter(steps__team=team)),
-        ("May break the glass for", Policy.objects.filter(break_glass_team=team)),
+        ("May take emergency access to", Policy.objects.filter(break_glass_team=team)),
     ]
 
 

@@ -15,7 +15,7 @@ from access.services.clocks import living, told, wrong_clocks
 from access.states import LIVING
 from access.window import CLOCKS_STOP_APPROVALS
 
-NO_WORKER = "No worker is alive: access that ends now will not be taken away until one is back."
+NO_WORKER = "No worker is alive: access that ends now will not be removed until one is back."
 QUEUE_AWAY = "Redis does not answer. Lockgate works on without it, a little more slowly."
 CLOCKS_DIFFER = "Set it right; access begins and ends by the database's clock."
 CLOCKS_STOP = "Nothing is approved until it is set right. Access ends all the same, by the database's clock."

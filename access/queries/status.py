@@ -93,7 +93,7 @@ def _alarms(
 ) -> Iterator[Alarm]:
     if late:
         count = f"{late if late <= MOST else f'More than {MOST}'} grants are" if late > 1 else "A grant is"
-        sentence = f"{count} past the end and not proved gone. Lockgate goes on trying."
+        sentence = f"{count} past the end, and removal is not confirmed. Lockgate keeps trying."
         yield Alarm("revocation", sentence, _first_overdue(person, now))
     if strangers:
         names = ", ".join(strangers)

@@ -23,7 +23,7 @@ def terms_for(*, person: User, role: AccessRole, level: Level, break_glass: bool
         raise NoPolicy
     if break_glass:
         if not may_break_glass(person, policy):
-            raise NotARequester("Breaking the glass is for another team.")
+            raise NotARequester("Emergency access is for another team.")
     elif not may_request(person, policy):
         raise NotARequester
     terms = Terms(

@@ -79,7 +79,7 @@ def submit(
         terms = terms_for(person=person, role=role, level=role.scope.level, break_glass=break_glass)
         _check_wishes(terms.longest, duration, reason, wished_start, now)
         if break_glass and wished_start is not None:
-            raise StartNotPossible("Whoever breaks the glass needs the access now.")
+            raise StartNotPossible("Emergency access starts at once: leave the start empty.")
         content = Content(
             reference=request_reference(),
             requester=person.pk,

@@ -92,7 +92,7 @@ class AskForm(WishesForm):
             "invalid_choice": "You cannot ask for this access role. Choose one of the list.",
         },
     )
-    break_glass = forms.BooleanField(label="Break the glass", required=False)
+    break_glass = forms.BooleanField(label="Emergency access", required=False)
 
     field_order = ("role", "duration", "reason", "ticket", "wished_start", "break_glass")
 

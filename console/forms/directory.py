@@ -41,7 +41,7 @@ class MemberForm(forms.Form):
     person = forms.EmailField(
         label="E-mail address",
         widget=forms.EmailInput(attrs=_CONTROL),
-        error_messages={"required": "Whose address?", "invalid": "That is no e-mail address."},
+        error_messages={"required": "Enter an e-mail address.", "invalid": "This is not an e-mail address."},
     )
 
     def clean_person(self) -> User:

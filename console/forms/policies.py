@@ -38,9 +38,9 @@ class PolicyForm(forms.Form):
         widget=forms.CheckboxSelectMultiple,
         error_messages={"required": "Choose at least one team that may ask."},
     )
-    steps = StepsField(label="Who has to agree", required=False)
+    steps = StepsField(label="Who must approve", required=False)
     self_approved_environments = forms.MultipleChoiceField(
-        label="Reads approve themselves on",
+        label="Reads are approved automatically on",
         choices=Environment.choices,
         required=False,
         widget=forms.CheckboxSelectMultiple,
@@ -48,7 +48,7 @@ class PolicyForm(forms.Form):
     break_glass_team: forms.ModelChoiceField[Team] = forms.ModelChoiceField(
         queryset=Team.objects.none(),
         to_field_name="slug",
-        label="Who may break the glass",
+        label="Who may take emergency access",
         required=False,
         empty_label="Nobody",
         widget=forms.Select(attrs={"class": "form-select"}),
@@ -86,7 +86,7 @@ class PolicyForm(forms.Form):
         cleaned: dict[str, Any] = super().clean() or {}
         if "steps" in cleaned and not cleaned["steps"] and not cleaned.get("self_approved_environments"):
             self.add_error(
-                "steps", "Add a step, or say where reads approve themselves: otherwise nobody gets anything."
+                "steps", "Add a step, or say where reads are approved automatically: otherwise nobody gets anything."
             )
         return cleaned
 

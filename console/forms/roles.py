@@ -49,7 +49,7 @@ class RoleForm(GatewayFields):
         queryset=Policy.objects.none(),
         to_field_name="slug",
         required=False,
-        empty_label="None: nobody can ask for it",
+        empty_label="None: nobody can request it",
         widget=forms.Select(attrs=_CHOICE),
     )
     level = forms.ChoiceField(
@@ -72,7 +72,7 @@ class RoleForm(GatewayFields):
     )
     statement_timeout = DurationField(label="Longest statement", required=False, widget=DurationText())
     idle_in_transaction_timeout = DurationField(label="Longest idle transaction", required=False, widget=DurationText())
-    is_enabled = forms.BooleanField(label="Can be asked for", required=False)
+    is_enabled = forms.BooleanField(label="Can be requested", required=False)
     revision = forms.IntegerField(required=False, widget=forms.HiddenInput)
 
     def __init__(self, *args: Any, role: AccessRole | None = None, **options: Any) -> None:

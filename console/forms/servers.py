@@ -52,7 +52,7 @@ class ServerForm(forms.Form):
         label="Lockgate's own account", max_length=128, initial="lockgate", widget=forms.TextInput(attrs=_TEXT)
     )
     admin_secret = forms.CharField(
-        label="Where its password lies, or as whom it logs in",
+        label="Password reference or cloud identity",
         max_length=500,
         widget=forms.TextInput(
             attrs=_TEXT | {"placeholder": "file:/run/servers/orders, vault:…, azure:managed-identity, …"}
@@ -89,13 +89,13 @@ class ChangeServerForm(ServerForm):
     slug = None  # type: ignore[assignment]
     engine = None  # type: ignore[assignment]
     admin_secret = forms.CharField(
-        label="Where its password lies",
+        label="Password reference or cloud identity",
         max_length=500,
         required=False,
         widget=forms.TextInput(attrs=_TEXT | {"placeholder": "as before"}),
     )
     replicas = AddressesField(label="Replicas that people may read from", required=False)
-    is_enabled = forms.BooleanField(label="Can be asked for", required=False)
+    is_enabled = forms.BooleanField(label="Can be requested", required=False)
     revision = forms.IntegerField(widget=forms.HiddenInput)
 
     def offer_tls_of(self, engine: str) -> None:

@@ -33,6 +33,9 @@ register = template.Library()
 #: Where the icons of the front-end kit lie among the static files.
 ICONS = "vendor/tabler-icons/outline"
 
+#: Of those who can take a step, so many are named.
+_MOST_NAMES = 6
+
 _SQL_PIECE = re.compile(
     r"""
     (?P<string>'(?:[^']|'')*') |
@@ -240,6 +243,16 @@ def _page_of(kind: str, ident: str) -> str:
         return reverse("statement", args=[stream, seq])
     name = _PAGES.get(kind)
     return reverse(name, args=[ident]) if name and ident else ""
+
+
+@register.filter
+def any_of(approvers: Approvers) -> str:
+    """Who can take a step: `Bob or Carol`, and no more than a line of them."""
+    names = list(approvers.people[:_MOST_NAMES])
+    more = len(approvers.people) - len(names)
+    if more > 0:
+        names.append(f"{more} more of {approvers.team}")
+    return " or ".join([", ".join(names[:-1]), names[-1]]) if len(names) > 1 else "".join(names) or approvers.team
 
 
 @register.filter

@@ -133,7 +133,7 @@ def review(request: PersonRequest, reference: str) -> HttpResponse:
         except AccessError as error:
             show_error(form, error)
         else:
-            messages.success(request, "Your review is written down.")
+            messages.success(request, "Your review has been recorded.")
             return redirect("request", reference=grant.request.reference)
     return render_page(request, grant, status=422, review_form=form)
 
@@ -149,7 +149,7 @@ def keep(request: PersonRequest, reference: str) -> HttpResponse:
         except AccessError as error:
             show_error(form, error)
         else:
-            messages.success(request, "The access stays until its end. Your reason is written down.")
+            messages.success(request, "The access stays until its end. Your reason has been recorded.")
             return redirect("approvals")
     return render_page(request, grant, status=422, keep_form=form)
 

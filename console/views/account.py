@@ -58,7 +58,7 @@ def end_session(request: PersonRequest, pk: int) -> HttpResponse:
     if UserSession.objects.filter(pk=pk, session_key=request.session.session_key).exists():
         return redirect("account_logout")
     if sessions.end_session(person=request.user, session=pk, actor=_actor(request.user)):
-        messages.success(request, "The session is over. Whoever sits there has to sign in again.")
+        messages.success(request, "The session is over. Anyone using it has to sign in again.")
     else:
         messages.error(request, "That session is over already.")
     return redirect("account")

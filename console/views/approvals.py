@@ -80,7 +80,9 @@ def approve_several(request: PersonRequest) -> HttpResponse:
         if asked is None:
             messages.error(request, f"{reference}: there is no such request.")
         elif risk_of(asked).risk is not Risk.LOW:
-            messages.error(request, f"{reference}: only low-risk requests are approved together. Look at it by itself.")
+            messages.error(
+                request, f"{reference}: only low-risk requests are approved together. Review this one separately."
+            )
         else:
             try:
                 approved += _approve_one(request, asked, content_hash)
@@ -125,12 +127,12 @@ def _approve_one(request: PersonRequest, asked: AccessRequest, content_hash: str
 def _approved_words(asked: AccessRequest, decision: Decision) -> str:
     what = f"{asked.role.name} for {asked.requester.label}"
     if decision.outcome is Outcome.APPROVED:
-        return f"You approved {what}. The account is being made."
+        return f"You approved {what}. The account is being created."
     step = decision.current
     if step is None:
-        return f"You agreed to {what}."
+        return f"You approved {what}."
     team = names_of_teams([step.team]).get(step.team, step.team)
-    return f"You agreed to {what}; it now waits for {team}."
+    return f"You approved {what}. It still needs approval from {team}."
 
 
 def _from_list(request: PersonRequest) -> bool:

@@ -63,7 +63,7 @@ def _steps(state: GrantState) -> list[Step]:
     return [
         Step("Requested", Standing.DONE, now - timedelta(minutes=4)),
         Step("Approved", Standing.DONE, now - timedelta(minutes=1)),
-        Step("Provisioning", Standing.NOW, detail="making the account", look=GRANT_LOOKS[state]),
+        Step("Provisioning", Standing.NOW, detail="creating the account", look=GRANT_LOOKS[state]),
         Step("Active", Standing.NEXT),
         Step("Revoked", Standing.NEXT),
     ]

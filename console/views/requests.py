@@ -79,7 +79,7 @@ def cancel(request: PersonRequest, reference: str) -> HttpResponse:
     except AccessError as error:
         messages.error(request, error.sentence)
     else:
-        messages.success(request, "You took your request back.")
+        messages.success(request, "You cancelled your request.")
     return redirect("request", reference=reference)
 
 

@@ -152,7 +152,7 @@ def rotate(request: PersonRequest, slug: str) -> HttpResponse:
     except (AccessError, ConnectorError) as error:
         return _page(request, slug, rotation_problem=str(error), status=422)
     messages.success(
-        request, f"{server.admin_user} has a new password, proved by a login. The old one gets in no more."
+        request, f"{server.admin_user} has a new password, proved by a login. The old one no longer works."
     )
     return redirect("server", slug=slug)
 

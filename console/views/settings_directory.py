@@ -75,7 +75,7 @@ def teams(request: PersonRequest) -> HttpResponse:
             except AccessError as error:
                 show(form, error)
             else:
-                messages.success(request, "The team is there. Nobody is in it yet.")
+                messages.success(request, "The team was added. It has no members yet.")
                 return redirect("settings_team", slug=team.slug)
     page = paged(request, teams_for(request.user, words), by=("name", "id"))
     context = {"page": page, "words": words, "form": form, "may_change": may_manage_people(request.user)}

@@ -59,7 +59,7 @@ def add(request: PersonRequest) -> HttpResponse:
         except AccessError as error:
             show(form, error)
         else:
-            messages.success(request, "The policy is there. Now choose it for access roles.")
+            messages.success(request, "The policy was added. Now assign it to access roles.")
             return redirect("settings_policy", slug=policy.slug)
     return _page(request, form, None, status=422)
 

@@ -61,7 +61,7 @@ def add(request: PersonRequest) -> HttpResponse:
         except AccessError as error:
             show(form, error)
         else:
-            messages.success(request, "The access role is there.")
+            messages.success(request, "The access role was added.")
             return redirect("settings_role", slug=role.slug)
     return _page(request, form, None, status=422)
 

@@ -26,7 +26,7 @@ def test_the_other_administrators_learn_what_changed(world: World) -> None:
     assert told("policy.changed") == ["fred@example.com"]
     message = mail.outbox[0]
     assert message.subject == "Policy changed: One DBA, by erin@example.com"
-    assert "Have to agree: 1 of dba -> 2 of dba" in message.body
+    assert "Must approve: 1 of dba -> 2 of dba" in message.body
     assert "Longest access: 8 h -> 1 h" in message.body
     assert "/settings/policies/one-dba/" in message.body
     assert "Gives the person" not in message.body

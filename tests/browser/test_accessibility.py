@@ -13,7 +13,9 @@ from tests.gateway.stored import intent, opened, outcome, store
 
 pytestmark = ONE_BY_ONE
 
-RULES = {"runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}}
+RULES = {
+    "runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
+}
 DESK, PHONE = {"width": 1280, "height": 800}, {"width": 360, "height": 740}
 
 

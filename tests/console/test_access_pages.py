@@ -175,5 +175,5 @@ def test_a_broken_glass_waits_for_a_review_by_somebody_else(world: World) -> Non
     own = signed_in(world.alice).post(address, {"comment": "All fine"})
     assert own.status_code == 422
     done = signed_in(world.bob).post(address, {"comment": "It was right."}, follow=True)
-    assert "Your review is written down." in done.content.decode()
+    assert "Your review has been recorded." in done.content.decode()
     assert "It was right." in done.content.decode()

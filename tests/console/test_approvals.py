@@ -121,7 +121,7 @@ def test_a_denial_with_a_reason_ends_the_request(world: World) -> None:
 
 def test_the_first_of_two_steps_says_who_is_next(world: World) -> None:
     request = ask(world, role=world.two_steps())
-    assert "it now waits for Security" in press(world.bob, "request_approve", request).content.decode()
+    assert "It still needs approval from Security" in press(world.bob, "request_approve", request).content.decode()
     assert list_of(world.bob).count("data-row-link") == 0
     assert request.reference in list_of(world.dora)
 
@@ -133,7 +133,7 @@ def test_nobody_finds_their_own_request_in_the_list(world: World) -> None:
     assert request.reference not in list_of(alice)
     response = press(alice, "request_approve", request)
     assert response.status_code == 422
-    assert "Nobody decides on their own access." in response.content.decode()
+    assert "You cannot decide on your own request." in response.content.decode()
     assert not Vote.objects.exists()
 
 

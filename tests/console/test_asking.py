@@ -35,10 +35,10 @@ def test_four_fields_make_a_request_and_lead_to_its_page(world: World) -> None:
         ({"duration": "custom", "duration_custom": "soon"}, "Write a duration such as 45m, 2h or 1h 30m."),
         ({"duration": "custom", "duration_custom": "99h"}, "Choose between one minute and 8 h."),
         ({"reason": "  "}, "Say why you need the access"),
-        ({"wished_start": "2020-01-01T10:00"}, "The wished start has to lie in the future"),
-        ({"wished_start": "9999-12-31T23:59", "utc_offset": "-720"}, "The wished start has to lie in the future"),
-        ({"wished_start": "0001-01-01T00:00", "utc_offset": "720"}, "The wished start has to lie in the future"),
-        ({"break_glass": "on"}, "Breaking the glass is for another team."),
+        ({"wished_start": "2020-01-01T10:00"}, "The start must be in the future"),
+        ({"wished_start": "9999-12-31T23:59", "utc_offset": "-720"}, "The start must be in the future"),
+        ({"wished_start": "0001-01-01T00:00", "utc_offset": "720"}, "The start must be in the future"),
+        ({"break_glass": "on"}, "Emergency access is for another team."),
     ],
 )
 def test_what_is_wrong_is_said_in_words_and_what_was_typed_stays(
@@ -112,7 +112,7 @@ def test_the_side_panel_says_when_nobody_has_to_agree(world: World) -> None:
     )
     world.role("orders-peek", policy, Level.READ)
     response = signed_in(world.alice).get(reverse("request_new"), {"part": "preview", "role": "orders-peek"}, **HTMX)
-    assert "Approves itself." in response.content.decode()
+    assert "Approved automatically." in response.content.decode()
 
 
 def test_the_side_panel_says_beforehand_what_would_be_refused(world: World) -> None:
@@ -136,13 +136,13 @@ def test_another_role_brings_its_own_durations(world: World) -> None:
 def test_roles_are_searched_by_every_word(world: World, words: str, found: bool) -> None:
     response = signed_in(world.alice).get(reverse("request_new"), {"part": "roles", "q": words}, **HTMX)
     assert ('value="orders-read"' in response.content.decode()) is found
-    assert (f"Nothing fits “{words}”." in response.content.decode()) is not found
+    assert (f"Nothing matches “{words}”." in response.content.decode()) is not found
 
 
 def test_roles_of_other_teams_are_not_offered(world: World) -> None:
     text = signed_in(world.oscar).get(reverse("request_new") + "?role=orders-read").content.decode()
     assert "orders-read" not in text
-    assert "There is nothing that you may ask for." in text
+    assert "There is nothing you can request." in text
 
 
 def test_a_wished_start_is_meant_in_local_time(world: World) -> None:

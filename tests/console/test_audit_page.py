@@ -46,7 +46,7 @@ def test_rows_tell_who_did_what_to_what_and_lead_there(pages: Pages) -> None:
         ({"event": "request.submitted"}, "Access requested", "Request approved"),
         ({"server": "orders"}, "Access requested", "Person added"),
         ({"text": "order is stuck"}, "Access requested", "Server added"),
-        ({"to": "2001-01-01"}, "Nothing fits these filters", "Server added"),
+        ({"to": "2001-01-01"}, "Nothing matches these filters", "Server added"),
     ],
 )
 def test_filters_are_in_the_address(pages: Pages, query: dict[str, str], seen: str, unseen: str) -> None:

@@ -58,7 +58,7 @@ def test_whoever_signed_in_long_ago_is_led_away_and_has_not_voted(world: World) 
     assert answer["Location"] == way_back(request)  # type: ignore[index]
     assert not Vote.objects.exists()
     refused = Entry.objects.get(event=Event.VOTE_REFUSED)
-    assert "Show again that it is you" in refused.reason
+    assert "Confirm your identity again" in refused.reason
 
 
 def test_from_the_list_htmx_is_told_to_leave_the_page(world: World) -> None:

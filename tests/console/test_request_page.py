@@ -48,7 +48,7 @@ def test_what_ran_takes_the_place_of_what_will_run(pages: Pages) -> None:
     text = page(pages.world.alice, pages.over.request.reference)
     assert "To grant" not in text
     assert "Granted" in text
-    assert "Proved gone." in text
+    assert "Removal confirmed." in text
     assert "2 sessions ended" in text
 
 
@@ -59,7 +59,7 @@ def test_an_approver_finds_the_buttons_and_the_requester_does_not(pages: Pages) 
     assert approve in approver
     assert pages.pending.content_hash in approver
     assert approve not in owner
-    assert "Nobody decides on their own access" in owner
+    assert "Waiting for Bob or Carol (2 approvals)" in owner
     for name in ("request_edit", "request_remind", "request_cancel"):
         assert reverse(name, args=[pages.pending.reference]) in owner
         assert reverse(name, args=[pages.pending.reference]) not in approver
@@ -130,7 +130,7 @@ def test_approval_moves_the_steps(pages: Pages, world: World) -> None:
     )
     _, after = progress(world.alice, request.reference)
     assert 'data-state="pending"' in before
-    assert "Bob agreed" in between
+    assert "Bob approved" in between
     assert 'data-state="scheduled"' in after
 
 
@@ -151,7 +151,7 @@ def test_cancelling_ends_it(pages: Pages) -> None:
     response = signed_in(pages.world.alice).post(reverse("request_cancel", args=[pages.pending.reference]), follow=True)
     pages.pending.refresh_from_db()
     assert pages.pending.state == "cancelled"
-    assert "You took your request back." in response.content.decode()
+    assert "You cancelled your request." in response.content.decode()
     assert "Request again" in response.content.decode()
 
 

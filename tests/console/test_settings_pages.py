@@ -79,7 +79,7 @@ def test_policies_are_written_as_sentences(world: World, who: str) -> None:
     for name in ("settings", "settings_policies"):
         text = see(getattr(world, who), name)
         assert "Backend may ask, for at most 8 h." in text
-        assert "One of Dba has to agree within 1 d." in text
+        assert "One of Dba must approve within 1 d." in text
         assert ("Add a policy" in text) == (who == "erin" and name == "settings_policies")
 
 
@@ -96,7 +96,7 @@ def test_an_administrator_changes_a_policy_and_the_history_tells(world: World) -
     response = send(world.erin, "settings_policy", {**POLICY, **changes}, "one-dba")
     assert response.status_code == 302
     text = see(world.auditor, "settings_policy", "one-dba")
-    assert "2 of Dba, then one of Security have to agree within 1 d." in text
+    assert "2 of Dba, then one of Security must approve within 1 d." in text
     assert "Policy changed" in text
     assert "erin@example.com" in text
     assert "1 of dba</del>" in text.replace('<span class="unseen">before: </span>', "")
@@ -118,7 +118,7 @@ def test_a_new_policy_leads_to_its_page(world: World) -> None:
     [
         ({"name": ""}, "Give the policy a name."),
         ({"requesters": []}, "Choose at least one team that may ask."),
-        ({"steps_team": [], "steps_count": []}, "Add a step, or say where reads approve themselves"),
+        ({"steps_team": [], "steps_count": []}, "Add a step, or say where reads are approved automatically"),
         ({"steps_team": ["dba", ""], "steps_count": ["1", "1"]}, "Step 2: choose a team."),
         ({"steps_count": ["0"]}, "Step 1: write how many people, 1 or more."),
         ({"steps_count": ["many"]}, "Step 1: write how many people, 1 or more."),
@@ -190,7 +190,7 @@ def test_the_preview_names_who_could_ask_and_who_would_decide(world: World) -> N
     assert "Orders, read" in text
     assert "May ask (1)" in text
     assert "Alice" in text
-    assert "1 of Dba has to agree (2)" in text
+    assert "1 of Dba must approve (2)" in text
     assert "Carol" in text
     assert "Changes" not in text
 
@@ -200,14 +200,14 @@ def test_the_preview_marks_who_gains_and_who_loses(world: World) -> None:
     assert '<span class="unseen">newly: </span>Dora' in text
     assert '<span class="unseen">no longer: </span>Alice' in text
     assert '<span class="unseen">newly: </span>Bob' in text
-    assert "May break the glass (2)" in text
+    assert "May take emergency access (2)" in text
     assert "Changes" in text
 
 
 def test_the_preview_says_whom_the_policy_could_never_be_met_for(world: World) -> None:
     text = who(world, requesters=["dba", "backend"], steps_count=["2"])
     assert "May ask (1)" in text
-    assert "Are refused, since too few others could agree (2)" in text
+    assert "Refused: not enough other approvers (2)" in text
 
 
 def test_the_preview_says_what_approves_itself(world: World) -> None:
@@ -229,7 +229,7 @@ def test_the_preview_tells_administrators_what_they_would_give_to_themselves(wor
 def test_the_preview_leaves_out_a_step_that_is_not_complete(world: World) -> None:
     text = who(world, steps_team=["dba", ""], steps_count=["1", "1"])
     assert "A step that is not complete yet is left out here." in text
-    assert "1 of Dba has to agree (2)" in text
+    assert "1 of Dba must approve (2)" in text
     assert "is left out here" not in who(world, steps_team=[], steps_count=[])
 
 
@@ -335,7 +335,7 @@ def test_what_only_the_other_one_changed_of_a_role_or_a_server_is_taken_over(wor
     theirs: dict[str, Any] = {"databases": "orders\npayments", "tables": "public.orders", "statement_timeout": "1m"}
     assert send(other, "settings_role", {**ROLE, **theirs, "is_enabled": ""}, "orders-read").status_code == 302
     text = send(world.erin, "settings_role", {**ROLE, "name": "Mine"}, "orders-read").content.decode()
-    assert "<strong>Databases, Tables, Longest statement, Can be asked for</strong>" in text
+    assert "<strong>Databases, Tables, Longest statement, Can be requested</strong>" in text
     assert ("public.orders" in text, 'value="1m"' in text, "orders\npayments" in text) == (True, True, True)
     assert re.search(r'name="is_enabled"[^>]*checked', text) is None
     assert send(other, "server_edit", {**SERVER, "port": "5433", "environment": "staging"}, "orders").status_code == 302
@@ -391,9 +391,9 @@ def test_the_preview_of_a_role_follows_the_policy_that_is_chosen(world: World) -
     client = signed_in(world.erin)
     address = reverse("settings_role", args=["orders-read"])
     text = client.get(address, {**ROLE, "policy": "two-steps", "part": "who"}, HTTP_HX_REQUEST="true").content.decode()
-    assert "Step 2: 1 of Security has to agree" in text
+    assert "Step 2: 1 of Security must approve" in text
     text = client.get(address, {**ROLE, "policy": "", "part": "who"}, HTTP_HX_REQUEST="true").content.decode()
-    assert "Nobody can ask for it: it has no policy, or it is switched off." in text
+    assert "Nobody can request it: it has no policy, or it is switched off." in text
     assert '<span class="unseen">no longer: </span>Alice' in text
 
 
@@ -410,7 +410,7 @@ def test_the_preview_of_a_server_follows_its_environment_and_whether_it_is_on(wo
     text = preview(environment="staging", is_enabled="on")
     assert "Get it without an approval (1)" in text
     assert '<span class="unseen">newly: </span>Alice' in text
-    assert "Nobody can ask for it: it has no policy, or it is switched off." in preview(environment="production")
+    assert "Nobody can request it: it has no policy, or it is switched off." in preview(environment="production")
     assert "Differs from what is saved" not in preview(environment="production", is_enabled="on")
 
 

@@ -72,7 +72,7 @@ def test_an_administrator_rotates_with_one_click(world: World, lab: Lab) -> None
     response = client.post(reverse("server_rotate", args=["orders"]), follow=True)
 
     text = response.content.decode()
-    assert "has a new password, proved by a login. The old one gets in no more." in text
+    assert "has a new password, proved by a login. The old one no longer works." in text
     assert secret_of(world.server) != before
     with connect(world.server) as connector:
         assert connector.check().version

@@ -103,7 +103,7 @@ def change_server(
     """Change the server as it was at `revision`; raises `EditedMeanwhile` when that is not the latest.
 
     An empty `admin_secret` keeps the reference. Grants are revoked where they were made, whatever the address is now;
-    a server that is switched off cannot be asked for, and what lives on it still ends.
+    a server that is switched off cannot be requested, and what lives on it still ends.
     """
     check_administrator(person)
     check_name(name)
