@@ -154,7 +154,7 @@ def test_the_list_shows_mine_those_of_others_and_what_ended(pages: Pages) -> Non
     assert reverse("grant", args=[pages.active.reference]) in mine
     assert "The window ended" in mine
     end = reverse("grant_end", args=[pages.active.reference])
-    assert "Of others" in others
+    assert "Other people's access" in others
     assert end in others
     assert pages.active.reference in watched
     assert end not in watched

@@ -49,7 +49,7 @@ def test_a_team_shows_who_is_in_it_and_what_it_gives(world: World) -> None:
 def test_an_auditor_reads_and_is_offered_nothing(world: World) -> None:
     text = page(world.auditor, world.dba)
     assert "bob@example.com" in text
-    assert "Take out" not in text
+    assert 'aria-label="Remove' not in text
     assert "Map the group" not in text
 
 

@@ -24,12 +24,12 @@ def test_home_shows_what_i_have_what_i_wait_for_and_what_i_asked_for_last(pages:
     assert reverse("grant", args=[pages.active.reference]) in text
     assert reverse("request", args=[pages.pending.reference]) in text
     assert "?role=orders-read&amp;for=1h&amp;reason=Ticket%204711" in text
-    assert "Waits for you" not in text
+    assert "Waiting for you" not in text
 
 
 def test_home_shows_an_approver_what_waits(pages: Pages) -> None:
     text = home(pages.world.bob)
-    assert "Waits for you" in text
+    assert "Waiting for you" in text
     assert reverse("request", args=[pages.pending.reference]) in text
     assert "rail-count" in text
 

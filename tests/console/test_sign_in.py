@@ -38,7 +38,7 @@ def test_a_link_to_somewhere_else_is_not_followed(world: World) -> None:
 
 def test_nobody_signs_up(db: None) -> None:
     response = signed_in(None).get(reverse("account_signup"))
-    assert "Nobody signs up by themselves." in response.content.decode()
+    assert "Ask an administrator for an account." in response.content.decode()
 
 
 def test_signing_out_asks_first(world: World) -> None:
