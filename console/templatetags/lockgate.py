@@ -22,6 +22,7 @@ from access.content import scope_from_json
 from access.gateway_rules import in_words, rules_from_json
 from access.models import AccessRequest, Grant
 from access.queries import counting
+from access.queries.roles import Approvers
 from access.reach import reach
 from access.states import GrantState
 from connectors.base import Scope
@@ -249,9 +250,8 @@ def _page_of(kind: str, ident: str) -> str:
 def any_of(approvers: Approvers) -> str:
     """Who can take a step: `Bob or Carol`, and no more than a line of them."""
     names = list(approvers.people[:_MOST_NAMES])
-    more = len(approvers.people) - len(names)
-    if more > 0:
-        names.append(f"{more} more of {approvers.team}")
+    if approvers.more or len(approvers.people) > len(names):
+        names.append(f"others of {approvers.team}")
     return " or ".join([", ".join(names[:-1]), names[-1]]) if len(names) > 1 else "".join(names) or approvers.team
 
 
