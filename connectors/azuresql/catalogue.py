@@ -8,18 +8,21 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 
+from connectors.azuresql.accounts import MARK
 from connectors.azuresql.statements import MADE_BY_US
 from connectors.base import PRINCIPAL_PREFIX, FoundPrincipal, ServerDescription
 from connectors.quoting import sqlserver_text
 from connectors.sqlserver import catalogue
+from connectors.sqlserver.accounts import identifier_of
 from connectors.sqlserver.catalogue import rows_in
+from connectors.sqlserver.principals import GROUP, starts
 from connectors.sqlserver.session import Sessions
 
 #: All that the database we are at knows of: every one of the server in master, else itself.
 DATABASES = "SELECT name, 1 FROM sys.databases WHERE name <> N'master' AND state = 0 ORDER BY name"
 
-_STARTS = f"LEFT({{column}}, {len(PRINCIPAL_PREFIX)}) = {sqlserver_text(PRINCIPAL_PREFIX)}"
-#: Whether a user may come in, its sessions, and its roles, one a row.
+#: Whether a user may come in, its sessions, its SID, the mark that it carries, whether it carries that of a grant, and its
+#: roles, one a row.
 USERS = f"""
 SELECT u.name,
   CASE WHEN EXISTS (SELECT 1 FROM sys.database_permissions AS p
@@ -27,16 +30,19 @@ SELECT u.name,
     THEN 1 ELSE 0 END,
   (SELECT COUNT(*) FROM sys.dm_exec_sessions AS s
     WHERE s.original_security_id = u.sid OR s.original_login_name = u.name),
+  u.sid, {MARK},
+  (SELECT COUNT(*) FROM sys.extended_properties AS e
+    WHERE e.class = 4 AND e.major_id = u.principal_id AND {starts("e.name", PRINCIPAL_PREFIX)}),
   r.name
 FROM sys.database_principals AS u
 LEFT JOIN sys.database_role_members AS m ON m.member_principal_id = u.principal_id
 LEFT JOIN sys.database_principals AS r ON r.principal_id = m.role_principal_id
-WHERE u.type <> 'R' AND {_STARTS.format(column="u.name")}
+WHERE u.type <> 'R' AND ({starts("u.name", PRINCIPAL_PREFIX)} OR {MARK} IS NOT NULL OR {starts("r.name", "lockgate_")})
 """
 #: Grants that people use with their own identity: the account's name is that of the mark.
 MARKS = (
     "SELECT name, CAST(value AS nvarchar(4000)) FROM sys.extended_properties"
-    f" WHERE class = 4 AND name <> {sqlserver_text(MADE_BY_US)} AND {_STARTS.format(column='name')}"
+    f" WHERE class = 4 AND name <> {sqlserver_text(MADE_BY_US)} AND {starts('name', PRINCIPAL_PREFIX)}"
 )
 
 
@@ -55,22 +61,38 @@ def list_principals(sessions: Sessions) -> Sequence[FoundPrincipal]:
     found: dict[str, FoundPrincipal] = {}
     for database in databases(sessions):
         for one in _principals_in(sessions, database):
-            before = found.get(one.name, FoundPrincipal(one.name, can_log_in=False, sessions=0))
+            before = found.get(one.name, one)
             found[one.name] = FoundPrincipal(
                 name=one.name,
                 can_log_in=before.can_log_in or one.can_log_in,
-                sessions=before.sessions + one.sessions,
+                sessions=one.sessions if before is one else before.sessions + one.sessions,
                 memberships=tuple(sorted({*before.memberships, *one.memberships})),
+                identifier=before.identifier or one.identifier,
+                made_as=before.made_as or one.made_as,
+                is_foreign=before.is_foreign and one.is_foreign,
             )
-    return [found[name] for name in sorted(found) if name.startswith(PRINCIPAL_PREFIX)]
+    return [found[name] for name in sorted(found)]
 
 
 def _principals_in(sessions: Sessions, database: str) -> Iterator[FoundPrincipal]:
     counted: set[str] = set()
-    for name, may_connect, count, role in rows_in(sessions, database, USERS):
-        roles = () if role is None else (str(role),)
-        # The same count stands in each of its rows.
-        yield FoundPrincipal(str(name), bool(may_connect), 0 if name in counted else int(count), roles)
+    for name, may_connect, count, sid, mark, grants, role in rows_in(sessions, database, USERS):
+        made_as = str(mark or "")
+        is_ours = (made_as or name).startswith(PRINCIPAL_PREFIX)
+        if not is_ours and (grants or not GROUP.fullmatch(role or "")):
+            # A person who has it by a grant is told by the mark of that.
+            continue
+        yield FoundPrincipal(
+            name=str(name),
+            can_log_in=bool(may_connect),
+            # The same count stands in each of its rows.
+            sessions=0 if name in counted else int(count),
+            memberships=() if role is None else (str(role),),
+            identifier=identifier_of(bytes(sid or b"")),
+            made_as=made_as if is_ours and made_as != name else "",
+            is_foreign=not is_ours,
+        )
         counted.add(name)
     for name, roles in rows_in(sessions, database, MARKS):
-        yield FoundPrincipal(str(name), can_log_in=True, sessions=0, memberships=tuple(json.loads(str(roles))))
+        if str(name).startswith(PRINCIPAL_PREFIX):
+            yield FoundPrincipal(str(name), can_log_in=True, sessions=0, memberships=tuple(json.loads(str(roles))))

@@ -87,8 +87,7 @@ class AzureSQLConnector:
     def provision(self, request: ProvisionRequest, journal: Journal) -> str:
         """See `Connector.provision`."""
         names.require_ours(request.principal)
-        provisioning.provision(self.target, self._sessions, request, journal, self._retrying)
-        return ""
+        return provisioning.provision(self.target, self._sessions, request, journal, self._retrying)
 
     def prove_login(self, principal: str, password: Secret, database: str) -> None:
         """See `Connector.prove_login`."""

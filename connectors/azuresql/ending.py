@@ -16,12 +16,15 @@ from connectors.sqlserver.session import LOST, Session
 PATIENCE_SECONDS = 5.0
 _SHORTEST_PAUSE, _LONGEST_PAUSE = 0.01, 0.2
 
-#: Found by the SID too, which nobody can take from a session by acting as somebody else.
+#: Found by the SID too, which nobody can take from a session by acting as somebody else, and which stays when somebody
+#: renames the user, or drops it.
 SESSIONS = """
 SELECT s.session_id, s.status FROM sys.dm_exec_sessions AS s
 WHERE s.session_id IS NOT NULL AND s.session_id <> @@SPID AND (s.original_login_name = %s
+  OR s.original_security_id = %s
   OR s.original_security_id IN (SELECT u.sid FROM sys.database_principals AS u WHERE u.name = %s))
 """
+_NOBODY = b"\0"
 
 
 @dataclass(slots=True)
@@ -34,11 +37,11 @@ class Ending:
     seen: set[tuple[str, int]] = field(default_factory=set)
     """Every session that was found, with its database."""
 
-    def end(self, session: Session, user: str) -> None:
+    def end(self, session: Session, user: str, sid: bytes = b"") -> None:
         """Kill each session of the user once, and wait until none is left or patience is over."""
         deadline = self.clock() + PATIENCE_SECONDS
         pause, killed = _SHORTEST_PAUSE, set[int]()
-        while living := [int(number) for number, _ in session.rows(SESSIONS, user, user)]:
+        while living := [int(number) for number, _ in session.rows(SESSIONS, *asked(user, sid))]:
             for number in living:
                 if number not in killed:
                     self._kill(session, number)
@@ -60,6 +63,12 @@ class Ending:
                 raise
 
 
-def sessions_left(session: Session, user: str) -> tuple[str, ...]:
+def asked(user: str, sid: bytes) -> tuple[str, bytes, str]:
+    """What `SESSIONS` is asked with."""
+    return user, sid or _NOBODY, user
+
+
+def sessions_left(session: Session, user: str, sid: bytes = b"") -> tuple[str, ...]:
     """The sessions that are still there, one line each."""
-    return tuple(f"session {number} ({status})" for number, status in session.rows(SESSIONS, user, user))
+    rows = session.rows(SESSIONS, *asked(user, sid))
+    return tuple(f"session {number} ({status})" for number, status in rows)

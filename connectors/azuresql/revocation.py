@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 
-from connectors.azuresql import catalogue, own_identity, statements
-from connectors.azuresql.ending import SESSIONS, Ending, sessions_left
+from connectors.azuresql import accounts, catalogue, own_identity, statements
+from connectors.azuresql.accounts import USERS
+from connectors.azuresql.ending import SESSIONS, Ending, asked, sessions_left
 from connectors.azuresql.own_identity import Marked
 from connectors.azuresql.retrying import Retrying, is_transient
 from connectors.base import Finding, Journal, Receipt, RevokeRequest
@@ -25,7 +26,6 @@ from connectors.sqlserver.reading_back import shown
 from connectors.sqlserver.session import DEFAULT_DATABASE, LOST, Session, Sessions
 from connectors.sqlserver.statements import Command
 
-USERS = "SELECT name FROM sys.database_principals WHERE type <> 'R' AND name = %s"
 MARKS = "SELECT name FROM sys.extended_properties WHERE class = 4 AND name = %s"
 #: A catalog that shows us only a part answers with nothing as readily as one that has nothing.
 _SEES_ALL = (
@@ -48,6 +48,8 @@ class Revocation:
     unreadable: list[str] = field(default_factory=list)
     handed_over: list[str] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
+    users: dict[str, dict[str, bytes]] = field(default_factory=dict)
+    """By database, what the account's users were called there, with their SIDs."""
 
     def run(self) -> Receipt:
         """Take the account away and say what is left; see `Connector.revoke`."""
@@ -96,18 +98,22 @@ class Revocation:
     # --- An account with a password
 
     def _take_out_account(self, session: Session) -> None:
-        principal, database = self.request.principal, session.database
-        if not session.rows(USERS, principal):
-            # Dropped already; who was in, still is.
-            self._end(session, principal)
-            return
-        self._run(session, statements.block(principal, database))
-        self._run(session, statements.flush(database))
-        self._end(session, principal)
-        self._drop(session, principal)
-        self._run(session, statements.flush(database))
-        # A login that had begun before the block has got in behind it.
-        self._end(session, principal)
+        database = session.database
+        for user in accounts.users_of(session, self.request.principal, self.request.identifier):
+            self.users.setdefault(database, {})[user.name] = user.sid
+            self._run(session, statements.block(user.name, database))
+            self._run(session, statements.flush(database))
+            self._end(session, user.name, user.sid)
+            self._drop(session, user.name)
+            self._run(session, statements.flush(database))
+        # Dropped before, or a login that had begun before the block has got in behind it: who was in, still is.
+        for name, sid in self._known_in(database):
+            self._end(session, name, sid)
+
+    def _known_in(self, database: str) -> list[tuple[str, bytes]]:
+        """What sessions of the account go by: its own name, and what else it was called."""
+        known = {self.request.principal: b""} | self.users.get(database, {})
+        return sorted(known.items())
 
     def _drop(self, session: Session, user: str) -> None:
         with self._going_on():
@@ -144,24 +150,28 @@ class Revocation:
 
     def _read_back(self, session: Session) -> list[Finding]:
         principal, database = self.request.principal, session.database
-        users = tuple(f"user {row[0]}" for row in session.rows(USERS, principal))
+        wanted = accounts.parameters(principal, self.request.identifier)
+        users = tuple(f"user {row[0]}" for row in session.rows(USERS, *wanted))
         marks = tuple(f"grant {row[0]} on a person's own user" for row in session.rows(MARKS, principal))
         question = "the user: without one it owns, is granted and is a member of nothing"
         in_roles = "roles that a person's own user has by this grant"
         return [
-            Finding(question, shown(USERS, principal), users, database),
-            Finding(
-                "sessions of the user",
-                shown(SESSIONS, principal, principal),
-                sessions_left(session, principal),
-                database,
+            Finding(question, shown(USERS, *wanted), users, database),
+            *(
+                Finding(
+                    "sessions of the user",
+                    shown(SESSIONS, *asked(name, sid)),
+                    sessions_left(session, name, sid),
+                    database,
+                )
+                for name, sid in self._known_in(database)
             ),
             Finding(in_roles, shown(MARKS, principal), marks, database),
         ]
 
-    def _end(self, session: Session, user: str) -> None:
+    def _end(self, session: Session, user: str, sid: bytes = b"") -> None:
         with self._going_on():
-            self.ending.end(session, user)
+            self.ending.end(session, user, sid)
 
     def _run(self, session: Session, command: Command) -> None:
         with self._going_on():

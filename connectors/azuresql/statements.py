@@ -17,6 +17,8 @@ from connectors.sqlserver.statements import Command
 
 #: The mark of a person's own user that was not there before Lockgate.
 MADE_BY_US = "lockgate_made"
+#: The mark of an account of ours, with the name that Lockgate gave it: it stays with the user when somebody renames it.
+ACCOUNT = "lockgate_account"
 
 _IN_THE_CLEAR = (
     "Azure SQL takes no hash for a user. The text goes inside TLS, and the server keeps passwords out of its audit."
@@ -37,6 +39,7 @@ def provision(request: ProvisionRequest) -> list[Command]:
             commands += [shared.join(role, request.identity, database) for role in roles]
         else:
             commands.append(create_user(request.principal, Secret(MASK), database))
+            commands.append(mark_account(request.principal, database))
             commands += [shared.join(role, request.principal, database) for role in roles]
     return commands
 
@@ -72,10 +75,14 @@ def _revoke_own_identity(request: RevokeRequest) -> list[Command]:
             database,
             "Each of them is ended by KILL, until there is none.",
         )
-        commands += [Command(look), unmark(request.principal, request.identity, database)]
         note = "Only if it was made for a grant, and no other grant needs it."
-        commands.append(_command(f"DROP USER {quoted(request.identity)}", database, note))
-        commands.append(flush(database))
+        commands += [
+            flush(database),
+            Command(look),
+            _command(f"DROP USER {quoted(request.identity)}", database, note),
+            flush(database),
+            unmark(request.principal, request.identity, database, "Only if the user stays: its marks go with it."),
+        ]
     return commands
 
 
@@ -101,6 +108,16 @@ def renew_own_login(name: str, password: Secret, old: Secret, database: str) -> 
         )
 
     return Command(Statement(composed(MASK, MASK), database), composed(password.reveal(), old.reveal()))
+
+
+def mark_account(principal: str, database: str) -> Command:
+    """Write on the user itself which account it is."""
+    return _mark(ACCOUNT, principal, principal, database, "It is found by this when somebody has renamed it.")
+
+
+def rename_back(user: str, principal: str, database: str) -> Command:
+    """Undo what somebody has called a user of ours."""
+    return shared.rename_user_back(user, principal, database)
 
 
 def admit(principal: str, database: str) -> Command:
@@ -144,12 +161,13 @@ def mark(principal: str, person: str, roles: Sequence[str], database: str) -> Co
     return _mark(principal, json.dumps(list(roles)), person, database, note)
 
 
-def unmark(principal: str, person: str, database: str) -> Command:
+def unmark(principal: str, person: str, database: str, note: str = "") -> Command:
     """The grant is over."""
     return _command(
         f"EXEC sys.sp_dropextendedproperty @name = {sqlserver_text(principal)},"
         f" @level0type = N'USER', @level0name = {sqlserver_text(person)}",
         database,
+        note,
     )
 
 

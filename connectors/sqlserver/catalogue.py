@@ -1,12 +1,11 @@
-"""What a server holds: the things an access role can name, and the accounts that begin with our prefix."""
+"""What a server holds: the things that an access role can name."""
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
-from connectors.base import PRINCIPAL_PREFIX, FoundPrincipal, ServerDescription
+from connectors.base import PRINCIPAL_PREFIX, ServerDescription
 from connectors.errors import ConnectorError
 from connectors.quoting import sqlserver_text
 from connectors.sqlserver.session import Sessions
@@ -55,24 +54,6 @@ TABLES = (
 )
 ROLES = f"SELECT name FROM sys.database_principals WHERE type = 'R' AND name NOT IN ({_listed(FIXED_ROLES)})"
 
-_STARTS = f"LEFT({{column}}, {len(PRINCIPAL_PREFIX)}) = {sqlserver_text(PRINCIPAL_PREFIX)}"
-_LOGINS = (
-    "SELECT CAST(name AS nvarchar(128)), is_disabled FROM sys.server_principals"
-    f" WHERE type = 'S' AND {_STARTS.format(column='name')}"
-)
-#: A session that acts as somebody else is still that of the login it began with.
-_SESSIONS = (
-    "SELECT original_login_name, COUNT(*) FROM sys.dm_exec_sessions"
-    f" WHERE session_id IS NOT NULL AND {_STARTS.format(column='original_login_name')} GROUP BY original_login_name"
-)
-#: A user comes once with NULL where it is in no role. One without a login is listed too: it is a leftover.
-USERS = (
-    "SELECT CAST(u.name AS nvarchar(128)), CAST(r.name AS nvarchar(128)) FROM sys.database_principals AS u"
-    " LEFT JOIN sys.database_role_members AS m ON m.member_principal_id = u.principal_id"
-    " LEFT JOIN sys.database_principals AS r ON r.principal_id = m.role_principal_id"
-    f" WHERE u.type <> 'R' AND {_STARTS.format(column='u.name')}"
-)
-
 
 def describe(
     sessions: Sessions, databases_sql: str = DATABASES, inside: Sequence[str] | None = None
@@ -100,23 +81,6 @@ def describe(
         unlisted_roles=FIXED_ROLES,
         unseen=tuple(unseen),
     )
-
-
-def list_principals(sessions: Sessions) -> Sequence[FoundPrincipal]:
-    """See `Connector.list_principals`. Users whose login is gone count too, since nothing else would find them."""
-    can_log_in = {str(name): not is_disabled for name, is_disabled in sessions.home.rows(_LOGINS)}
-    running = {str(name): int(count) for name, count in sessions.home.rows(_SESSIONS)}
-    joined: defaultdict[str, set[str]] = defaultdict(set)
-    for database, may_enter in sessions.home.rows(DATABASES):
-        for user, role in rows_in(sessions, database, USERS) if may_enter else []:
-            joined[str(user)] |= {str(role)} if role is not None else set()
-    for name in (*running, *joined):
-        can_log_in.setdefault(name, False)
-    return [
-        FoundPrincipal(name, possible, running.get(name, 0), tuple(sorted(joined[name])))
-        for name, possible in sorted(can_log_in.items())
-        if name.startswith(PRINCIPAL_PREFIX)
-    ]
 
 
 def rows_in(sessions: Sessions, database: str, sql: str) -> list[tuple[Any, ...]]:

@@ -33,6 +33,7 @@ from connectors.sqlserver import (
     life,
     names,
     own_password,
+    principals,
     provisioning,
     revocation,
     setup,
@@ -92,8 +93,7 @@ class SQLServerConnector:
         """See `Connector.provision`."""
         names.require_ours(request.principal)
         refuse_own_identity(request)
-        provisioning.provision(self.target, self._sessions, request, journal)
-        return ""
+        return provisioning.provision(self.target, self._sessions, request, journal)
 
     def prove_login(self, principal: str, password: Secret, database: str) -> None:
         """See `Connector.prove_login`."""
@@ -111,7 +111,7 @@ class SQLServerConnector:
 
     def list_principals(self) -> Sequence[FoundPrincipal]:
         """See `Connector.list_principals`."""
-        return catalogue.list_principals(self._sessions)
+        return principals.list_principals(self._sessions)
 
     def change_own_password(self, password: Secret, journal: Journal) -> None:
         """See `Connector.change_own_password`."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from connectors.base import ExtendRequest, Journal, Level, ProvisionRequest, Scope, Target
 from connectors.errors import ConnectorError, PrincipalCannotLogIn, ScopeNotOnServer, ServerRefused
-from connectors.sqlserver import group, names, statements
+from connectors.sqlserver import accounts, group, names, statements
 from connectors.sqlserver.catalogue import CANNOT_ENTER, DATABASES
 from connectors.sqlserver.session import Session, Sessions, prove_login
 from connectors.sqlserver.statements import sid_bytes
@@ -35,7 +35,7 @@ WHERE u.name = %s
 _TOO_MUCH = ("db_owner", "db_accessadmin", "db_securityadmin")
 
 
-def provision(target: Target, sessions: Sessions, request: ProvisionRequest, journal: Journal) -> None:
+def provision(target: Target, sessions: Sessions, request: ProvisionRequest, journal: Journal) -> str:
     """Make the account, or bring one that is there to what the request says; see `Connector.provision`."""
     scope = request.scope
     names.require_scope(scope)
@@ -43,6 +43,7 @@ def provision(target: Target, sessions: Sessions, request: ProvisionRequest, jou
     if scope.level is not Level.MEMBER:
         for database in scope.databases:
             group.bring_in_step(sessions.on(database), scope, journal)
+    restore_name(sessions.home, request.principal, journal)
     was_there = _make_login(sessions.home, request, journal)
     sid = login_sid(sessions.home, request.principal)
     for database in scope.databases:
@@ -51,12 +52,26 @@ def provision(target: Target, sessions: Sessions, request: ProvisionRequest, jou
         _leave_other_databases(sessions, request, sid, journal)
     for database in scope.databases:
         prove_login(target, request.principal, request.password, database)
+    return accounts.identifier_of(sid)
+
+
+def restore_name(home: Session, principal: str, journal: Journal) -> None:
+    """Undo what somebody has called the account's login. Raises `ServerRefused` where another one has its name now."""
+    for name in accounts.names_of(home, [sid_bytes(principal)]):
+        if name == principal:
+            continue
+        if home.rows(_LOGIN, principal):
+            raise ServerRefused(
+                f"Somebody has renamed the login {principal} to {name} and made another one under its name. Drop either."
+            )
+        home.run(statements.rename_login_back(name, principal, home.database), journal)
 
 
 def extend(sessions: Sessions, request: ExtendRequest, journal: Journal) -> None:
     """SQL Server holds no end: see that the account is there and may log in; see `Connector.extend`."""
-    rows = sessions.home.rows(_LOGIN, request.principal)
-    if not rows or rows[0][1]:
+    home = sessions.home
+    names_now = accounts.names_of(home, accounts.sids_of(home, request.principal, request.identifier))
+    if not any(not row[1] for name in names_now for row in home.rows(_LOGIN, name)):
         raise PrincipalCannotLogIn(f"There is no login {request.principal} that may log in.")
 
 
@@ -110,10 +125,13 @@ def _make_login(home: Session, request: ProvisionRequest, journal: Journal) -> b
 def _make_user(session: Session, request: ProvisionRequest, sid: bytes, journal: Journal) -> None:
     principal, database = request.principal, session.database
     found = {str(name): bytes(owner or b"") for name, owner in session.rows(USER, principal, sid)}
-    strays = [name for name, owner in found.items() if name != principal or owner != sid]
-    for stray in strays:
-        session.run(statements.drop_user(stray, database), journal)
-    if principal not in found or principal in strays:
+    if found.get(principal, sid) != sid:
+        session.run(statements.drop_user(principal, database), journal)
+    renamed = [name for name, owner in found.items() if name != principal]
+    for name in renamed:
+        # A login has one user at most in a database, and may own something there by now.
+        session.run(statements.rename_user_back(name, principal, database), journal)
+    if found.get(principal) != sid and not renamed:
         session.run(statements.create_user(principal, database), journal)
     wanted = statements.roles_to_join(request.scope)
     held = session.texts(MEMBERSHIPS, principal)

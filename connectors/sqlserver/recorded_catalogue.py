@@ -39,6 +39,8 @@ class Running:
     polls: int = 0
     """How often it is still seen after it was killed, since rolling back takes time."""
     is_killed: bool = False
+    sid: bytes = b""
+    """Where it is another one than that of the login of this name."""
 
 
 @dataclass(slots=True)
@@ -64,6 +66,18 @@ class Database:
     owned: list[Owned] = field(default_factory=list)
     properties: dict[tuple[str, str], str] = field(default_factory=dict)
     """Extended properties of users: user and name of the property."""
+
+    def rename_user(self, name: str, other: str) -> None:
+        """What it has and is goes on under the other name."""
+        self.users[other] = self.users.pop(name)
+        self.granted = {other if who == name else who: held for who, held in self.granted.items()}
+        self.properties = {(other if who == name else who, of): text for (who, of), text in self.properties.items()}
+        for members in self.roles.values():
+            if name in members:
+                members.remove(name)
+                members.add(other)
+        for one in self.owned:
+            one.owner = other if one.owner == name else one.owner
 
 
 @dataclass
@@ -100,7 +114,8 @@ class Catalogue:
 
     def rows(self, sql: str, values: tuple[Value, ...]) -> list[tuple[Any, ...]]:
         """What the question gives."""
-        question = re.sub(r"\bN'", "'", sql).replace("@@SPID", "0").replace("LEFT(", "left_of(")
+        question = re.sub(r"\b0x([0-9a-f]+)", r"X'\1'", re.sub(r"\bN'", "'", sql))
+        question = question.replace("@@SPID", "0").replace("LEFT(", "left_of(")
         if values:
             question = re.sub(r"%s", "?", question).replace("%%", "%")
         try:
@@ -110,7 +125,7 @@ class Catalogue:
 
     def _define_functions(self) -> None:
         define = self._engine.create_function
-        define("left_of", 2, lambda text, count: text[:count])
+        define("left_of", 2, lambda text, count: None if text is None else text[:count])
         define("HAS_DBACCESS", 1, lambda name: int(self._server.databases[name].may_enter))
         define("HAS_PERMS_BY_NAME", 3, lambda *asked: int(asked[2] not in self._server.lacking))
         define("IS_SRVROLEMEMBER", 1, lambda _: 0)
@@ -120,8 +135,17 @@ class Catalogue:
         define("OBJECT_ID", 1, lambda _: 1)
         define("SERVERPROPERTY", 1, lambda name: self._server.properties[name])
         define("DATABASEPROPERTYEX", 2, lambda *_: "READ_WRITE")
-        define("SUSER_SNAME", -1, lambda *sid: None if sid else "lockgate")
+        define("SUSER_SNAME", -1, self._login_of)
         define("COL_LENGTH", 2, lambda *_: 1)
+
+    def _login_of(self, *sid: bytes | None) -> str | None:
+        if not sid:
+            return "lockgate"
+        return next((name for name, login in self._server.logins.items() if login.sid == sid[0]), None)
+
+    def _sid_of(self, one: Running) -> bytes:
+        login = self._server.logins.get(one.login)
+        return one.sid or (login.sid if login else b"of " + one.login.encode())
 
     def _fill_server(self) -> None:
         put = self._engine.executemany
@@ -139,7 +163,7 @@ class Catalogue:
         put(
             "INSERT INTO sys.dm_exec_sessions VALUES (?, 'sleeping', ?, ?, ?)",
             [
-                (number, one.login, one.login, b"of " + one.login.encode())
+                (number, one.login, one.login, self._sid_of(one))
                 for number, one in self._server.running.items()
                 # Azure SQL shows those of the database that is asked; of a server all are asked for in master.
                 if self._name in ("master", one.database)

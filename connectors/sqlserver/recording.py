@@ -145,14 +145,25 @@ class RecordedServer(Model):
         login = self.logins[name]
         if what in ("DISABLE", "ENABLE"):
             login.is_disabled = what == "DISABLE"
+        elif renamed := re.match(rf"WITH NAME = {_NAME}$", what):
+            self._rename_login(name, _unquoted(renamed[1]))
         elif changed := re.match(rf"WITH PASSWORD = {_TEXT} OLD_PASSWORD = {_TEXT}$", what):
             _unless(login.password == _unquoted(changed[2]), 15151)
             login.password = _unquoted(changed[1])
 
+    def _rename_login(self, name: str, other: str) -> None:
+        """15025: the other name is taken. Sessions that there are keep the name that they began with."""
+        _unless(other not in self.logins, 15025)
+        for one in self.running.values():
+            if one.login == name:
+                one.sid = self.logins[name].sid
+        self.logins[other] = self.logins.pop(name)
+
     def drop_login(self, database: Database, name: str) -> None:
         """15434: somebody is logged in with it."""
         _unless(name in self.logins, 15151)
-        _unless(all(one.login != name for one in self.running.values()), 15434)
+        sid = self.logins[name].sid
+        _unless(all(one.sid != sid and (one.sid or one.login != name) for one in self.running.values()), 15434)
         del self.logins[name]
 
     def kill(self, database: Database, number: str) -> None:
@@ -173,6 +184,10 @@ class RecordedServer(Model):
         _unless(name in database.users, 15151)
         if how.startswith("WITH LOGIN"):
             database.users[name].sid = self.logins[name].sid
+        elif renamed := re.match(rf"WITH NAME = {_NAME}$", how):
+            other = _unquoted(renamed[1])
+            _unless(other not in database.users, 15023)
+            database.rename_user(name, other)
 
     def drop_user(self, database: Database, name: str) -> None:
         """15138: it owns a schema. 15421: it owns a role. 15284: it owns something else."""

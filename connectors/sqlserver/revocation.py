@@ -1,7 +1,8 @@
 """Taking an account away, in the order that leaves no way in: disable, end sessions, hand over, drop, read back.
 
-A login's users are found by its SID and by its name, in every database of the server that is online: somebody may have
-made more of them than we did. A database that cannot be read is named in the receipt, which is then not clean.
+A login is found by its SID and by its name, whatever somebody has called it since, and so are its users, in every database
+of the server that is online: somebody may have made more of them than we did. A database that cannot be read is named in
+the receipt, which is then not clean.
 """
 
 from __future__ import annotations
@@ -12,14 +13,12 @@ from dataclasses import dataclass, field
 
 from connectors.base import Finding, Journal, Receipt, RevokeRequest
 from connectors.errors import ConnectorError
-from connectors.sqlserver import ending, group, handing_over, names, reading_back, statements
+from connectors.sqlserver import accounts, ending, group, handing_over, names, reading_back, statements
 from connectors.sqlserver.catalogue import EVERY_DATABASE
 from connectors.sqlserver.checking import server_time
-from connectors.sqlserver.provisioning import MEMBERSHIPS, login_sid
+from connectors.sqlserver.provisioning import MEMBERSHIPS
 from connectors.sqlserver.session import LOST, Session, Sessions
 from connectors.sqlserver.statements import Command
-
-_LOGIN = "SELECT 1 FROM sys.server_principals WHERE name = %s AND type = 'S'"
 
 
 @dataclass(slots=True)
@@ -29,7 +28,7 @@ class _Revocation:
     sessions: Sessions
     request: RevokeRequest
     journal: Journal
-    sid: bytes = b""
+    sids: list[bytes] = field(default_factory=list)
     databases: list[str] = field(default_factory=list)
     unreadable: list[str] = field(default_factory=list)
     handed_over: list[str] = field(default_factory=list)
@@ -45,8 +44,8 @@ class _Revocation:
         return self.sessions.home
 
     def look(self) -> None:
-        """The SID, and the databases that there are. Raises `ConnectorError`: without them nothing can be proved."""
-        self.sid = login_sid(self.home, self.principal)
+        """The SIDs, and the databases that there are. Raises `ConnectorError`: without them nothing can be proved."""
+        self.sids = accounts.sids_of(self.home, self.principal, self.request.identifier)
         for name, state, may_enter in self.home.rows(EVERY_DATABASE):
             if str(state).upper() != "ONLINE":
                 self.unreadable.append(f"{name}: it is {str(state).lower()}")
@@ -58,18 +57,18 @@ class _Revocation:
     def disable(self) -> None:
         """No new sessions."""
         with self._going_on():
-            if self.home.rows(_LOGIN, self.principal):
-                self._run(self.home, statements.disable_login(self.principal, self.home.database))
+            for name in self._logins():
+                self._run(self.home, statements.disable_login(name, self.home.database))
 
     def end_sessions(self) -> None:
         """End those that there are."""
         with self._going_on():
-            ending.end_sessions(self.home, self.principal, self.journal, self.seen)
+            ending.end_sessions(self.home, self.principal, self.sids, self.journal, self.seen)
 
     def leave(self, database: str) -> None:
         """Take the users out of one database, with all that they have."""
         with self._going_on():
-            if users := reading_back.users_in(self.home, database, self.principal, self.sid):
+            if users := reading_back.users_in(self.home, database, self.principal, self.sids):
                 with self.sessions.visit(database) as session:
                     for user in users:
                         self._take_out(session, user)
@@ -93,20 +92,26 @@ class _Revocation:
     def drop(self) -> None:
         """Drop the login; one that has just got in behind the lock would keep it, so sessions are ended once more."""
         with self._going_on():
-            if not self.home.rows(_LOGIN, self.principal):
-                return
-            drop = statements.drop_login(self.principal, self.home.database)
-            try:
-                self.home.run(drop, self.journal)
-            except LOST:
-                raise
-            except ConnectorError:
-                ending.end_sessions(self.home, self.principal, self.journal, self.seen)
-                self.home.run(drop, self.journal)
+            for name in self._logins():
+                with self._going_on():
+                    self._drop(statements.drop_login(name, self.home.database))
+
+    def _drop(self, drop: Command) -> None:
+        try:
+            self.home.run(drop, self.journal)
+        except LOST:
+            raise
+        except ConnectorError:
+            ending.end_sessions(self.home, self.principal, self.sids, self.journal, self.seen)
+            self.home.run(drop, self.journal)
+
+    def _logins(self) -> list[str]:
+        """What the account's login is called now."""
+        return accounts.names_of(self.home, self.sids)
 
     def receipt(self) -> Receipt:
         """What the server says now."""
-        findings = reading_back.about_server(self.home, self.principal, self.sid)
+        findings = reading_back.about_server(self.home, self.principal, self.sids)
         for database in self.databases:
             findings += self._about(database)
         return Receipt(
@@ -121,7 +126,7 @@ class _Revocation:
 
     def _about(self, database: str) -> list[Finding]:
         try:
-            finding = reading_back.about_database(self.home, database, self.principal, self.sid)
+            finding = reading_back.about_database(self.home, database, self.principal, self.sids)
             if finding is None:
                 self.unreadable.append(f"{database}: Lockgate's account may not see its users")
             return [finding] if finding else []

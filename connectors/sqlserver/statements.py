@@ -18,7 +18,10 @@ from connectors.sqlserver.privileges import Place, fixed_roles, wanted
 
 _HASH_VERSION = "0x0200"
 _SALT_BYTES = 4
-_SID_BYTES = 16
+#: Length of the SID of a login of SQL Server's own.
+SID_BYTES = 16
+#: What the SID of every login of ours begins with, by which it is told from others under whatever name.
+SID_MARK = b"lkgt"
 _NOT_HELD = (
     "SQL Server has no limits of a login: its sessions, their time and the end of the window are Lockgate's to watch."
 )
@@ -56,7 +59,14 @@ def provision(request: ProvisionRequest, home: str) -> list[Command]:
 def revoke(request: RevokeRequest, home: str) -> list[Command]:
     """Everything that the end of a grant runs when nothing was left behind."""
     principal = request.principal
-    left = [drop_user(principal, database) for database in request.scope.databases]
+    left = [
+        command
+        for database in request.scope.databases
+        for command in (
+            *(leave(role, principal, database) for role in roles_to_join(request.scope)),
+            drop_user(principal, database),
+        )
+    ]
     shown = Statement(
         f"SELECT session_id FROM sys.dm_exec_sessions WHERE original_login_name = {sqlserver_text(principal)}",
         home,
@@ -154,6 +164,11 @@ def renew_login(name: str, password: Secret, home: str, *, hashed: bool) -> Comm
     return Command(Statement(composed(plain_text(MASK)), home), composed(plain_text(password.reveal())))
 
 
+def rename_login_back(name: str, principal: str, home: str) -> Command:
+    """Undo what somebody has called a login of ours."""
+    return _command(f"ALTER LOGIN {quoted(name)} WITH NAME = {quoted(principal)}", home, "Somebody had renamed it.")
+
+
 def enable_login(principal: str, home: str) -> Command:
     """Let a login in again."""
     return _command(f"ALTER LOGIN {quoted(principal)} ENABLE", home)
@@ -177,6 +192,11 @@ def drop_login(principal: str, home: str) -> Command:
 def create_user(principal: str, database: str) -> Command:
     """Let the login into a database."""
     return _command(f"CREATE USER {quoted(principal)} FOR LOGIN {quoted(principal)}", database)
+
+
+def rename_user_back(user: str, principal: str, database: str) -> Command:
+    """Undo what somebody has called a user of ours."""
+    return _command(f"ALTER USER {quoted(user)} WITH NAME = {quoted(principal)}", database, "Somebody had renamed it.")
 
 
 def drop_user(user: str, database: str) -> Command:
@@ -230,7 +250,8 @@ def sid_of(principal: str) -> str:
 
 def sid_bytes(principal: str) -> bytes:
     """The same, as the catalog gives it."""
-    return hashlib.sha256(b"lockgate login " + principal.encode()).digest()[:_SID_BYTES]
+    digest = hashlib.sha256(b"lockgate login " + principal.encode()).digest()
+    return (SID_MARK + digest)[:SID_BYTES]
 
 
 def plain_text(text: str) -> str:

@@ -24,7 +24,7 @@ from connectors.base import (
     Tls,
 )
 from connectors.errors import ConnectorError, PrincipalCannotLogIn, ScopeNotOnServer, ServerRefused, ServerUnreachable
-from connectors.sqlserver import catalogue, checking, ending, provisioning
+from connectors.sqlserver import checking, ending, principals, provisioning
 from connectors.sqlserver.privileges import FIXED_ROLES
 from connectors.sqlserver.recording import Owned, RecordedServer, RecordedSessions, Running, User
 from connectors.sqlserver.revocation import revoke
@@ -77,7 +77,7 @@ def test_a_login_has_a_user_in_each_database_and_no_privilege_of_its_own(lab: La
         assert lab.server.databases[name].roles[GROUP] == {PRINCIPAL}
         assert lab.server.databases[name].users[PRINCIPAL].sid == lab.server.logins[PRINCIPAL].sid
     assert not lab.server.ran(rf"GRANT .*{PRINCIPAL}")
-    found = catalogue.list_principals(lab.sessions)
+    found = principals.list_principals(lab.sessions)
     assert [(one.name, one.can_log_in, one.memberships) for one in found] == [(PRINCIPAL, True, (GROUP,))]
 
 
@@ -220,7 +220,7 @@ def test_users_whose_login_is_gone_are_found_by_name_and_by_sid(lab: Lab) -> Non
     lab.provision()
     sid = lab.server.logins.pop(PRINCIPAL).sid
     lab.server.databases["master"].users["another name"] = User(sid)
-    assert [one.name for one in catalogue.list_principals(lab.sessions)] == [PRINCIPAL]
+    assert [one.name for one in principals.list_principals(lab.sessions)] == [PRINCIPAL]
     assert lab.revoke().is_clean
     assert lab.is_gone()
     assert not lab.server.databases["master"].users
