@@ -15,7 +15,7 @@ from typing import Any
 import structlog
 from django.db import transaction
 
-from access import claims, queueing
+from access import claims, installation, queueing
 from access import clock as database_clock
 from access.content import limits_from_json, scope_from_json
 from access.errors import AnotherServer, SecretUnavailable, UnsealFailed
@@ -77,6 +77,7 @@ def provision(*, grant_id: int, claimant: str, clock: Clock = database_clock.now
             valid_until=whole_second(begun_at + grant.duration),
             limits=limits_from_json(grant.limits),
             identity=grant.identity,
+            made_by=installation.mark(),
         )
         try:
             with _connected(grant) as connector:
@@ -103,9 +104,9 @@ def extend(*, grant_id: int, claimant: str, clock: Clock = database_clock.now) -
         try:
             with where_held(grant) as (connector, _):
                 journal = _journal(grant, Direction.EXTEND, claimant, clock)
-                connector.extend(
-                    ExtendRequest(grant.principal, wanted, grant.identifier, scope_from_json(grant.scope)), journal
-                )
+                scope = scope_from_json(grant.scope)
+                moved = ExtendRequest(grant.principal, wanted, grant.identifier, scope, made_by=installation.mark())
+                connector.extend(moved, journal)
         except ClaimLost:
             _undo_if_closed(grant)
             raise

@@ -16,6 +16,7 @@ import structlog
 from django.db import transaction
 from django.db.models import Q
 
+from access import installation
 from access.errors import AnotherServer, SecretUnavailable
 from access.models import Grant, Server, SweepFinding
 from access.models.sweeps import FindingKind
@@ -32,6 +33,9 @@ log = structlog.get_logger(__name__)
 
 _MISSING = "The grant is active, but its account is not on the server."
 _COPY = "Its grant {} lives on {}. It is left alone until that ends, and goes then."
+_ELSEWHERE = (
+    "Another Lockgate made it, with the mark {}. It is left alone: if nobody answers for it, take it away by hand."
+)
 _SHUT = "The grant is active, but its account cannot log in."
 _RENAMED = "Its account was renamed to {} by hand. It ends with its grant all the same."
 _FOREIGN = (
@@ -56,6 +60,8 @@ class SweepReport:
     """By the name of its grant, what is to be told of an account that goes by another name."""
     foreign: dict[str, str] = field(default_factory=dict)
     """What is to be told of roles that nobody was granted and that have what a group of ours gives."""
+    elsewhere: dict[str, str] = field(default_factory=dict)
+    """What is to be told of accounts that another Lockgate made."""
     copies: dict[str, str] = field(default_factory=dict)
     """What is to be told of accounts whose living grant is at home on another server."""
     error: str = ""
@@ -73,6 +79,10 @@ class _Known:
     """Those of them that were granted under this entry, which is to say what has become of them."""
     ended: Mapping[str, str]
     """By identifier, what grants that have ended called accounts that nothing on the server says are ours."""
+    mark: str
+    """Which Lockgate this is."""
+    granted: frozenset[str]
+    """Names of accounts that this Lockgate once granted, whatever became of them."""
 
 
 def sweep_all(*, now: datetime) -> list[SweepReport]:
@@ -113,7 +123,8 @@ def _known(server: Server, found: Sequence[FoundPrincipal]) -> _Known:
     living = {grant.principal: grant for grant in rows}
     here = {name: grant for name, grant in living.items() if _is_made_on(grant, server)}
     ours = {name: grant for name, grant in here.items() if grant.server_id == server.pk}
-    return _Known(living, here, ours, _ended(server, found))
+    granted = frozenset(Grant.objects.filter(principal__in=names).values_list("principal", flat=True))
+    return _Known(living, here, ours, _ended(server, found), installation.mark(), granted)
 
 
 def _is_made_on(grant: Grant, server: Server) -> bool:
@@ -135,9 +146,14 @@ def _ended(server: Server, found: Sequence[FoundPrincipal]) -> dict[str, str]:
 def _is_orphan(account: FoundPrincipal, known: _Known) -> bool:
     if account.principal in known.everywhere or account.name in known.everywhere:
         return False
-    if _grant_of(account, known) is not None:
+    if _grant_of(account, known) is not None or _is_anothers(account, known):
         return False
     return not account.is_foreign or account.identifier in known.ended
+
+
+def _is_anothers(account: FoundPrincipal, known: _Known) -> bool:
+    """Whether another Lockgate made it, so that no grant of ours says whether it may live."""
+    return account.made_by not in ("", known.mark) and account.principal not in known.granted
 
 
 def _grant_of(account: FoundPrincipal, known: _Known) -> Grant | None:
@@ -196,6 +212,8 @@ def _compare(found: Sequence[FoundPrincipal], known: _Known, report: SweepReport
     for account in found:
         if account.is_foreign and _grant_of(account, known) is None and account.name not in report.orphans_removed:
             report.foreign[account.name] = _FOREIGN.format(", ".join(account.memberships))
+        elif _is_anothers(account, known):
+            report.elsewhere[account.name] = _ELSEWHERE.format(account.made_by)
         if (copied := known.everywhere.get(account.principal)) is not None and copied.principal not in known.here:
             report.copies[account.name] = _COPY.format(copied.reference, copied.server.name)
     for name, grant in known.ours.items():
@@ -216,7 +234,10 @@ def _note(server: Server, report: SweepReport, now: datetime) -> None:
         for kind, details in (
             (FindingKind.MISSING, dict.fromkeys(report.missing, _MISSING)),
             (FindingKind.COPY, report.copies),
-            (FindingKind.DRIFT, {**dict.fromkeys(report.drift, _SHUT), **report.renamed, **report.foreign}),
+            (
+                FindingKind.DRIFT,
+                {**dict.fromkeys(report.drift, _SHUT), **report.renamed, **report.foreign, **report.elsewhere},
+            ),
         ):
             open_findings = SweepFinding.objects.filter(server=server, kind=kind, settled_at=None)
             open_findings.exclude(principal__in=details).update(settled_at=now)

@@ -164,6 +164,9 @@ class ProvisionRequest:
     identity: str = ""
     """The person at the identity provider, where access is with one's own identity: no account and no password is made,
     and `principal` is only the name by which the grant is found again. Other engines raise `IdentityNotSupported`."""
+    made_by: str = ""
+    """Which Lockgate asks, in at most twelve letters and digits: written down beside the account, where the engine has a
+    place for it, so that another one that works on the same server does not take the account for an orphan of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +181,8 @@ class ExtendRequest:
     scope: Scope | None = None
     """What was granted: where it is given, what the account has got besides, as far as the engine looks, is taken away or
     refused, as by `provision`."""
+    made_by: str = ""
+    """As in `ProvisionRequest`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -352,6 +357,8 @@ class FoundPrincipal:
     is_foreign: bool = False
     """Nothing on the server says that Lockgate made it, and still it has what a group of Lockgate's gives: told, and
     taken away only if its identifier is that of a grant."""
+    made_by: str = ""
+    """Which Lockgate made it, as `ProvisionRequest.made_by` said; empty where nothing on the server tells."""
 
     @property
     def principal(self) -> str:

@@ -2,6 +2,7 @@
 
 from access.models.grants import Grant, JournalLine
 from access.models.holds import HeldBack
+from access.models.installations import Installation
 from access.models.policies import Policy, PolicyStep
 from access.models.requests import AccessRequest, Comment, Vote
 from access.models.secret_uses import SecretUse
@@ -19,6 +20,7 @@ __all__ = [
     "Grant",
     "Heartbeat",
     "HeldBack",
+    "Installation",
     "Job",
     "JournalLine",
     "Policy",

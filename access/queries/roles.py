@@ -10,6 +10,7 @@ from django.contrib.postgres.expressions import ArraySubquery
 from django.db.models import CharField, Exists, OuterRef, Q, QuerySet, Value
 from django.db.models.functions import Coalesce, NullIf
 
+from access import installation
 from access.content import Content
 from access.errors import Refused
 from access.models import AccessRequest, AccessRole, Grant, Policy, Vote
@@ -137,7 +138,7 @@ def _plan_of_more_time(request: AccessRequest, grant: Grant) -> Plan:
     until = grant.extend_to or grant.ends_at
     if request.state == RequestState.PENDING:
         until += request.duration
-    moved = ExtendRequest(grant.principal, until, grant.identifier)
+    moved = ExtendRequest(grant.principal, until, grant.identifier, made_by=installation.mark())
     with open_connector(target_without_secret(grant.server, grant.address)) as connector:
         return Plan(connector.plan_extension(moved), _plan(request.frozen, request.role, until).revoke)
 
@@ -168,7 +169,15 @@ def _plan(content: Content, role: AccessRole, valid_until: datetime) -> Plan:
     nothing = Secret("")
     with open_connector(target_without_secret(role.server, content.address)) as connector:
         return connector.plan(
-            ProvisionRequest(content.principal, nothing, content.scope, valid_until, content.limits, content.identity),
+            ProvisionRequest(
+                content.principal,
+                nothing,
+                content.scope,
+                valid_until,
+                content.limits,
+                content.identity,
+                made_by=installation.mark(),
+            ),
             RevokeRequest(content.principal, content.scope, content.heir, content.identity),
         )
 

@@ -199,6 +199,7 @@ class FakeConnector:
                 account.valid_until,
                 account.identifier,
                 account.made_as if account.made_as != name else "",
+                made_by=account.made_by,
             )
             for name, account in self._server.accounts.items()
         )
@@ -266,6 +267,7 @@ class FakeConnector:
 
     def _make(self, request: ProvisionRequest) -> None:
         made = FakeAccount(digest(request.password), request.valid_until, request.limits, made_as=request.principal)
+        made.made_by = request.made_by
         if (before := self._server.accounts.get(request.principal)) is not None:
             made.identifier = before.identifier
         self._server.accounts[request.principal] = made

@@ -65,6 +65,7 @@ class FakeAccount:
     """The name that Lockgate gave it."""
     identifier: str = field(default_factory=lambda: token_hex(8))
     """What a new name does not change."""
+    made_by: str = ""
 
 
 def digest(password: Secret) -> str:

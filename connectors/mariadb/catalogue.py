@@ -43,7 +43,7 @@ _SESSIONS = """
     SELECT user FROM information_schema.processlist
     WHERE LOCATE(%s, user) = 1 AND command NOT IN ('Connect', 'Killed', 'Busy')
 """
-_SWITCHES = "SELECT name, starts FROM mysql.event WHERE db = %s"
+_SWITCHES = "SELECT name, starts, comment FROM mysql.event WHERE db = %s"
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,15 +90,16 @@ def list_principals(session: Session) -> list[FoundPrincipal]:
         # Its account was dropped behind our back, but somebody is still there.
         can_log_in.setdefault(name, False)
     identifiers = {one.name: one.identifier for one in marked(session)}
-    ends: dict[str, datetime] = dict(session.rows(_SWITCHES, names.OWN_SCHEMA))
+    switches = {name: (ends, comment) for name, ends, comment in session.rows(_SWITCHES, names.OWN_SCHEMA)}
     ours = [
         FoundPrincipal(
             name=name,
             can_log_in=possible,
             sessions=sessions[name],
             memberships=tuple(sorted((joined[name] | joined[own := names.own_role_name(name)]) - {own})),
-            valid_until=_aware(ends.get(names.switch_name(name))),
+            valid_until=_aware(switches.get(names.switch_name(name), (None, ""))[0]),
             identifier=identifiers.get(name, ""),
+            made_by=names.made_by(switches.get(names.switch_name(name), (None, ""))[1]),
         )
         for name, possible in can_log_in.items()
     ]

@@ -81,7 +81,7 @@ class MariaDBConnector:
     def plan_extension(self, request: ExtendRequest) -> tuple[Statement, ...]:
         """See `Connector.plan_extension`."""
         names.require_ours(request.principal)
-        return statements.shown([statements.set_switch(request.principal, request.valid_until)])
+        return statements.shown([statements.set_switch(request.principal, request.valid_until, request.made_by)])
 
     def provision(self, request: ProvisionRequest, journal: Journal) -> str:
         """See `Connector.provision`."""

@@ -26,6 +26,10 @@ OWN_ROLE_SUFFIX = "_role"
 PRINCIPAL_CHARACTERS = ACCOUNT_NAME_CHARACTERS - len(OWN_ROLE_SUFFIX)
 HOST_CHARACTERS = 255
 
+#: What an event's comment has room for.
+_COMMENT_CHARACTERS = 64
+_MADE_BY = re.compile(r"Lockgate ([0-9a-z]{1,12}): ")
+
 #: Role names that mean something else in SQL, whatever the quotes around them.
 _RESERVED_ROLES = frozenset({"none", "public", "current_role", "current_user"})
 #: A principal that is also a fit name for an event: event names ignore case, and hold 64 characters.
@@ -85,6 +89,17 @@ def switch_name(principal: str) -> str:
     if _PLAIN_PRINCIPAL.fullmatch(principal):
         return principal
     return "lg_" + hashlib.sha256(principal.encode()).hexdigest()[:40]
+
+
+def switch_comment(principal: str, made_by: str) -> str:
+    """What the switch tells of itself, in the 64 characters that an event's comment may have."""
+    return f"Lockgate{f' {made_by}' if made_by else ''}: ends {switch_name(principal)}"[:_COMMENT_CHARACTERS]
+
+
+def made_by(comment: str) -> str:
+    """Which Lockgate a switch's comment names; empty where it names none."""
+    found = _MADE_BY.match(comment)
+    return found[1] if found else ""
 
 
 def switch(principal: str) -> str:

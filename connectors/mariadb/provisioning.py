@@ -54,7 +54,7 @@ def provision(target: Target, session: Session, request: ProvisionRequest, journ
     restore_name(session, request.principal, journal)
     group.bring_in_step(session, request.scope, journal)
     # Before the account, so that there is no moment in which it has no end.
-    session.run(statements.set_switch(request.principal, request.valid_until), journal)
+    session.run(statements.set_switch(request.principal, request.valid_until, request.made_by), journal)
     session.run(renew if find_account(session, request.principal) else create, journal)
     _leave_other_roles(session, request, journal)
     for command in statements.join(request.principal, request.scope):
@@ -82,7 +82,7 @@ def extend(session: Session, request: ExtendRequest, journal: Journal) -> None:
     if find_account(session, request.principal) is None:
         raise PrincipalCannotLogIn(f"There is no account {request.principal} on the server.")
     struck = _has_struck(session, request.principal)
-    session.run(statements.set_switch(request.principal, request.valid_until), journal)
+    session.run(statements.set_switch(request.principal, request.valid_until, request.made_by), journal)
     # Only a lock that the switch itself has set is taken off: any other is somebody's decision.
     if struck and request.valid_until > session.rows(_NOW)[0][0].replace(tzinfo=UTC):
         _wait_until_none(session, _STRIKING, names.OWN_SCHEMA)

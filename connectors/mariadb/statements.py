@@ -41,7 +41,7 @@ def provision(request: ProvisionRequest) -> list[Command]:
     """Everything that a grant runs on a server that has nothing of it yet."""
     return [
         *group_from_nothing(request.scope),
-        set_switch(request.principal, request.valid_until),
+        set_switch(request.principal, request.valid_until, request.made_by),
         create_account(request.principal, request.password, request.limits),
         *join(request.principal, request.scope),
         activate_role(request.principal, request.scope),
@@ -242,14 +242,14 @@ def drop_own_role(principal: str) -> Command:
 # --- The dead-man's switch
 
 
-def set_switch(principal: str, valid_until: datetime) -> Command:
-    """Make or move the event that ends the account without us."""
+def set_switch(principal: str, valid_until: datetime, made_by: str = "") -> Command:
+    """Make or move the event that ends the account without us, and tells other Lockgates on the server whose it is."""
     # The handler, and no IF EXISTS, keeps it quiet when the account is gone: the server logs notes of its own accord.
     begins = mariadb_text(valid_until.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S"))
     return _command(
         f"CREATE OR REPLACE EVENT {names.switch(principal)}"
         f" ON SCHEDULE EVERY {SWITCH_SECONDS} SECOND STARTS {begins}"
-        f" COMMENT {mariadb_text('Lockgate: ends ' + names.switch_name(principal))}"
+        f" COMMENT {mariadb_text(names.switch_comment(principal, made_by))}"
         " DO BEGIN"
         " DECLARE CONTINUE HANDLER FOR SQLEXCEPTION BEGIN END;"
         f" ALTER USER {names.account(principal)} ACCOUNT LOCK;"

@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from connectors.postgresql.session import Session
-from connectors.postgresql.statements import MARK
+from connectors.postgresql.statements import MADE_BY, MARK
 
 #: A role's comment, for `pg_roles r`.
 COMMENT = """(SELECT d.description FROM pg_shdescription d
@@ -24,7 +24,7 @@ CAN_ACT = """(coalesce((to_jsonb(m) ->> 'inherit_option')::bool, true)
 
 _FIND = f"""
 SELECT r.oid, r.rolname::text FROM pg_roles r
-WHERE r.rolname = %(principal)s OR {COMMENT} = %(mark)s
+WHERE r.rolname = %(principal)s OR split_part({COMMENT}, '{MADE_BY}', 1) = %(mark)s
   OR r.oid::text = %(identifier)s AND coalesce({COMMENT}, '') !~ %(marked)s AND r.rolname !~ '^lg_'
     AND EXISTS (SELECT FROM pg_auth_members m JOIN pg_roles g ON g.oid = m.roleid
                 WHERE m.member = r.oid AND g.rolname ~ '^lockgate_')

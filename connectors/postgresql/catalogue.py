@@ -9,7 +9,7 @@ from connectors.errors import ScopeNotOnServer
 from connectors.postgresql.accounts import CAN_ACT, COMMENT
 from connectors.postgresql.failures import UNKNOWN_DATABASE
 from connectors.postgresql.session import Sessions
-from connectors.postgresql.statements import MARK
+from connectors.postgresql.statements import MADE_BY, MARK
 
 _DATABASES = """
 SELECT datname::text, has_database_privilege(oid, 'CONNECT')
@@ -39,8 +39,8 @@ SELECT r.rolname::text, r.rolcanlogin,
   ARRAY(SELECT g.rolname::text FROM pg_auth_members m JOIN pg_roles g ON g.oid = m.roleid
         WHERE m.member = r.oid ORDER BY g.rolname),
   CASE WHEN isfinite(r.rolvaliduntil) THEN r.rolvaliduntil END,
-  r.oid::text, coalesce(substr(k.comment, length(%(mark)s) + 1), ''),
-  NOT starts_with(r.rolname, %(prefix)s) AND k.comment IS NULL
+  r.oid::text, coalesce(split_part(substr(k.comment, length(%(mark)s) + 1), '{MADE_BY}', 1), ''),
+  NOT starts_with(r.rolname, %(prefix)s) AND k.comment IS NULL, coalesce(split_part(k.comment, '{MADE_BY}', 2), '')
 FROM pg_roles r CROSS JOIN LATERAL (
   SELECT (SELECT c FROM {COMMENT} q (c) WHERE starts_with(c, %(mark)s || %(prefix)s)) AS comment) k
 WHERE starts_with(r.rolname, %(prefix)s) OR k.comment IS NOT NULL
@@ -95,8 +95,9 @@ def list_principals(sessions: Sessions) -> Sequence[FoundPrincipal]:
             identifier,
             made_as if made_as != name else "",
             is_foreign,
+            made_by,
         )
-        for name, can_log_in, count, memberships, valid_until, identifier, made_as, is_foreign in sessions.home.rows(
-            _PRINCIPALS, {"prefix": PRINCIPAL_PREFIX, "mark": MARK}
+        for name, can_log_in, count, memberships, valid_until, identifier, made_as, is_foreign, made_by in (
+            sessions.home.rows(_PRINCIPALS, {"prefix": PRINCIPAL_PREFIX, "mark": MARK})
         )
     )

@@ -204,7 +204,7 @@ def _account_commands(
     forgotten = [statements.forget_settings(request.principal, database)] if exists else []
     return [
         account,
-        statements.mark(request.principal, database),
+        statements.mark(request.principal, database, request.made_by),
         *forgotten,
         *statements.settings_of_account(request.principal, request.scope.level, request.limits, database),
         *statements.join(request.principal, request.scope, database, version),

@@ -23,6 +23,8 @@ _TOLD_VERSION = re.compile(r"PostgreSQL (\d+)")
 
 #: How the comment on an account begins; the name that Lockgate gave it follows.
 MARK = "Lockgate account "
+#: Between the name and which Lockgate gave it.
+MADE_BY = " by "
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,10 +77,11 @@ def make_account(
     return Command(Statement(composed(MASK), database, note), composed(verifier))
 
 
-def mark(principal: str, database: str) -> Command:
-    """By this the account is found under another name."""
+def mark(principal: str, database: str, made_by: str = "") -> Command:
+    """By this the account is found under another name, and left alone by other Lockgates on the server."""
+    told = MARK + principal + (MADE_BY + made_by if made_by else "")
     return command(
-        f"COMMENT ON ROLE {name(principal)} IS {text(MARK + principal)}",
+        f"COMMENT ON ROLE {name(principal)} IS {text(told)}",
         database,
         "Stays when somebody renames the account, and the account itself cannot change it.",
     )
