@@ -35,6 +35,8 @@ SECONDS = 1.0
 HANDS = 4
 _WATCHERS = 4
 _FORGOTTEN_AFTER = timedelta(days=1)
+#: What is written to see whether the queue takes anything, and for how long it stays there.
+_ASKED, _ASKED_SECONDS = "lockgate-asked", 60
 #: Undelivered messages that are run in one go.
 _MESSAGES = 50
 
@@ -106,7 +108,8 @@ class OwnClock:
 
     def _ask_the_queue(self, now: datetime) -> None:
         try:
-            self._queue.ping()
+            # A ping is answered by one that is full, or that has become a replica, as well.
+            self._queue.set(_ASKED, "", ex=_ASKED_SECONDS)
         except redis.RedisError as error:
             if self._queue_down_since is None:
                 log.warning("queue.unreachable", error=str(error))

@@ -7,6 +7,7 @@ from typing import Any
 from amqp.exceptions import ChannelError
 from celery.beat import ScheduleEntry, Scheduler
 from kombu.exceptions import OperationalError
+from redis import RedisError
 
 #: Messages that may wait; more say that no worker takes any, and would only pile up until one does.
 MOST_WAITING = 100
@@ -24,6 +25,6 @@ class PatientScheduler(Scheduler):
         try:
             queue = self.app.amqp.router.route({}, str(entry.task))["queue"]
             return int(queue(self.producer.channel).queue_declare(passive=True).message_count)
-        except (ChannelError, OperationalError):
+        except (ChannelError, OperationalError, RedisError):
             # There is none while it is empty; and sending tells best what is wrong with a queue that cannot be asked.
             return 0

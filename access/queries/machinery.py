@@ -16,7 +16,9 @@ from access.states import LIVING
 from access.window import CLOCKS_STOP_APPROVALS
 
 NO_WORKER = "No worker is alive: access that ends now will not be removed until one is back."
-QUEUE_AWAY = "Redis does not answer. Lockgate works on without it, a little more slowly."
+QUEUE_AWAY = (
+    "Redis does not answer, or takes nothing: its log says why. Lockgate works on without it, a little more slowly."
+)
 CLOCKS_DIFFER = "Set it right; access begins and ends by the database's clock."
 CLOCKS_STOP = "Nothing is approved until it is set right. Access ends all the same, by the database's clock."
 _NAMED = 3

@@ -75,7 +75,9 @@ def _checkpoints() -> Iterator[Finding]:
 
 def _broker() -> Iterator[Finding]:
     try:
-        redis.Redis.from_url(settings.CELERY_BROKER_URL, **IMPATIENT).ping()
+        redis.Redis.from_url(settings.CELERY_BROKER_URL, **IMPATIENT).set("lockgate-asked", "", ex=60)
+    except redis.ResponseError as error:
+        yield False, f"Redis answers and takes nothing: {error}. Give it memory, or name the one that may be written."
     except redis.RedisError as error:
         yield False, f"Redis does not answer: {error}. Start it, or correct REDIS_URL."
     else:
