@@ -55,7 +55,8 @@ def claim(*, grant_id: int, claimant: str, states: Iterable[GrantState], now: da
 def renew(*, grant_id: int, claimant: str, now: datetime) -> bool:
     """Hold the claim for another `LEASE`; False when it was lost."""
     rows = Grant.objects.filter(pk=grant_id, claimed_by=claimant)
-    return rows.update(claimed_until=now + LEASE) == 1
+    # A connection that broke has taken the presence along: from then on the lease alone says that we are there.
+    return rows.update(claimed_until=now + LEASE, holder=presence.held()) == 1
 
 
 def release(*, grant_id: int, claimant: str) -> None:

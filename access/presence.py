@@ -3,7 +3,8 @@
 A claim (`access.claims`) names the presence of whoever made it. When the process dies, the system closes its connection, the
 database releases the lock, and what it had claimed is free at once, without waiting for the lease to run out.
 
-A worker and the processes it forks have one presence; the worker's own clock (`access.own_clock`) holds it. Through a pooler
+A worker's own clock (`access.own_clock`) holds the presence of its main process. Each process that it forks has one of its own,
+held while it works: the system may kill one of them alone, and Celery does when it loses the queue. Through a pooler
 that shares connections between clients the lock outlives the process: then the lease has to run out, as it would without.
 docs/adr/0017-one-clock-and-presences.md says more.
 """
@@ -33,13 +34,27 @@ _KEEPALIVES = ", ".join(
 )
 
 _mine: int | None = None
+_is_forked = False
 
 
 def begin() -> int:
-    """A presence for this process and those that it forks from now on; nobody sees it before `hold`."""
+    """A presence for this process; nobody sees it before `hold`."""
     global _mine
     _mine = secrets.randbelow(_LARGEST) + 1
     return _mine
+
+
+def begin_forked() -> None:
+    """The same for a process that a worker has forked, which takes its lock with each piece of work."""
+    global _is_forked
+    begin()
+    _is_forked = True
+
+
+def hold_while_working() -> None:
+    """In a forked process: take the lock on the connection that the work is done with. Raises `django.db.Error`."""
+    if _is_forked:
+        hold()
 
 
 def hold() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 from celery import Task, shared_task
 
-from access import change_notices, clock, jobs, notices, provisioning, queueing, sweeping, ticking
+from access import change_notices, clock, jobs, notices, presence, provisioning, queueing, sweeping, ticking
 from access.services import servers, statements
 from audit import checkpoints, verification
 from audit.origin import Origin, coming_from
@@ -17,6 +17,7 @@ class FromWorker(Task[Any, Any]):
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run the task with its origin set."""
+        presence.hold_while_working()
         with coming_from(Origin(channel="worker", request_id=str(self.request.id or ""))):
             return super().__call__(*args, **kwargs)
 

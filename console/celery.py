@@ -8,7 +8,7 @@ import os
 from typing import Any
 
 from celery import Celery, bootsteps
-from celery.signals import setup_logging
+from celery.signals import setup_logging, worker_process_init
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "console.settings")
 
@@ -27,7 +27,6 @@ class OwnClockStep(bootsteps.StartStopStep):
 
         super().__init__(worker, **options)
         self._clock: Any = None
-        # Before the pool is forked: all processes of a worker have one presence.
         presence.begin()
 
     def start(self, worker: Any) -> None:
@@ -48,6 +47,14 @@ class OwnClockStep(bootsteps.StartStopStep):
 
 
 app.steps["worker"].add(OwnClockStep)
+
+
+@worker_process_init.connect
+def be_present(**details: Any) -> None:
+    """Each process of a worker's pool has a presence of its own, since each may die alone."""
+    from access import presence
+
+    presence.begin_forked()
 
 
 @setup_logging.connect

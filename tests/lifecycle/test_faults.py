@@ -19,12 +19,14 @@ import pytest
 from celery import current_app
 
 from access import clock, queueing
+from access.claims import LEASE
 from access.errors import ClocksApart
 from access.models import Grant, Heartbeat, Server, Undelivered
 from access.queries.status import alarms_for
 from access.services import grants
 from deploy.local.servers import Redis, free_port
 from tests.access.world import World
+from tests.lifecycle.conftest import reached_at
 from tests.lifecycle.estates import Estate
 from tests.lifecycle.proxy import TimeStopper, time_stopper
 from tests.lifecycle.test_lifecycle import granted, provisioned, refused
@@ -36,6 +38,8 @@ pytestmark = pytest.mark.parametrize("shop", ["postgresql"], indirect=True)
 
 MINUTE = timedelta(minutes=1)
 SECOND = timedelta(seconds=1)
+#: A lease that nobody wants to wait for; one that is twice as long as any of ours counts for nothing.
+LONG = 2 * LEASE - SECOND
 
 Start = Callable[..., Worker]
 
@@ -93,13 +97,30 @@ def test_what_a_dead_worker_had_claimed_is_free_at_once(
     wait_until(
         lambda: Heartbeat.objects.filter(worker__startswith=lives.name, holder__isnull=False).exists(), "another"
     )
-    Grant.objects.filter(pk=grant.pk).update(claimed_until=clock.now() + MINUTE)
+    Grant.objects.filter(pk=grant.pk).update(claimed_until=clock.now() + LONG)
     killed_at = clock.now()
     dies.kill()
     stopper.go_on()
     wait_for(grant, "active")
-    # Nobody waited for the lease, which would have run for a minute.
-    assert grant.activated_at - killed_at < 20 * SECOND
+    # Nobody waited for the lease.
+    assert grant.activated_at - killed_at < LONG / 2
+
+
+def test_what_one_process_of_a_worker_had_claimed_is_free_when_it_is_killed_alone(
+    shop_world: World, shop: Estate, stopper: TimeStopper, start_worker: Start
+) -> None:
+    stopper.stop_after(MAKES[shop.engine])
+    worker = start_worker()
+    grant = granted(shop_world)
+    assert stopper.stopped.wait(PATIENCE_SECONDS)
+    Grant.objects.filter(pk=grant.pk).update(claimed_until=clock.now() + LONG)
+    killed_at = clock.now()
+    for child in Path(f"/proc/{worker.process.pid}/task/{worker.process.pid}/children").read_text().split():
+        os.kill(int(child), signal.SIGKILL)
+    stopper.go_on()
+    wait_for(grant, "active")
+    assert grant.activated_at - killed_at < LONG / 2
+    assert worker.process.poll() is None
 
 
 def test_a_worker_that_stood_still_past_its_lease_takes_away_what_it_makes_when_it_wakes(
@@ -189,6 +210,7 @@ def test_a_server_that_is_away_is_said_to_be_and_served_as_soon_as_it_is_back(
 ) -> None:
     port = free_port()
     with time_stopper(shop.url.hostname or "", shop.url.port or 0, at=port):
+        reached_at(shop_world, port)
         Server.objects.filter(pk=shop_world.server.pk).update(port=port)
         shop_world.read.server.refresh_from_db()
         grant, password = provisioned(shop_world)
