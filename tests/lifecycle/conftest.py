@@ -6,8 +6,10 @@ import os
 from collections.abc import Iterator
 
 import pytest
+from django.utils import timezone
 
 from access.models import AccessRole, Environment
+from access.secret_uses import bind_where_accounts_live
 from access.services import catalogue
 from connectors.base import Level, Tls
 from tests.access.world import World, build
@@ -44,6 +46,11 @@ def shop_world(transactional_db: None, shop: Estate, monkeypatch: pytest.MonkeyP
     )
     world.read = role_on(world, shop, "shop-read", Level.READ)
     return world
+
+
+def reached_at(world: World, port: int) -> None:
+    """Its secret may be sent to this port as well: somebody has confirmed that."""
+    bind_where_accounts_live(world.server, [{**world.server.address, "port": port}], now=timezone.now())
 
 
 def role_on(world: World, shop: Estate, slug: str, level: Level) -> AccessRole:

@@ -9,16 +9,16 @@ from datetime import datetime, timedelta
 import pytest
 from django.utils import timezone
 
-from access import claims, provisioning
+from access import claims, provisioning, recognition
 from access.errors import AlreadyShown, GrantIsOver, NotYours
-from access.models import AccessRole, Grant, JournalLine
+from access.models import AccessRole, Grant, JournalLine, Server
 from access.services import grants, requests, votes
 from access.sweeping import sweep_server
 from access.targets import connect
 from audit.models import Entry
 from connectors.base import Connector, Level, Limits, ProvisionRequest, Secret
 from tests.access.world import HOUR, World
-from tests.lifecycle.conftest import role_on
+from tests.lifecycle.conftest import reached_at, role_on
 from tests.lifecycle.estates import REFUSED, Estate
 
 
@@ -181,7 +181,8 @@ def standing_still(verb: str, meanwhile: Callable[[], None]) -> Iterator[None]:
             self._connector.__exit__(*exc)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(provisioning, "connect", lambda *args: Slow(opened(*args)))
+        for module in (provisioning, recognition):
+            patch.setattr(module, "connect", lambda *args: Slow(opened(*args)))
         yield
 
 
@@ -250,9 +251,16 @@ def test_what_was_half_made_is_cleaned_away_when_it_cannot_be_made(shop_world: W
     assert shop.accounts(grant.principal) == 0
 
 
+def is_at(world: World, grant: Grant, port: int) -> None:
+    """The server, and the account that was made on it: whoever is away is looked for where the entry leads as well."""
+    Server.objects.filter(pk=world.server.pk).update(port=port)
+    Grant.objects.filter(pk=grant.pk).update(address={**grant.address, "port": port})
+
+
 def test_a_server_that_is_away_is_tried_again_and_never_given_up(shop_world: World, shop: Estate) -> None:
     grant, password = provisioned(shop_world)
-    Grant.objects.filter(pk=grant.pk).update(address={**grant.address, "port": 1})
+    reached_at(shop_world, 1)
+    is_at(shop_world, grant, 1)
     grants.end(person=shop_world.alice, grant=grant, reason="", now=timezone.now())
     for attempt in (1, 2, 3):
         provisioning.revoke(grant_id=grant.pk, claimant="test")
@@ -261,7 +269,7 @@ def test_a_server_that_is_away_is_tried_again_and_never_given_up(shop_world: Wor
         assert "does not answer" in grant.last_error
         assert grant.next_attempt_at > timezone.now()
     shop.log_in(grant.principal, password).close()
-    Grant.objects.filter(pk=grant.pk).update(address={**grant.address, "port": shop.url.port})
+    is_at(shop_world, grant, shop.url.port or 0)
     provisioning.revoke(grant_id=grant.pk, claimant="test")
     grant.refresh_from_db()
     assert grant.state == "revoked"

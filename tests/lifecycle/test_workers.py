@@ -22,6 +22,7 @@ from django.utils import timezone
 from access.models import Grant, Heartbeat
 from access.services import grants, votes
 from tests.access.world import World
+from tests.lifecycle.conftest import reached_at
 from tests.lifecycle.estates import Estate
 from tests.lifecycle.proxy import TimeStopper, time_stopper
 from tests.lifecycle.test_lifecycle import granted, provisioned, refused
@@ -96,6 +97,7 @@ def workers_in(folder: Path) -> Iterator[Callable[..., Worker]]:
 def stopper(shop_world: World, shop: Estate) -> Iterator[TimeStopper]:
     """Stands between Lockgate and the shop's server."""
     with time_stopper(shop.url.hostname or "", shop.url.port or 0) as proxy:
+        reached_at(shop_world, proxy.port)
         shop_world.server.port = proxy.port
         shop_world.server.save()
         yield proxy
