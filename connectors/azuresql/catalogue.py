@@ -21,6 +21,7 @@ from connectors.sqlserver.session import Sessions
 #: All that the database we are at knows of: every one of the server in master, else itself.
 DATABASES = "SELECT name, 1 FROM sys.databases WHERE name <> N'master' AND state = 0 ORDER BY name"
 
+OFFLINE = "SELECT name, state_desc FROM sys.databases WHERE name <> N'master' AND state <> 0 ORDER BY name"
 #: Whether a user may come in, its sessions, its SID, the mark that it carries, whether it carries that of a grant, and its
 #: roles, one a row.
 USERS = f"""

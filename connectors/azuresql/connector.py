@@ -55,7 +55,7 @@ class AzureSQLConnector:
 
     def check(self, scopes: Sequence[Scope] = ()) -> CheckReport:
         """See `Connector.check`."""
-        report = self._retrying.insist(lambda: checking.check(self.target, self._sessions))
+        report = self._retrying.insist(lambda: checking.check(self.target, self._sessions, scopes))
         return replace(report, identity=self.identify())
 
     def identify(self) -> str:

@@ -6,10 +6,10 @@ from functools import partial
 
 from connectors.azuresql import accounts, catalogue, own_identity, statements
 from connectors.azuresql.retrying import Retrying
-from connectors.base import ExtendRequest, Journal, Level, ProvisionRequest, Scope, Target
+from connectors.base import ExtendRequest, Journal, Level, ProvisionRequest, Target
 from connectors.errors import PrincipalCannotLogIn, ScopeNotOnServer, ServerRefused
 from connectors.quoting import sqlserver_text
-from connectors.sqlserver import group, names
+from connectors.sqlserver import group, joining, names
 from connectors.sqlserver import statements as shared
 from connectors.sqlserver.accounts import identifier_of
 from connectors.sqlserver.session import DEFAULT_DATABASE, Session, Sessions, prove_login
@@ -26,16 +26,13 @@ JOIN sys.database_principals AS u ON u.principal_id = m.member_principal_id
 WHERE u.name = %s
 """
 
-#: Membership in these is more than any access role may say.
-TOO_MUCH = ("db_owner", "db_accessadmin", "db_securityadmin")
-
 
 def provision(
     target: Target, sessions: Sessions, request: ProvisionRequest, journal: Journal, retrying: Retrying
 ) -> str:
     """Make the account, or bring one that is there to what the request says; see `Connector.provision`."""
     names.require_scope(request.scope)
-    refuse_too_much(request.scope)
+    joining.refuse_by_name(request.scope)
     _require_databases(sessions, request, retrying)
     for database in request.scope.databases:
         retrying.insist(partial(_make_in, sessions, request, database, journal))
@@ -51,14 +48,6 @@ def _identifier(sessions: Sessions, request: ProvisionRequest) -> str:
     """The SID of the account's user in the first of its databases: each has one of its own."""
     found = accounts.users_of(sessions.on(request.scope.databases[0]), request.principal)
     return identifier_of(found[0].sid) if found else ""
-
-
-def refuse_too_much(scope: Scope) -> None:
-    """Raise `ServerRefused` for roles in which nobody can be held to anything."""
-    if scope.level is Level.MEMBER and (too_much := sorted(set(scope.database_roles) & set(TOO_MUCH))):
-        raise ServerRefused(
-            f"Nobody joins {', '.join(too_much)}: it could give itself anything. Take it out of the access role."
-        )
 
 
 def extend(sessions: Sessions, request: ExtendRequest, retrying: Retrying) -> None:
@@ -79,6 +68,7 @@ def _require_databases(sessions: Sessions, request: ProvisionRequest, retrying: 
 
 def _make_in(sessions: Sessions, request: ProvisionRequest, database: str, journal: Journal) -> None:
     session = sessions.on(database)
+    joining.refuse_too_much(session, request.scope)
     if request.scope.level is not Level.MEMBER:
         group.bring_in_step(session, request.scope, journal)
     if request.identity:

@@ -32,7 +32,6 @@ _SEES_ALL = (
     "SELECT HAS_PERMS_BY_NAME(DB_NAME(), 'DATABASE', 'VIEW DEFINITION'),"
     " HAS_PERMS_BY_NAME(DB_NAME(), 'DATABASE', 'VIEW DATABASE STATE')"
 )
-_OFFLINE = "SELECT name, state_desc FROM sys.databases WHERE name <> N'master' AND state <> 0 ORDER BY name"
 
 
 @dataclass(slots=True)
@@ -72,7 +71,7 @@ class Revocation:
         if self.sessions.home.database != DEFAULT_DATABASE:
             # Here only the one at hand is known; the others of the grant are entered by name.
             return list(dict.fromkeys([*there, *self.request.scope.databases]))
-        for name, state in self.retrying.insist(lambda: self.sessions.home.rows(_OFFLINE)):
+        for name, state in self.retrying.insist(lambda: self.sessions.home.rows(catalogue.OFFLINE)):
             self.unreadable.append(f"{name}: it is {str(state).lower()}")
         return there
 

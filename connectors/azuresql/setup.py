@@ -22,6 +22,7 @@ DATABASE_PERMISSIONS = {
     "ALTER ANY ROLE": "to make roles and to put users into them",
     "KILL DATABASE CONNECTION": "to end sessions and to empty the cache of logins",
     "VIEW DATABASE STATE": "to see sessions",
+    "VIEW DEFINITION": "to see who is a user",
     "CONTROL": "to grant, and to take over what ended accounts own",
 }
 

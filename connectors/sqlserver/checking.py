@@ -6,14 +6,15 @@ What the server is able to do is asked for, not concluded from its name or versi
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 
-from connectors.base import CheckReport, Remedy, Target, Tls
+from connectors.base import CheckReport, Remedy, Scope, Target, Tls
 from connectors.errors import ConnectorError, ServerUnreachable
 from connectors.quoting import UnquotableName, sqlserver_name, sqlserver_text
+from connectors.sqlserver import rehearsal, surroundings
 from connectors.sqlserver.catalogue import DATABASES, EVERY_DATABASE
-from connectors.sqlserver.session import Session, Sessions
+from connectors.sqlserver.session import LOST, Session, Sessions
 from connectors.sqlserver.setup import SERVER_PERMISSIONS, remedy_in
 
 #: The first version of SQL Server that Lockgate is made for: 2017.
@@ -33,9 +34,17 @@ _HELD = "HAS_PERMS_BY_NAME(NULL, NULL, {permission})"
 _CONTROLLED = (
     "SELECT name, HAS_PERMS_BY_NAME(QUOTENAME(name), 'DATABASE', 'CONTROL') FROM sys.databases WHERE state = 0"
 )
+EVERY_NAME = "SELECT name, state FROM sys.databases"
+#: What takes no changes, and whether that was set, or comes from being a secondary or a standby.
+_READ_ONLY = (
+    "SELECT name, is_read_only FROM sys.databases"
+    " WHERE state = 0 AND CAST(DATABASEPROPERTYEX(name, 'Updateability') AS nvarchar(20)) = N'READ_ONLY'"
+)
+#: How long a check goes through the databases one by one: somebody is waiting for it.
+_PATIENCE_SECONDS = 4.0
 
 
-def check(target: Target, sessions: Sessions) -> CheckReport:
+def check(target: Target, sessions: Sessions, scopes: Sequence[Scope] = ()) -> CheckReport:
     """See `Connector.check`."""
     home = sessions.home
     begun = time.monotonic()
@@ -45,9 +54,11 @@ def check(target: Target, sessions: Sessions) -> CheckReport:
     remedies = [
         *_about_server(str(version), edition, windows_only=windows_only == 1),
         *_about_account(home, str(ourselves), is_sysadmin=is_sysadmin == 1),
-        *_about_databases(home, str(ourselves), is_sysadmin=is_sysadmin == 1),
+        *_about_databases(home, str(ourselves), scopes, is_sysadmin=is_sysadmin == 1),
         *_about_shut(home, target, str(ourselves)),
+        *surroundings.about_server_triggers(home),
     ]
+    remedies += _inside(sessions, scopes, is_ready=not any(remedy.blocking for remedy in remedies))
     encrypted = is_encrypted(target, home)
     if not encrypted:
         remedies.append(not_encrypted(target))
@@ -126,16 +137,66 @@ def _about_account(home: Session, ourselves: str, *, is_sysadmin: bool) -> Itera
             yield Remedy(f"Lockgate's account lacks {permission}, {purpose}.", what_to_do)
 
 
-def _about_databases(home: Session, ourselves: str, *, is_sysadmin: bool) -> Iterable[Remedy]:
+def _inside(sessions: Sessions, scopes: Sequence[Scope], *, is_ready: bool) -> Iterator[Remedy]:
+    """What is in each database, as long as somebody may wait for it; those that access roles name come first."""
+    home = sessions.home
+    if is_ready and home.has_catalogue_of_logins:
+        with sessions.visit(home.database) as session:
+            yield from rehearsal.of_logins(session)
+    named = {database for scope in scopes for database in scope.databases}
+    open_ones = [str(name) for name, may_enter in home.rows(DATABASES) if may_enter]
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    unseen = []
+    for database in sorted(open_ones, key=lambda name: (name not in named, name)):
+        if time.monotonic() > deadline:
+            unseen.append(database)
+            continue
+        within = [scope for scope in scopes if database in scope.databases]
+        try:
+            with sessions.visit(database) as session:
+                yield from surroundings.about_database(session, within)
+                if within and is_ready and session.has_catalogue_of_permissions:
+                    yield from rehearsal.of_database(session, within)
+        except LOST:
+            raise
+        except ConnectorError as error:
+            yield Remedy(f"Database {database} could not be looked into: {error}", "Try again.", blocking=bool(within))
+    if unseen:
+        problem = f"{len(unseen)} databases were not looked into, for want of time: {', '.join(unseen[:5])} …"
+        yield Remedy(problem, "Nothing, if access roles that name them work.", blocking=False)
+
+
+def _about_databases(home: Session, ourselves: str, scopes: Sequence[Scope], *, is_sysadmin: bool) -> Iterable[Remedy]:
     controlled = {name for name, holds in home.rows(_CONTROLLED) if holds == 1}
-    for database, may_enter in home.rows(DATABASES):
+    named = {database for scope in scopes for database in scope.databases}
+    there = home.rows(DATABASES)
+    for database in sorted(named - {str(name) for name, _ in home.rows(EVERY_NAME)}):
+        yield Remedy(
+            f"Access roles name database {database}, which is not on the server.",
+            "Correct the access role, or make it.",
+        )
+    read_only = {str(name): bool(is_set) for name, is_set in home.rows(_READ_ONLY)}
+    for database, may_enter in there:
         if not may_enter:
             continue
+        if database in read_only:
+            yield _about_read_only(database, is_set=read_only[database], is_named=database in named)
         if not is_sysadmin and database not in controlled:
             problem = (
                 f"No access can be given in database {database}, and what an ended account owned there not taken over."
             )
-            yield Remedy(problem, _remedy_in(database, ourselves), blocking=False)
+            yield Remedy(problem, _remedy_in(database, ourselves), blocking=database in named)
+
+
+def _about_read_only(database: str, *, is_set: bool, is_named: bool) -> Remedy:
+    if is_set:
+        why, how = "is read-only", f"ALTER DATABASE {_quoted(database)} SET READ_WRITE;"
+    else:
+        why, how = "is a secondary of an availability group, or a standby", "Give the address of the listener."
+    problem = (
+        f"Database {database} {why} here: no user can be made or dropped in it, so nothing given and nothing ended."
+    )
+    return Remedy(problem, how, blocking=is_named)
 
 
 def _about_shut(home: Session, target: Target, ourselves: str) -> Iterator[Remedy]:

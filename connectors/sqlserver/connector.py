@@ -60,7 +60,7 @@ class SQLServerConnector:
 
     def check(self, scopes: Sequence[Scope] = ()) -> CheckReport:
         """See `Connector.check`."""
-        return replace(checking.check(self.target, self._sessions), identity=self.identify())
+        return replace(checking.check(self.target, self._sessions, scopes), identity=self.identify())
 
     def identify(self) -> str:
         """See `Connector.identify`."""

@@ -21,8 +21,10 @@ from connectors.errors import (
     CertificateRefused,
     ConnectorError,
     ScopeNotOnServer,
+    ServerFull,
     ServerRefused,
     ServerUnreachable,
+    TriggerInTheWay,
 )
 from connectors.redaction import scrub
 
@@ -31,6 +33,79 @@ CANNOT_OPEN_DATABASE = 4060
 NO_SUCH_PRINCIPAL = 15151
 NO_SUCH_SESSION = 6106
 STILL_LOGGED_IN = 15434
+TRIGGER_AT_LOGIN = 17892
+#: A trigger ended the transaction, or raised an error while the statement ran under it.
+_TRIGGERS = frozenset({3609, 3616, TRIGGER_AT_LOGIN})
+
+#: A refused login comes with one phrase for many numbers, and with the server's words in the language of the server. Where
+#: they are English they tell which number it was, and what is most likely to be done.
+_TOLD: tuple[tuple[str, int, type[ConnectorError], str], ...] = (
+    (
+        "due to trigger execution",
+        TRIGGER_AT_LOGIN,
+        TriggerInTheWay,
+        "A logon trigger of the server refuses it: let it pass where ORIGINAL_LOGIN() is Lockgate's account, or begins with"
+        " lg_.",
+    ),
+    ("account is disabled", 18470, AdminLoginRefused, "The login is disabled: ALTER LOGIN … ENABLE."),
+    (
+        "is locked out",
+        18486,
+        AdminLoginRefused,
+        "Too many wrong passwords have locked the login: ALTER LOGIN … UNLOCK.",
+    ),
+    (
+        "has expired",
+        18487,
+        AdminLoginRefused,
+        "The login's password has run out: set it anew, with CHECK_EXPIRATION = OFF.",
+    ),
+    (
+        "must be changed",
+        18488,
+        AdminLoginRefused,
+        "The login was made with MUST_CHANGE: set its password without that.",
+    ),
+    ("untrusted domain", 18452, AdminLoginRefused, "The server takes Windows logins alone: switch it to mixed mode."),
+    (
+        "is not allowed to access the server",
+        40615,
+        AdminLoginRefused,
+        "The firewall of the server does not know this address: add a rule for it, or a private endpoint.",
+    ),
+    (
+        "single user mode",
+        18461,
+        AdminLoginRefused,
+        "The server was started in single-user mode, and somebody else is in.",
+    ),
+    (
+        "script upgrade mode",
+        18401,
+        ServerUnreachable,
+        "The server is upgrading itself: it lets in logins when it is done.",
+    ),
+    ("maximum limit for connections", 17809, ServerFull, ""),
+    ("not currently available", 40613, ServerRefused, ""),
+    (
+        "not in the PRIMARY or SECONDARY role",
+        983,
+        ServerRefused,
+        "The database's availability group is without a primary here: look at its state.",
+    ),
+    (
+        "currently not accessible for queries",
+        976,
+        ServerRefused,
+        "The database is a secondary that lets no readers in: give the address of the listener.",
+    ),
+    (
+        "application intent",
+        978,
+        ServerRefused,
+        "The database is a secondary for readers alone: give the address of the listener.",
+    ),
+)
 
 _NOT_ALLOWED = frozenset({
     229, 230, 262, 297, 300, 916, 927,  # on an object, a column, in the database, on the server, to enter a database
@@ -70,6 +145,7 @@ def _phrase(sqlstate: str) -> str:
 
 _LOGIN_PHRASES = frozenset({_phrase("28000")})
 _NO_DATABASE_PHRASES = frozenset({_phrase("42000"), _phrase("08004")})
+_REFUSED_PHRASES = _LOGIN_PHRASES | _NO_DATABASE_PHRASES
 _BROKEN_PHRASES = frozenset(_phrase(state) for state in ("08001", "08S01", "08003", "08007", "HYT01", "01002"))
 _TIMEOUT_PHRASES = frozenset(_phrase(state) for state in ("HYT00", "HY008"))
 
@@ -86,6 +162,8 @@ def translate(error: BaseException, number: int, secrets: Iterable[Secret] = ())
     kind: type[ConnectorError] = ServerRefused
     if is_broken(error):
         kind = ServerUnreachable
+    elif number in _TRIGGERS:
+        kind = TriggerInTheWay
     elif number in _NOT_ALLOWED:
         kind = AdminLacksPrivilege
     elif number in _NOT_ON_SERVER:
@@ -100,6 +178,11 @@ def refused_login(error: BaseException, secrets: Iterable[Secret] = ()) -> Conne
     """Our error for a login that failed: refused, or the database cannot be opened, or nobody answers."""
     cause = _cause(error)
     phrase = _phrase_of(cause)
+    for words, number, kind, likely in _TOLD if phrase in _REFUSED_PHRASES else ():
+        if words in str(getattr(cause, "ddbc_error", "")):
+            ours = _named(kind, number, cause, secrets)
+            ours.likely = likely
+            return ours
     if phrase in _LOGIN_PHRASES:
         return _named(AdminLoginRefused, LOGIN_FAILED, cause, secrets)
     if phrase in _NO_DATABASE_PHRASES:
@@ -110,6 +193,8 @@ def refused_login(error: BaseException, secrets: Iterable[Secret] = ()) -> Conne
 
 def likely_cause(refused: ConnectorError, authentication: Authentication) -> str:
     """What is most likely behind a refused login of our own, in a sentence; empty when nothing can be said."""
+    if refused.likely:
+        return refused.likely
     number = int(refused.code or 0)
     if number == LOGIN_FAILED and authentication is Authentication.ACCESS_TOKEN:
         return _LIKELY_OF_IDENTITY

@@ -13,14 +13,16 @@ from dataclasses import dataclass
 from connectors.base import Level, Scope
 from connectors.quoting import sqlserver_name as quoted
 
+#: REFERENCES is in none: a foreign key ON DELETE CASCADE lets whoever deletes from the table that it points to change the one
+#: it is on, and so run the triggers there.
 _READ = ("SELECT",)
 _WRITE = ("DELETE", "INSERT", "SELECT", "UPDATE")
-_DDL = ("ALTER", "DELETE", "EXECUTE", "INSERT", "REFERENCES", "SELECT", "UPDATE", "VIEW DEFINITION")
-_DDL_ON_TABLE = ("ALTER", "DELETE", "INSERT", "REFERENCES", "SELECT", "UPDATE", "VIEW DEFINITION")
+_DDL = ("ALTER", "DELETE", "EXECUTE", "INSERT", "SELECT", "UPDATE", "VIEW DEFINITION")
+_DDL_ON_TABLE = ("ALTER", "DELETE", "INSERT", "SELECT", "UPDATE", "VIEW DEFINITION")
 #: ALTER on a database would be ALTER ANY ROLE and ALTER ANY USER as well: everything.
 _DDL_ON_DATABASE = (
     "ALTER ANY SCHEMA", "CREATE FUNCTION", "CREATE PROCEDURE", "CREATE TABLE", "CREATE VIEW", "DELETE", "EXECUTE",
-    "INSERT", "REFERENCES", "SELECT", "UPDATE", "VIEW DEFINITION",
+    "INSERT", "SELECT", "UPDATE", "VIEW DEFINITION",
 )  # fmt: skip
 #: To define things in a schema takes these on the database besides.
 _TO_CREATE = ("CREATE FUNCTION", "CREATE PROCEDURE", "CREATE TABLE", "CREATE VIEW")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from connectors.base import ExtendRequest, Journal, Level, ProvisionRequest, Scope, Target
 from connectors.errors import ConnectorError, PrincipalCannotLogIn, ScopeNotOnServer, ServerRefused
-from connectors.sqlserver import accounts, group, names, statements
+from connectors.sqlserver import accounts, group, joining, names, statements
 from connectors.sqlserver.catalogue import CANNOT_ENTER, DATABASES
 from connectors.sqlserver.session import Session, Sessions, prove_login
 from connectors.sqlserver.statements import sid_bytes
@@ -31,8 +31,6 @@ JOIN sys.database_principals AS r ON r.principal_id = m.role_principal_id
 JOIN sys.database_principals AS u ON u.principal_id = m.member_principal_id
 WHERE u.name = %s
 """
-#: Membership in these is more than any access role may say.
-_TOO_MUCH = ("db_owner", "db_accessadmin", "db_securityadmin")
 
 
 def provision(target: Target, sessions: Sessions, request: ProvisionRequest, journal: Journal) -> str:
@@ -91,10 +89,8 @@ def _require_on_server(sessions: Sessions, scope: Scope) -> None:
         missing += [f"{what} in database {database}" for what in _missing_in(sessions.on(database), scope)]
     if missing:
         raise ScopeNotOnServer(f"Not there, or not to be entered: {', '.join(missing)}.")
-    if scope.level is Level.MEMBER and (too_much := sorted(set(scope.database_roles) & set(_TOO_MUCH))):
-        raise ServerRefused(
-            f"Nobody joins {', '.join(too_much)}: it could give itself anything. Take it out of the access role."
-        )
+    for database in scope.databases:
+        joining.refuse_too_much(sessions.on(database), scope)
 
 
 def _missing_in(session: Session, scope: Scope) -> list[str]:

@@ -58,6 +58,12 @@ class Database:
 
     is_online: bool = True
     may_enter: bool = True
+    is_read_only: bool = False
+    is_secondary: bool = False
+    triggers: dict[str, set[str]] = field(default_factory=dict)
+    """Of the database, with the events that they answer to."""
+    permissions: list[tuple[str, int, str, str, str]] = field(default_factory=list)
+    """What else is granted: to whom, the class, the permission, the schema and the object."""
     users: dict[str, User] = field(default_factory=dict)
     roles: dict[str, set[str]] = field(default_factory=lambda: {role: set() for role in FIXED_ROLES})
     """With who is in each; a role can be in another."""
@@ -95,6 +101,8 @@ class Model:
             "ServerName": "recorded",
         }
     )
+    triggers: dict[str, set[str]] = field(default_factory=dict)
+    """Of the server, with the events that they answer to."""
     lacking: set[str] = field(default_factory=set)
     """Permissions and roles that Lockgate's own account has not."""
 
@@ -111,6 +119,7 @@ class Catalogue:
         self._define_functions()
         self._fill_server()
         self._fill_database()
+        self._fill_triggers()
 
     def rows(self, sql: str, values: tuple[Value, ...]) -> list[tuple[Any, ...]]:
         """What the question gives."""
@@ -134,9 +143,13 @@ class Catalogue:
         define("DB_NAME", 0, lambda: self._name)
         define("OBJECT_ID", 1, lambda _: 1)
         define("SERVERPROPERTY", 1, lambda name: self._server.properties[name])
-        define("DATABASEPROPERTYEX", 2, lambda *_: "READ_WRITE")
+        define("DATABASEPROPERTYEX", 2, lambda name, _: self._updateability(self._server.databases[name]))
         define("SUSER_SNAME", -1, self._login_of)
         define("COL_LENGTH", 2, lambda *_: 1)
+
+    @staticmethod
+    def _updateability(database: Database) -> str:
+        return "READ_ONLY" if database.is_read_only or database.is_secondary else "READ_WRITE"
 
     def _login_of(self, *sid: bytes | None) -> str | None:
         if not sid:
@@ -154,9 +167,9 @@ class Catalogue:
             [(name, login.sid, int(login.is_disabled)) for name, login in self._server.logins.items()],
         )
         put(
-            "INSERT INTO sys.databases VALUES (?, ?, ?, NULL, 0, NULL)",
+            "INSERT INTO sys.databases VALUES (?, ?, ?, NULL, ?, NULL)",
             [
-                (name, 0 if one.is_online else 6, "ONLINE" if one.is_online else "OFFLINE")
+                (name, 0 if one.is_online else 6, "ONLINE" if one.is_online else "OFFLINE", int(one.is_read_only))
                 for name, one in self._server.databases.items()
             ],
         )
@@ -169,6 +182,14 @@ class Catalogue:
                 if self._name in ("master", one.database)
             ],
         )
+
+    def _fill_triggers(self) -> None:
+        put = self._engine.executemany
+        for table, of in (("server_trigger", self._server.triggers), ("trigger", self._database.triggers)):
+            columns = "?, ?, 0, 0" if table == "server_trigger" else "?, ?, 0, 0, 0"
+            put(f"INSERT INTO sys.{table}s VALUES ({columns})", list(enumerate(of)))
+            events = [(number, event) for number, name in enumerate(of) for event in sorted(of[name])]
+            put(f"INSERT INTO sys.{table}_events VALUES (?, ?)", events)
 
     def _fill_database(self) -> None:
         put, numbers = self._engine.executemany, {"dbo": 1}
@@ -195,8 +216,26 @@ class Catalogue:
             "INSERT INTO sys.database_permissions VALUES (0, ?, '', 'G', 0, 0, ?, 1)",
             [(name, numbers[role]) for role, held in self._database.granted.items() for name in sorted(held)],
         )
+        put("INSERT INTO sys.database_principals VALUES (?, ?, X'01', 'S', NULL, 0)", [("dbo", 1), ("guest", 2)])
+        put("INSERT INTO sys.database_principals VALUES ('public', ?, NULL, 'R', 1, 0)", [(3,)])
+        numbers |= {"guest": 2, "public": 3}
         schemas = [("dbo", 1), *((name, owner) for (kind, name), owner in owners.items() if kind == "SCHEMA")]
         put("INSERT INTO sys.schemas VALUES (?, ?, ?)", [(name, n, owner) for n, (name, owner) in enumerate(schemas)])
+        of_schemas = {name: n for n, (name, _) in enumerate(schemas)}
+        named = sorted({(schema, name) for _, kind, _, schema, name in self._database.permissions if kind == 1})
+        put(
+            "INSERT INTO sys.objects VALUES (?, ?, ?, NULL, 'U', 0)",
+            [(name, 1000 + n, of_schemas[schema]) for n, (schema, name) in enumerate(named)],
+        )
+        majors = {(1, *pair): 1000 + n for n, pair in enumerate(named)}
+        majors |= {(3, name, ""): n for name, n in of_schemas.items()}
+        put(
+            "INSERT INTO sys.database_permissions VALUES (?, ?, '', 'G', ?, 0, ?, 1)",
+            [
+                (kind, permission, majors.get((kind, schema, name), 0), numbers[who])
+                for who, kind, permission, schema, name in self._database.permissions
+            ],
+        )
         objects = [(name, owner) for (kind, name), owner in owners.items() if kind == "OBJECT"]
         put(
             "INSERT INTO sys.objects VALUES (?, ?, 0, ?, 'U', 0)",
@@ -223,6 +262,10 @@ CREATE TABLE sys.database_permissions (
 CREATE TABLE sys.schemas (name, schema_id, principal_id);
 CREATE TABLE sys.objects (name, object_id, schema_id, principal_id, type, is_ms_shipped);
 CREATE TABLE sys.sql_modules (object_id, execute_as_principal_id);
+CREATE TABLE sys.server_triggers (object_id, name, is_disabled, is_ms_shipped);
+CREATE TABLE sys.server_trigger_events (object_id, type_desc);
+CREATE TABLE sys.triggers (object_id, name, is_disabled, is_ms_shipped, parent_class);
+CREATE TABLE sys.trigger_events (object_id, type_desc);
 CREATE TABLE sys.types (name, schema_id, principal_id);
 CREATE TABLE sys.extended_properties (class, major_id, name, value);
 """

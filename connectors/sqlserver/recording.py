@@ -51,6 +51,7 @@ class RecordedServer(Model):
         """Every statement that was to change something, with its database, refused ones too."""
         self.failures: list[Failure] = []
         self._saved: dict[str, Database] = {}
+        self._saved_logins: dict[str, Login] | None = None
         self.before: Callable[[str], None] = lambda sql: None
         """Called before each statement that changes something; what it raises is raised: a crash."""
 
@@ -103,7 +104,10 @@ class RecordedServer(Model):
         for name, saved in self._saved.items():
             for one in fields(saved):
                 setattr(self.databases[name], one.name, getattr(saved, one.name))
-        self._saved = {}
+        if self._saved_logins is not None:
+            self.logins.clear()
+            self.logins.update(self._saved_logins)
+        self._saved, self._saved_logins = {}, None
 
     def fail(self, pattern: str, number: int, *, times: int = 1, breaks: bool = False) -> None:
         """Answer the next statements that match with an error."""
@@ -248,11 +252,11 @@ class RecordedServer(Model):
 
     def begin(self, database: Database) -> None:
         """From here on all or nothing."""
-        self._saved = deepcopy(self.databases)
+        self._saved, self._saved_logins = deepcopy(self.databases), deepcopy(self.logins)
 
     def commit(self, database: Database) -> None:
         """All."""
-        self._saved = {}
+        self._saved, self._saved_logins = {}, None
 
     def end_transaction(self, database: Database) -> None:
         """Nothing."""

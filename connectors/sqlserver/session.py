@@ -20,7 +20,14 @@ from mssql.base import DatabaseWrapper
 from mssql.base import encode_connection_string as connection_string
 
 from connectors.base import Authentication, Journal, JournalEntry, Secret, Target, Tls
-from connectors.errors import AdminLoginRefused, ConnectorError, PrincipalCannotLogIn, ServerRefused, ServerUnreachable
+from connectors.errors import (
+    AdminLoginRefused,
+    ConnectorError,
+    PrincipalCannotLogIn,
+    ServerRefused,
+    ServerUnreachable,
+    TriggerInTheWay,
+)
 from connectors.login import checked_for_tokens, require_tls_for_passwords
 from connectors.redaction import digest_of, scrub
 from connectors.session import OutsideDatabases, SessionCache, backend_settings, close_quietly, open_backend
@@ -31,6 +38,25 @@ from connectors.sqlserver.statements import Command
 mssql_python.pooling(enabled=False)
 
 DEFAULT_DATABASE = "master"
+
+#: What a session of ours works under, whatever the server's `user options` and the login's defaults say.
+OWN_SETTINGS = "; ".join(
+    (
+        "SET IMPLICIT_TRANSACTIONS OFF",
+        "SET TRANSACTION ISOLATION LEVEL READ COMMITTED",
+        "SET ANSI_NULLS ON",
+        "SET ANSI_PADDING ON",
+        "SET ANSI_WARNINGS ON",
+        "SET ARITHABORT ON",
+        "SET CONCAT_NULL_YIELDS_NULL ON",
+        "SET NUMERIC_ROUNDABORT OFF",
+        "SET CURSOR_CLOSE_ON_COMMIT OFF",
+        "SET ROWCOUNT 0",
+        "SET QUERY_GOVERNOR_COST_LIMIT 0",
+        "SET LANGUAGE us_english",
+        "SET DATEFORMAT mdy",
+    )
+)
 
 #: What is wrong with our own connection, not with a step: nothing more can be done, and nothing is known.
 LOST = (ServerUnreachable, AdminLoginRefused)
@@ -51,6 +77,12 @@ class _Backend(OutsideDatabases, DatabaseWrapper):  # type: ignore[misc]
         milliseconds = self.settings_dict["OPTIONS"]["query_timeout"] * 1000
         with self.connection.cursor() as cursor:
             cursor.execute(f"SET LOCK_TIMEOUT {milliseconds}; SET QUOTED_IDENTIFIER ON; SET XACT_ABORT OFF")
+            try:
+                cursor.execute(OWN_SETTINGS)
+            except mssql_python.Error as error:
+                # A compatible server may not know all of them. SQL Server does, and lets everybody set them.
+                if is_broken(error):
+                    raise
 
 
 def _encryption(target: Target) -> dict[str, str]:
@@ -251,9 +283,11 @@ def prove_login(target: Target, principal: str, password: Secret, database: str)
     secrets = (password, target.password)
     try:
         backend = _open(as_principal, database or home_database(target))
-    except (AdminLoginRefused, ServerRefused) as error:
+    except (AdminLoginRefused, ServerRefused, TriggerInTheWay) as error:
         # Nobody there is one thing, being turned away another.
-        raise PrincipalCannotLogIn(scrub(error.detail, secrets), code=error.code) from error.__cause__
+        refused = PrincipalCannotLogIn(scrub(error.detail, secrets), code=error.code)
+        refused.likely = error.likely if isinstance(error, TriggerInTheWay) else ""
+        raise refused from error.__cause__
     try:
         with backend.cursor() as cursor:
             cursor.execute("SELECT 1")

@@ -35,10 +35,12 @@ from connectors.sqlserver import (
     ending,
     handing_over,
     hints,
+    joining,
     principals,
     reading_back,
     setup,
     statements,
+    surroundings,
 )
 from connectors.sqlserver.handing_over import Owned
 from connectors.sqlserver.privileges import Place
@@ -149,6 +151,14 @@ QUESTIONS = [
     principals.USERS,
     accounts._SIDS,
     accounts._NAMES.format(sids="%s, %s"),
+    surroundings.ON_SERVER,
+    surroundings.IN_DATABASE,
+    surroundings.EVERYBODY,
+    surroundings.GUEST_IN,
+    surroundings.OWNERS,
+    joining._MEMBERS,
+    joining._HELD,
+    checking._READ_ONLY,
     ending.sessions_of([b"1", b"2"]),
     handing_over.OWNED,
     handing_over.GRANTED,
