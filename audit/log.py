@@ -49,7 +49,7 @@ class Subject:
 #: The row lock is what makes the order. The clock is read behind it, and never goes back even where the machine's does.
 #: Everybody waits for this lock: a process that is frozen while it holds it loses its transaction, not the others their time.
 _TAKE_HEAD = """
-    SELECT seq, hash, GREATEST(at, clock_timestamp()), set_config('idle_in_transaction_session_timeout', '10s', true)
+    SELECT seq, hash, GREATEST(at, clock_timestamp()), set_config('idle_in_transaction_session_timeout', '30s', true)
     FROM audit_head WHERE id = 1 FOR NO KEY UPDATE
 """
 
