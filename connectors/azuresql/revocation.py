@@ -19,7 +19,7 @@ from connectors.azuresql.own_identity import Marked
 from connectors.azuresql.retrying import Retrying, is_transient
 from connectors.base import Finding, Journal, Receipt, RevokeRequest
 from connectors.errors import ConnectorError
-from connectors.sqlserver import handing_over, names
+from connectors.sqlserver import handing_over, names, replicas
 from connectors.sqlserver import statements as shared
 from connectors.sqlserver.checking import server_time
 from connectors.sqlserver.reading_back import shown
@@ -47,6 +47,7 @@ class Revocation:
     unreadable: list[str] = field(default_factory=list)
     handed_over: list[str] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
+    not_seen: list[str] = field(default_factory=list)
     users: dict[str, dict[str, bytes]] = field(default_factory=dict)
     """By database, what the account's users were called there, with their SIDs."""
 
@@ -63,6 +64,7 @@ class Revocation:
             unreadable=tuple(self.unreadable),
             errors=tuple(self.errors),
             sessions_ended=len(self.ending.seen),
+            not_seen=tuple(dict.fromkeys(self.not_seen)),
         )
 
     def _databases(self) -> list[str]:
@@ -92,6 +94,7 @@ class Revocation:
             self._take_out_account(session)
             for one in own_identity.marked(session, self.request.principal):
                 self._take_out_person(session, one)
+            self.not_seen += replicas.not_seen(replicas.geo_replicas(session))
             return self._read_back(session)
 
     # --- An account with a password

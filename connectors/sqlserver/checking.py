@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from connectors.base import CheckReport, Remedy, Scope, Target, Tls
 from connectors.errors import ConnectorError, ServerUnreachable
 from connectors.quoting import UnquotableName, sqlserver_name, sqlserver_text
-from connectors.sqlserver import rehearsal, surroundings
+from connectors.sqlserver import rehearsal, replicas, surroundings
 from connectors.sqlserver.catalogue import DATABASES, EVERY_DATABASE
 from connectors.sqlserver.session import LOST, Session, Sessions
 from connectors.sqlserver.setup import SERVER_PERMISSIONS, remedy_in
@@ -68,6 +68,7 @@ def check(target: Target, sessions: Sessions, scopes: Sequence[Scope] = ()) -> C
         server_time=server_time(home),
         remedies=tuple(sorted(remedies, key=lambda remedy: not remedy.blocking)),
         encrypted=encrypted,
+        replicas=replicas.secondaries(home),
     )
 
 

@@ -101,6 +101,8 @@ class Model:
             "ServerName": "recorded",
         }
     )
+    secondaries: dict[str, str] = field(default_factory=dict)
+    """Who follows it, and whether readers are let in there: `NO`, `READ_ONLY`, `ALL`."""
     triggers: dict[str, set[str]] = field(default_factory=dict)
     """Of the server, with the events that they answer to."""
     lacking: set[str] = field(default_factory=set)
@@ -185,6 +187,9 @@ class Catalogue:
 
     def _fill_triggers(self) -> None:
         put = self._engine.executemany
+        following = list(self._server.secondaries.items())
+        put("INSERT INTO sys.availability_replicas VALUES (?, ?, '', ?)", [(one, one, how) for one, how in following])
+        put("INSERT INTO sys.dm_geo_replication_link_status VALUES (?, 'x', ?, 'CATCH_UP', 'PRIMARY')", following)
         for table, of in (("server_trigger", self._server.triggers), ("trigger", self._database.triggers)):
             columns = "?, ?, 0, 0" if table == "server_trigger" else "?, ?, 0, 0, 0"
             put(f"INSERT INTO sys.{table}s VALUES ({columns})", list(enumerate(of)))
@@ -262,6 +267,13 @@ CREATE TABLE sys.database_permissions (
 CREATE TABLE sys.schemas (name, schema_id, principal_id);
 CREATE TABLE sys.objects (name, object_id, schema_id, principal_id, type, is_ms_shipped);
 CREATE TABLE sys.sql_modules (object_id, execute_as_principal_id);
+CREATE TABLE sys.availability_replicas (
+  replica_id, replica_server_name, endpoint_url, secondary_role_allow_connections_desc
+);
+CREATE TABLE sys.dm_hadr_availability_replica_states (replica_id, is_local, connected_state_desc);
+CREATE TABLE sys.dm_geo_replication_link_status (
+  partner_server, partner_database, secondary_allow_connections_desc, replication_state_desc, role_desc
+);
 CREATE TABLE sys.server_triggers (object_id, name, is_disabled, is_ms_shipped);
 CREATE TABLE sys.server_trigger_events (object_id, type_desc);
 CREATE TABLE sys.triggers (object_id, name, is_disabled, is_ms_shipped, parent_class);

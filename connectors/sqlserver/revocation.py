@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from connectors.base import Finding, Journal, Receipt, RevokeRequest
 from connectors.errors import ConnectorError
-from connectors.sqlserver import accounts, ending, group, handing_over, names, reading_back, statements
+from connectors.sqlserver import accounts, ending, group, handing_over, names, reading_back, replicas, statements
 from connectors.sqlserver.catalogue import EVERY_DATABASE
 from connectors.sqlserver.checking import server_time
 from connectors.sqlserver.provisioning import MEMBERSHIPS
@@ -122,6 +122,7 @@ class _Revocation:
             unreadable=tuple(self.unreadable),
             errors=tuple(self.errors),
             sessions_ended=len(self.seen),
+            not_seen=replicas.not_seen(replicas.secondaries(self.home)),
         )
 
     def _about(self, database: str) -> list[Finding]:

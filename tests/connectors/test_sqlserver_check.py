@@ -161,6 +161,16 @@ def test_on_azure_sql_what_we_may_not_see_blocks(cloud: azure.Lab, permission: s
     assert not in_cloud(cloud, READ).ok
 
 
+def test_who_follows_is_named_and_a_receipt_says_where_nobody_looked(lab: Lab, cloud: azure.Lab) -> None:
+    for place in (lab, cloud):
+        place.server.secondaries = {"reads": "ALL", "waits": "NO"}
+        place.provision()
+        receipt = place.revoke()
+        assert receipt.is_clean
+        assert ["reads" in line for line in receipt.not_seen] == [True]
+    assert [(one.name, one.is_reached) for one in checked(lab).replicas] == [("reads", False), ("waits", False)]
+
+
 # --- Levels
 
 
