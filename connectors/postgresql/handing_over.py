@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from connectors.base import Journal
 from connectors.errors import ConnectorError, ServerRefused
 from connectors.postgresql import receiving, statements
-from connectors.postgresql.failures import UNKNOWN_DATABASE, is_collision
+from connectors.postgresql.failures import UNDEFINED_OBJECT, UNKNOWN_DATABASE, is_collision
 from connectors.postgresql.owned import ASK_FOR_DATABASE, Owned, owned_by
 from connectors.postgresql.session import Session, Sessions
 from connectors.postgresql.statements import Command
@@ -129,7 +129,8 @@ class HandingOver:
             except ConnectorError as refusal:
                 if session.is_broken or is_collision(refusal):
                     raise
-                refused[str(each)] = refusal
+                # What another database holds, as a subscription, is there all the same: then the first words count.
+                refused[str(each)] = error if refusal.code == UNDEFINED_OBJECT else refusal
         session.run_together(lambda: [receiving.reach(self._heir, session.database)], self._journal)
         left = owned_by(session, role)
         kept = {str(each) for each in left}

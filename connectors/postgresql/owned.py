@@ -15,9 +15,11 @@ OWNED_HERE = """pg_shdepend d JOIN pg_roles r ON r.oid = d.refobjid AND d.refcla
     AND d.dbid IN (0, (SELECT oid FROM pg_database WHERE datname = current_database()))
   CROSS JOIN pg_identify_object(d.classid, d.objid, d.objsubid) i"""
 
-#: Of what takes a privilege list: the one that is there or PostgreSQL's default.
+#: Of what takes a privilege list: the one that is there or PostgreSQL's default; of a relation, those of its columns too.
 ACCESS_LIST = """SELECT CASE d.classid
-    WHEN 'pg_class'::regclass THEN (SELECT relacl FROM pg_class WHERE oid = d.objid)
+    WHEN 'pg_class'::regclass THEN (SELECT nullif(coalesce(relacl, '{}') || ARRAY(
+      SELECT i FROM pg_attribute a CROSS JOIN unnest(a.attacl) i WHERE a.attrelid = d.objid AND NOT a.attisdropped), '{}')
+      FROM pg_class WHERE oid = d.objid)
     WHEN 'pg_proc'::regclass THEN (SELECT coalesce(proacl, acldefault('f', proowner)) FROM pg_proc WHERE oid = d.objid)
     WHEN 'pg_type'::regclass THEN (SELECT coalesce(typacl, acldefault('T', typowner)) FROM pg_type WHERE oid = d.objid)
     WHEN 'pg_namespace'::regclass THEN (SELECT nspacl FROM pg_namespace WHERE oid = d.objid)

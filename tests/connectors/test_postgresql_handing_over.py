@@ -121,6 +121,27 @@ def test_what_others_passed_on_to_everybody_is_closed_too(
     assert lab.run(everybody.replace("'public'", f"'{friend}'"), database=orders.database) == [(True,)]
 
 
+def test_a_column_that_everybody_may_read_is_closed_too(
+    lab: PostgreSQLLab, accounts: Accounts, orders: Place
+) -> None:
+    """Opened by the account itself, and by whom it let pass that on, without a word about the table."""
+    alice = accounts.provisioned(scope_of(Level.DDL, orders))
+    friend = lab.make_role("friend")
+    made = orders.sibling("of_alice")
+    session = session_of(alice)
+    session.create_table(made)
+    session.run(f"GRANT SELECT (id) ON {table(made)} TO PUBLIC")
+    session.run(f"GRANT SELECT (note) ON {table(made)} TO {name(friend)} WITH GRANT OPTION")
+    lab.run(f"GRANT USAGE ON SCHEMA {name(orders.schema)} TO {name(friend)}", database=orders.database)
+    lab.run(f"SET ROLE {name(friend)}", f"GRANT SELECT (note) ON {table(made)} TO PUBLIC", database=orders.database)
+    receipt = alice.revoke()
+    assert receipt.is_clean, receipt
+    assert receipt.errors == ()
+    reads = f"SELECT has_any_column_privilege('public', '{table(made)}', 'SELECT')"
+    assert lab.run(reads, database=orders.database) == [(False,)]
+    assert lab.run(reads.replace("'public'", f"'{friend}'"), database=orders.database) == [(True,)]
+
+
 def test_a_privilege_on_a_parameter_has_a_name_in_the_receipt(
     lab: PostgreSQLLab, accounts: Accounts, orders: Place
 ) -> None:
