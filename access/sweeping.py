@@ -17,7 +17,9 @@ from django.db import transaction
 from django.db.models import Q
 
 from access import installation
+from access.content import scope_from_json
 from access.errors import AnotherServer, SecretUnavailable
+from access.groups_kept import SWEEPER, keep_groups
 from access.models import Grant, Server, SweepFinding
 from access.models.sweeps import FindingKind
 from access.provisioning import receipt_to_json
@@ -25,7 +27,7 @@ from access.recognition import require_itself
 from access.states import LIVING, GrantState
 from access.targets import connect
 from audit.events import Event
-from audit.log import Actor, Subject, record
+from audit.log import Subject, record
 from connectors.base import FoundPrincipal, Level, Receipt, RevokeRequest, Scope
 from connectors.errors import ConnectorError
 
@@ -37,13 +39,12 @@ _ELSEWHERE = (
     "Another Lockgate made it, with the mark {}. It is left alone: if nobody answers for it, take it away by hand."
 )
 _SHUT = "The grant is active, but its account cannot log in."
+_BEYOND = "Somebody has made its account a member of {} as well, which nobody granted. That ends with its grant at the latest."
 _RENAMED = "Its account was renamed to {} by hand. It ends with its grant all the same."
 _FOREIGN = (
     "Nobody was granted this: Lockgate did not make it, and it is a member of {}. Take it out of there, unless it is meant to"
     " have what the group gives for good."
 )
-
-SWEEPER = Actor("worker", "sweep", "sweep")
 
 
 @dataclass(slots=True)
@@ -56,6 +57,8 @@ class SweepReport:
     orphans_left: list[str] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
     drift: list[str] = field(default_factory=list)
+    memberships: dict[str, str] = field(default_factory=dict)
+    """What is to be told of accounts that are in more than was granted."""
     renamed: dict[str, str] = field(default_factory=dict)
     """By the name of its grant, what is to be told of an account that goes by another name."""
     foreign: dict[str, str] = field(default_factory=dict)
@@ -64,6 +67,8 @@ class SweepReport:
     """What is to be told of accounts that another Lockgate made."""
     copies: dict[str, str] = field(default_factory=dict)
     """What is to be told of accounts whose living grant is at home on another server."""
+    groups: dict[str, str] = field(default_factory=dict)
+    """What is to be told of groups that hold something else than their access role says, and could not be set right."""
     error: str = ""
 
 
@@ -105,6 +110,8 @@ def sweep_server(*, server: Server, now: datetime) -> SweepReport:
                 principal = known.ended.get(account.identifier, account.principal)
                 request = RevokeRequest(principal, _nothing(server), server.heir, identifier=account.identifier)
                 _settle_orphan(server, account, connector.revoke(request, lambda entry: None), report, now)
+            usable = [grant for grant in known.ours.values() if grant.state == GrantState.ACTIVE]
+            report.groups = keep_groups(server, connector, usable)
     except (ConnectorError, SecretUnavailable, AnotherServer) as error:
         log.warning("sweep.failed", server=server.slug, error=str(error))
         report.error = str(error)
@@ -216,6 +223,10 @@ def _compare(found: Sequence[FoundPrincipal], known: _Known, report: SweepReport
             report.elsewhere[account.name] = _ELSEWHERE.format(account.made_by)
         if (copied := known.everywhere.get(account.principal)) is not None and copied.principal not in known.here:
             report.copies[account.name] = _COPY.format(copied.reference, copied.server.name)
+    _compare_grants(by_grant, known, report, now)
+
+
+def _compare_grants(by_grant: Mapping[str, FoundPrincipal], known: _Known, report: SweepReport, now: datetime) -> None:
     for name, grant in known.ours.items():
         mine = by_grant.get(name)
         usable = grant.state == GrantState.ACTIVE and grant.window.contains(now)
@@ -225,8 +236,16 @@ def _compare(found: Sequence[FoundPrincipal], known: _Known, report: SweepReport
                 report.missing.append(name)
         elif usable and not mine.can_log_in:
             report.drift.append(name)
+        elif usable and (beyond := _beyond(grant, mine)):
+            report.memberships[name] = _BEYOND.format(", ".join(beyond))
         elif mine.name != name:
             report.renamed[name] = _RENAMED.format(mine.name)
+
+
+def _beyond(grant: Grant, account: FoundPrincipal) -> list[str]:
+    """What the account is a member of besides what was granted; nothing where its engine does not tell."""
+    scope = scope_from_json(grant.scope)
+    return sorted(set(account.memberships) - {scope.group, *scope.database_roles})
 
 
 def _note(server: Server, report: SweepReport, now: datetime) -> None:
@@ -236,7 +255,14 @@ def _note(server: Server, report: SweepReport, now: datetime) -> None:
             (FindingKind.COPY, report.copies),
             (
                 FindingKind.DRIFT,
-                {**dict.fromkeys(report.drift, _SHUT), **report.renamed, **report.foreign, **report.elsewhere},
+                {
+                    **dict.fromkeys(report.drift, _SHUT),
+                    **report.memberships,
+                    **report.renamed,
+                    **report.foreign,
+                    **report.elsewhere,
+                    **report.groups,
+                },
             ),
         ):
             open_findings = SweepFinding.objects.filter(server=server, kind=kind, settled_at=None)

@@ -454,6 +454,14 @@ class Connector(Protocol):
         """
         ...
 
+    def keep_group(self, scope: Scope, journal: Journal) -> None:
+        """Let the group of a scope, under which accounts live, hold exactly what the scope says, as `provision` does.
+
+        What it has beyond that (from an earlier Lockgate, or by hand) goes now, not with the next grant. Reads only where
+        nothing is to be done. Raises as `provision` does; what cannot be taken away is named in the error.
+        """
+        ...
+
     def list_principals(self) -> Sequence[FoundPrincipal]:
         """Every account on the server that Lockgate made, under whatever name, and whoever else is in a group of
         Lockgate's, for the sweep.

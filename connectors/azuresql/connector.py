@@ -104,6 +104,10 @@ class AzureSQLConnector:
         receipt = Revocation(self._sessions, request, journal, self._retrying, Ending(journal)).run()
         return with_known_shut(receipt, self.target.known_shut)
 
+    def keep_group(self, scope: Scope, journal: Journal) -> None:
+        """See `Connector.keep_group`."""
+        provisioning.keep_group(self._sessions, scope, journal, self._retrying)
+
     def list_principals(self) -> Sequence[FoundPrincipal]:
         """See `Connector.list_principals`."""
         return self._retrying.insist(lambda: catalogue.list_principals(self._sessions))

@@ -50,6 +50,17 @@ def _identifier(sessions: Sessions, request: ProvisionRequest) -> str:
     return identifier_of(found[0].sid) if found else ""
 
 
+def keep_group(sessions: Sessions, scope: Scope, journal: Journal, retrying: Retrying) -> None:
+    """Bring the group of a scope in step; see `Connector.keep_group`."""
+    names.require_scope(scope)
+    for database in scope.databases if scope.level is not Level.MEMBER else ():
+        retrying.insist(partial(_keep_in, sessions, scope, database, journal))
+
+
+def _keep_in(sessions: Sessions, scope: Scope, database: str, journal: Journal) -> None:
+    group.bring_in_step(sessions.on(database), scope, journal)
+
+
 def extend(sessions: Sessions, request: ExtendRequest, retrying: Retrying) -> None:
     """Azure SQL holds no end; that the account is there is all that can be seen to. See `Connector.extend`."""
     found = retrying.insist(lambda: catalogue.list_principals(sessions))

@@ -117,12 +117,8 @@ class FakeConnector:
         """Make the account and prove it."""
         _refuse_foreign(request.principal)
         refuse_own_identity(request)
-        self._connect()
         scope = request.scope
-        if missing := self._missing(scope):
-            raise ScopeNotOnServer(f"Not there: {', '.join(missing)}.")
-        if scope.level is not Level.MEMBER and self._server.groups.get(scope.group) != scope:
-            self._run(statements.set_group(scope), lambda: self._server.groups.update({scope.group: scope}), journal)
+        self.keep_group(scope, journal)
         self._run(statements.make_account(request), lambda: self._make(request), journal, secret=request.password)
         for role in statements.roles_to_join(scope):
             joining = partial(self._server.accounts[request.principal].memberships.add, role)
@@ -186,6 +182,14 @@ class FakeConnector:
             errors=tuple(errors),
             sessions_ended=len(sessions) - len(server.sessions_of(principal)),
         )
+
+    def keep_group(self, scope: Scope, journal: Journal) -> None:
+        """The group of a scope holds what that says."""
+        self._connect()
+        if missing := self._missing(scope):
+            raise ScopeNotOnServer(f"Not there: {', '.join(missing)}.")
+        if scope.level is not Level.MEMBER and self._server.groups.get(scope.group) != scope:
+            self._run(statements.set_group(scope), lambda: self._server.groups.update({scope.group: scope}), journal)
 
     def list_principals(self) -> Sequence[FoundPrincipal]:
         """Every account of ours."""

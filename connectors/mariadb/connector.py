@@ -104,6 +104,10 @@ class MariaDBConnector:
         names.require_ours(request.principal)
         return revocation.revoke(self.target, self._session, request, journal)
 
+    def keep_group(self, scope: Scope, journal: Journal) -> None:
+        """See `Connector.keep_group`."""
+        provisioning.keep_group(self._session, scope, journal)
+
     def list_principals(self) -> Sequence[FoundPrincipal]:
         """See `Connector.list_principals`."""
         return catalogue.list_principals(self._session)

@@ -109,8 +109,8 @@ def find_hidden(session: Session, target: Target, principal: str, ended: Ended, 
 
     For an account that is locked or gone. Afterwards nobody knows its password; it is locked if a session is left.
     """
-    # With something of each kind that a server's own rules may ask for.
-    password = Secret(f"aZ7-{secrets.token_urlsafe(32)}")
+    # Long, and with a dozen of each kind that a server's own rules may ask for.
+    password = Secret("aZ7-" * 12 + secrets.token_urlsafe(64))
     is_gone = not session.rows(_ACCOUNT, names.ACCOUNT_HOST, principal)
     opening = statements.open_to_us_alone(principal, password, is_gone=is_gone)
     ended.looked_with = f"{opening.shown.sql}; and a login as the account"

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC
 
-from connectors.base import ExtendRequest, Journal, ProvisionRequest, Secret, Target
+from connectors.base import ExtendRequest, Journal, ProvisionRequest, Scope, Secret, Target
 from connectors.errors import PrincipalCannotLogIn, ServerRefused
 from connectors.mariadb import catalogue, failures, group, names, privileges, scope, statements
 from connectors.mariadb.session import PrincipalLogin, Session, require_mariadb
@@ -64,6 +64,13 @@ def provision(target: Target, session: Session, request: ProvisionRequest, journ
     proof = prove_login(target, request.principal, request.password, databases)
     # Or the person's own login would be one too many, of an account that may have one.
     _wait_until_none(session, _CONNECTED, proof)
+
+
+def keep_group(session: Session, wanted: Scope, journal: Journal) -> None:
+    """Bring the group of a scope in step; see `Connector.keep_group`."""
+    require_mariadb(session)
+    scope.require_on_server(session, wanted)
+    group.bring_in_step(session, wanted, journal)
 
 
 def prove_login(target: Target, principal: str, password: Secret, databases: Sequence[str]) -> int:

@@ -23,6 +23,10 @@ _HOSTS = """
 """
 
 
+#: How long the sessions of an account may go on because it cannot be locked.
+_LOCK_SECONDS = 2.0
+
+
 @dataclass(slots=True)
 class _Revocation:
     """One call, and what it has found so far. Each step goes on where the one before failed."""
@@ -57,10 +61,32 @@ class _Revocation:
             self.other_names = [name for name in self.other_names if not hosts_of(self.session, name)]
 
     def lock(self) -> None:
-        """No new logins, from any host."""
+        """No new logins, from any host.
+
+        A backup (FLUSH TABLES WITH READ LOCK) may hold the account tables for long: then who is in is put out first.
+        """
+        patience = self.target.statement_timeout.total_seconds()
         with self._going_on():
-            for host in hosts_of(self.session, self.principal):
+            self.session.rows(f"SET SESSION max_statement_time = {min(_LOCK_SECONDS, patience)}")
+            try:
+                in_the_way = [host for host in hosts_of(self.session, self.principal) if not self._is_locked(host)]
+            finally:
+                if not self.session.is_broken:
+                    self.session.rows(f"SET SESSION max_statement_time = {patience}")
+            if in_the_way:
+                self.end_sessions()
+            for host in in_the_way:
                 self._run(statements.lock_account(self.principal, host))
+
+    def _is_locked(self, host: str) -> bool:
+        """Whether the account could be locked at once."""
+        try:
+            self.session.run(statements.lock_account(self.principal, host), self.journal)
+        except ConnectorError as error:
+            if not error.transient:
+                raise
+            return False
+        return True
 
     def end_sessions(self) -> None:
         """End what the process list shows."""

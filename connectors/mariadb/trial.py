@@ -8,7 +8,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterator
 
-from connectors.base import JournalEntry, Limits, Remedy, Secret, Target
+from connectors.base import JournalEntry, Limits, Remedy, Secret, Target, Tls
 from connectors.errors import ConnectorError, PrincipalCannotLogIn
 from connectors.mariadb import failures, statements
 from connectors.mariadb.session import LOST, PrincipalLogin, Session
@@ -37,7 +37,7 @@ def remedies(target: Target, session: Session) -> Iterator[Remedy]:
     except LOST:
         raise
     except ConnectorError as error:
-        yield _remedy(session, error)
+        yield _remedy(target, session, error)
     finally:
         if not session.is_broken:
             session.run(statements.drop_account(name), _unwritten)
@@ -49,7 +49,12 @@ def reads_processes(session: Session) -> bool:
     return bool(session.rows(sql))
 
 
-def _remedy(session: Session, error: ConnectorError) -> Remedy:
+def _remedy(target: Target, session: Session, error: ConnectorError) -> Remedy:
+    if target.tls is Tls.DISABLE and session.texts("SELECT @@GLOBAL.require_secure_transport") == ["1"]:
+        return Remedy(
+            "The server takes connections with TLS alone (require_secure_transport), and Lockgate is set to use none.",
+            "Choose 'verify-full', or 'require' at least, for the encryption of this server.",
+        )
     if error.code == str(failures.INIT_CONNECT_FAILED):
         return Remedy(
             "What the server runs at each login (init_connect) fails for accounts of Lockgate's, so none of them gets in.",

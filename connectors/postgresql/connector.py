@@ -95,6 +95,11 @@ class PostgreSQLConnector:
         """Take the account away and read the server back."""
         return Revocation(self._sessions, request, journal).run()
 
+    def keep_group(self, scope: Scope, journal: Journal) -> None:
+        """The group of a scope holds what that says."""
+        self._sessions.hold()
+        provisioning.keep_group(self._sessions, scope, journal)
+
     def list_principals(self) -> Sequence[FoundPrincipal]:
         """Every account of ours."""
         return catalogue.list_principals(self._sessions)

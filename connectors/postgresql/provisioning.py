@@ -70,6 +70,14 @@ def provision(target: Target, sessions: Sessions, request: ProvisionRequest, jou
     return str(sessions.home.rows(_OID, [request.principal])[0][0])
 
 
+def keep_group(sessions: Sessions, scope: Scope, journal: Journal) -> None:
+    """Bring the group of a scope in step. Raises what `Connector.keep_group` names."""
+    _refuse_unquotable(scope)
+    group_exists = _look(sessions, scope)
+    if scope.level is not Level.MEMBER:
+        keep_in_step(sessions, scope, journal, group_exists=group_exists)
+
+
 def extend(sessions: Sessions, request: ExtendRequest, journal: Journal) -> None:
     """Move the end of an account. Raises `PrincipalCannotLogIn` when it is not there or is being taken away."""
     refuse_foreign(request.principal)

@@ -109,6 +109,10 @@ class SQLServerConnector:
         names.require_ours(request.principal)
         return with_known_shut(revocation.revoke(self._sessions, request, journal), self.target.known_shut)
 
+    def keep_group(self, scope: Scope, journal: Journal) -> None:
+        """See `Connector.keep_group`."""
+        provisioning.keep_group(self._sessions, scope, journal)
+
     def list_principals(self) -> Sequence[FoundPrincipal]:
         """See `Connector.list_principals`."""
         return principals.list_principals(self._sessions)

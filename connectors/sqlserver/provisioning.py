@@ -36,11 +36,7 @@ WHERE u.name = %s
 def provision(target: Target, sessions: Sessions, request: ProvisionRequest, journal: Journal) -> str:
     """Make the account, or bring one that is there to what the request says; see `Connector.provision`."""
     scope = request.scope
-    names.require_scope(scope)
-    _require_on_server(sessions, scope)
-    if scope.level is not Level.MEMBER:
-        for database in scope.databases:
-            group.bring_in_step(sessions.on(database), scope, journal)
+    keep_group(sessions, scope, journal)
     restore_name(sessions.home, request.principal, journal)
     was_there = _make_login(sessions.home, request, journal)
     sid = login_sid(sessions.home, request.principal)
@@ -63,6 +59,15 @@ def restore_name(home: Session, principal: str, journal: Journal) -> None:
                 f"Somebody has renamed the login {principal} to {name} and made another one under its name. Drop either."
             )
         home.run(statements.rename_login_back(name, principal, home.database), journal)
+
+
+def keep_group(sessions: Sessions, scope: Scope, journal: Journal) -> None:
+    """Bring the group of a scope in step; see `Connector.keep_group`."""
+    names.require_scope(scope)
+    _require_on_server(sessions, scope)
+    if scope.level is not Level.MEMBER:
+        for database in scope.databases:
+            group.bring_in_step(sessions.on(database), scope, journal)
 
 
 def extend(sessions: Sessions, request: ExtendRequest, journal: Journal) -> None:

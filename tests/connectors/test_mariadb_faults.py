@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -107,6 +108,11 @@ class Alice:
 @pytest.fixture
 def alice(target: Target) -> Alice:
     return Alice(target).provision()
+
+
+def administrator(server: PrivateServer) -> Any:
+    root = server.root
+    return MySQLdb.connect(host=root.host, port=root.port, user=root.user, passwd=root.password.reveal())
 
 
 def check(target: Target) -> CheckReport:
@@ -239,6 +245,48 @@ def test_a_server_that_checks_passwords_by_now_lets_an_account_be_taken_away(
         receipt = alice.revoke()
     assert receipt.is_clean, receipt
     assert not is_alive(session)
+
+
+def test_however_long_a_server_wants_passwords_to_be(server: PrivateServer, alice: Alice) -> None:
+    with checking_passwords(server):
+        server.run(
+            "SET GLOBAL simple_password_check_minimal_length = 100; SET GLOBAL simple_password_check_digits = 10;"
+            " SET GLOBAL simple_password_check_letters_same_case = 10; SET GLOBAL simple_password_check_other_characters = 10"
+        )
+        receipt = alice.revoke()
+    assert receipt.is_clean, receipt
+
+
+def test_sessions_end_while_a_backup_holds_the_account_tables(server: PrivateServer, alice: Alice) -> None:
+    """Nobody can be locked meanwhile; what is left to do is done when it has let go."""
+    session = alice.log_in()
+    backup = administrator(server)
+    try:
+        backup.query("FLUSH TABLES WITH READ LOCK")
+        began = time.monotonic()
+        with ThreadPoolExecutor(1) as pool:
+            revoking = pool.submit(alice.revoke, statement_timeout=timedelta(seconds=4))
+            wait_until(lambda: not is_alive(session))
+            assert time.monotonic() - began < 4
+            assert not revoking.result().is_clean
+    finally:
+        backup.close()
+    assert alice.revoke().is_clean
+
+
+def test_a_server_that_takes_tls_alone_is_told_with_what_to_choose(server: PrivateServer, target: Target) -> None:
+    # Whoever is in already stays: nobody could undo it without TLS.
+    inside = administrator(server)
+    with open_connector(target) as connector:
+        assert connector.check().ok
+        inside.query("SET GLOBAL require_secure_transport = ON")
+        try:
+            (remedy,) = [each for each in connector.check().remedies if each.blocking]
+        finally:
+            inside.query("SET GLOBAL require_secure_transport = OFF")
+            inside.close()
+    assert "require_secure_transport" in remedy.problem
+    assert "verify-full" in remedy.what_to_do
 
 
 def test_a_server_that_checks_passwords_is_told_and_not_retried(server: PrivateServer, target: Target) -> None:

@@ -101,7 +101,7 @@ def test_a_login_trigger_with_bare_names_is_not_in_our_way(
     with event_trigger(lab, orders.database, "login", "INSERT INTO event_log VALUES (session_user);"):
         alice = accounts.provisioned(scope_of(Level.WRITE, orders))
         with lab.connector() as connector:
-            assert connector._sessions.on(orders.database).rows("SHOW search_path") == [("pg_catalog",)]
+            assert connector._sessions.on(orders.database).rows("SHOW search_path") == [("pg_catalog, pg_temp",)]
         receipt = alice.revoke()
     assert receipt.is_clean
     logins = lab.run("SELECT DISTINCT what FROM public.event_log", database=orders.database)

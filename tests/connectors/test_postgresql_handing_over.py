@@ -121,9 +121,7 @@ def test_what_others_passed_on_to_everybody_is_closed_too(
     assert lab.run(everybody.replace("'public'", f"'{friend}'"), database=orders.database) == [(True,)]
 
 
-def test_a_column_that_everybody_may_read_is_closed_too(
-    lab: PostgreSQLLab, accounts: Accounts, orders: Place
-) -> None:
+def test_a_column_that_everybody_may_read_is_closed_too(lab: PostgreSQLLab, accounts: Accounts, orders: Place) -> None:
     """Opened by the account itself, and by whom it let pass that on, without a word about the table."""
     alice = accounts.provisioned(scope_of(Level.DDL, orders))
     friend = lab.make_role("friend")

@@ -106,19 +106,24 @@ def test_defining_gives_no_foreign_key_to_the_tables_of_others(accounts: Account
         session.run(f"CREATE TABLE {table(orders.sibling('among_my_own'))} (id int REFERENCES {mine})")
 
 
-def test_a_group_of_before_loses_references_at_the_next_grant(
-    lab: PostgreSQLLab, accounts: Accounts, orders: Place
+@pytest.mark.parametrize("by_the_sweep", [False, True])
+def test_a_group_of_before_loses_references_at_the_next_grant_or_sweep(
+    lab: PostgreSQLLab, accounts: Accounts, orders: Place, by_the_sweep: bool
 ) -> None:
     scope = scope_of(Level.DDL, orders)
     session = accounts.provisioned(scope).log_in()
     lab.run(
         f"GRANT CREATE ON SCHEMA {name(orders.schema)} TO {name(lab.owner)}",
         f"SET ROLE {name(lab.owner)}",
-        f"GRANT REFERENCES ON {table(orders)} TO {name(scope.group)}",
+        f"GRANT REFERENCES, TRIGGER ON {table(orders)} TO {name(scope.group)}",
         f"ALTER DEFAULT PRIVILEGES GRANT REFERENCES ON TABLES TO {name(scope.group)}",
         database=orders.database,
     )
-    accounts.provisioned(scope)
+    if by_the_sweep:
+        with lab.connector() as connector:
+            connector.keep_group(scope, Notebook())
+    else:
+        accounts.provisioned(scope)
     with pytest.raises(NotPermitted):
         session.run(f"CREATE TABLE {table(orders.sibling('pointing'))} (id int REFERENCES {table(orders)})")
     later = lab.make_table(orders.database, orders.schema, "later")

@@ -46,7 +46,7 @@ def only_may_pass_on(lab: PostgreSQLLab, role: str, member: str) -> None:
 
 def test_who_made_lockgates_account_keeps_its_sessions(lab: PostgreSQLLab, accounts: Accounts, orders: Place) -> None:
     """Managed servers have a master that makes roles; from 16 on it is a member of what it made, to pass it on."""
-    master, operator = lab.make_role("master"), lab.make_role("operator")
+    master, operator = lab.make_role("master", is_joined=False), lab.make_role("operator", is_joined=False)
     only_may_pass_on(lab, lab.target.user, master)
     lab.run(f"GRANT {name(master)} TO {name(operator)}")
     alice = accounts.provisioned(scope_of(Level.READ, orders))
@@ -62,7 +62,7 @@ def test_who_can_become_lockgates_account_keeps_its_sessions(
     lab: PostgreSQLLab, accounts: Accounts, orders: Place
 ) -> None:
     """It has the rights of all accounts of ours, always: no one account has lent it anything."""
-    operator = lab.make_role("operator")
+    operator = lab.make_role("operator", is_joined=False)
     lab.run(f"GRANT {name(lab.target.user)} TO {name(operator)}")
     alice = accounts.provisioned(scope_of(Level.READ, orders))
     with logged_in(lab, operator) as of_operator:

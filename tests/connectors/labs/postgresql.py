@@ -192,11 +192,11 @@ class PostgreSQLLab:
         )
         return place
 
-    def make_role(self, stem: str, reads: Place | None = None) -> str:
+    def make_role(self, stem: str, reads: Place | None = None, *, is_joined: bool = True) -> str:
         role = f"{stem}_{random_token()}"
         self.run(f"CREATE ROLE {name(role)} NOLOGIN")
         self._roles.append(role)
-        if self.version >= 160000:  # As the setup script says of roles that access roles may join.
+        if is_joined and self.version >= 160000:  # As the setup script says of roles that access roles may join.
             self.run(f"GRANT {name(role)} TO {name(self.target.user)} WITH ADMIN OPTION, INHERIT FALSE, SET FALSE")
         if reads is not None:
             self.run(
