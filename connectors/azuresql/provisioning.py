@@ -6,7 +6,7 @@ from functools import partial
 
 from connectors.azuresql import accounts, catalogue, own_identity, statements
 from connectors.azuresql.retrying import Retrying
-from connectors.base import ExtendRequest, Journal, Level, ProvisionRequest, Target
+from connectors.base import ExtendRequest, Journal, Level, ProvisionRequest, Scope, Target
 from connectors.errors import PrincipalCannotLogIn, ScopeNotOnServer, ServerRefused
 from connectors.quoting import sqlserver_text
 from connectors.sqlserver import group, joining, names
