@@ -28,8 +28,8 @@ from access.states import LIVING, GrantState
 from access.targets import connect
 from audit.events import Event
 from audit.log import Subject, record
-from connectors.base import FoundPrincipal, Level, Receipt, RevokeRequest, Scope
-from connectors.errors import ConnectorError
+from connectors.base import Connector, FoundPrincipal, Level, Receipt, RevokeRequest, Scope
+from connectors.errors import AdminLacksPrivilege, ConnectorError, ServerRefused
 
 log = structlog.get_logger(__name__)
 
@@ -38,6 +38,7 @@ _COPY = "Its grant {} lives on {}. It is left alone until that ends, and goes th
 _ELSEWHERE = (
     "Another Lockgate made it, with the mark {}. It is left alone: if nobody answers for it, take it away by hand."
 )
+_STUCK = "No grant explains it, and it cannot be taken away: take it away by hand. {}"
 _SHUT = "The grant is active, but its account cannot log in."
 _BEYOND = "Somebody has made its account a member of {} as well, which nobody granted. That ends with its grant at the latest."
 _RENAMED = "Its account was renamed to {} by hand. It ends with its grant all the same."
@@ -63,6 +64,8 @@ class SweepReport:
     """By the name of its grant, what is to be told of an account that goes by another name."""
     foreign: dict[str, str] = field(default_factory=dict)
     """What is to be told of roles that nobody was granted and that have what a group of ours gives."""
+    stuck: dict[str, str] = field(default_factory=dict)
+    """What is to be told of orphans that the engine's connector cannot take away, such as a name that is none of ours."""
     elsewhere: dict[str, str] = field(default_factory=dict)
     """What is to be told of accounts that another Lockgate made."""
     copies: dict[str, str] = field(default_factory=dict)
@@ -92,7 +95,16 @@ class _Known:
 
 def sweep_all(*, now: datetime) -> list[SweepReport]:
     """Sweep every enabled server; one that does not answer is reported and does not stop the others."""
-    return [sweep_server(server=server, now=now) for server in Server.objects.filter(is_enabled=True)]
+    return [_swept(server, now) for server in Server.objects.filter(is_enabled=True)]
+
+
+def _swept(server: Server, now: datetime) -> SweepReport:
+    try:
+        return sweep_server(server=server, now=now)
+    except Exception as error:
+        # A mistake of ours on one server is no reason to leave the others alone.
+        log.exception("sweep.broken", server=server.slug)
+        return SweepReport(server.slug, error=type(error).__name__)
 
 
 def sweep_server(*, server: Server, now: datetime) -> SweepReport:
@@ -107,9 +119,7 @@ def sweep_server(*, server: Server, now: datetime) -> SweepReport:
             known = _known(server, found)
             orphans = [account for account in found if _is_orphan(account, known)]
             for account in orphans:
-                principal = known.ended.get(account.identifier, account.principal)
-                request = RevokeRequest(principal, _nothing(server), server.heir, identifier=account.identifier)
-                _settle_orphan(server, account, connector.revoke(request, lambda entry: None), report, now)
+                _take_away(server, connector, account, known, report, now)
             usable = [grant for grant in known.ours.values() if grant.state == GrantState.ACTIVE]
             report.groups = keep_groups(server, connector, usable)
     except (ConnectorError, SecretUnavailable, AnotherServer) as error:
@@ -176,6 +186,20 @@ def _grant_of(account: FoundPrincipal, known: _Known) -> Grant | None:
 def _nothing(server: Server) -> Scope:
     """The scope of an account of which nothing is known: the connectors look everywhere anyway."""
     return Scope(level=Level.MEMBER, databases=(server.database,) if server.database else ())
+
+
+def _take_away(
+    server: Server, connector: Connector, account: FoundPrincipal, known: _Known, report: SweepReport, now: datetime
+) -> None:
+    principal = known.ended.get(account.identifier, account.principal)
+    request = RevokeRequest(principal, _nothing(server), server.heir, identifier=account.identifier)
+    try:
+        receipt = connector.revoke(request, lambda entry: None)
+    except (ServerRefused, AdminLacksPrivilege) as error:
+        # One that cannot be taken away keeps no other.
+        report.stuck[account.name] = _STUCK.format(error)
+        return
+    _settle_orphan(server, account, receipt, report, now)
 
 
 def _settle_orphan(
@@ -262,6 +286,7 @@ def _note(server: Server, report: SweepReport, now: datetime) -> None:
                     **report.foreign,
                     **report.elsewhere,
                     **report.groups,
+                    **report.stuck,
                 },
             ),
         ):

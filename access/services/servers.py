@@ -80,6 +80,9 @@ def check_all(*, now: datetime) -> None:
             check(server=server, now=now, thorough=False)
         except (ConnectorError, SecretUnavailable) as error:
             log.warning("server.check_failed", server=server.slug, error=str(error))
+        except Exception:
+            # A mistake of ours on one server is no reason to leave the others unlooked at.
+            log.exception("server.check_broken", server=server.slug)
 
 
 def _store(server: Server, now: datetime, *, ok: bool, message: str, report: CheckReport | None = None) -> None:

@@ -7,11 +7,12 @@ from django.forms import model_to_dict
 from django.utils import timezone
 
 from access import provisioning, sweeping
-from access.models import Server
+from access.models import Server, SweepFinding
 from access.services import grants, servers
 from access.services.identities import Seen, confirm_identity
 from access.targets import connect
-from connectors.base import Limits, ProvisionRequest, Secret
+from connectors.base import Connector, Journal, Limits, ProvisionRequest, Receipt, RevokeRequest, Secret
+from connectors.errors import ServerRefused
 from tests.access.world import HOUR, World
 from tests.lifecycle.estates import Estate
 from tests.lifecycle.test_lifecycle import provisioned, refused
@@ -57,6 +58,24 @@ def test_a_living_account_is_never_an_orphan_under_another_entry(shop_world: Wor
     assert (report.error, report.orphans_removed) == ("", [orphan])
     assert refused(lambda: shop.log_in(orphan, "an-orphans-password"))
     shop.log_in(grant.principal, password).close()
+
+
+def test_an_orphan_that_cannot_be_taken_away_keeps_no_other(shop_world: World, shop: Estate) -> None:
+    real = type(connect(shop_world.server)).revoke
+    stuck, orphan = (plant(shop_world.server, shop_world, f"lg_{name}_{shop.database}"[:32]) for name in "ab")
+
+    def revoke(self: Connector, request: RevokeRequest, journal: Journal) -> Receipt:
+        if request.principal == stuck:
+            raise ServerRefused("It says so.")
+        return real(self, request, journal)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(type(connect(shop_world.server)), "revoke", revoke)
+        report = swept(shop_world.server, stuck, orphan)
+    assert (report.error, report.orphans_removed) == ("", [orphan])
+    assert "take it away by hand" in SweepFinding.objects.get(principal=stuck).detail
+    assert swept(shop_world.server, stuck).orphans_removed == [stuck]
+    assert not SweepFinding.objects.filter(settled_at=None).exists()
 
 
 def test_an_edited_host_costs_nobody_an_access_which_ends_all_the_same(shop_world: World, shop: Estate) -> None:
