@@ -15,6 +15,7 @@ from pytest_django import Settings
 from access import provisioning
 from access.models import Grant, Server
 from tests.access.world import World
+from tests.lifecycle.conftest import reached_at
 from tests.lifecycle.estates import Estate
 from tests.lifecycle.test_lifecycle import granted, provisioned, refused
 
@@ -48,6 +49,7 @@ def test_revoke_ends_a_grant_and_prints_the_receipt(shop_world: World, shop: Est
 
 def test_revoke_says_so_when_the_server_is_away(shop_world: World, shop: Estate) -> None:
     grant, _ = provisioned(shop_world)
+    reached_at(shop_world, 1)
     Grant.objects.filter(pk=grant.pk).update(address={**grant.address, "port": 1})
     with pytest.raises(CommandError, match="does not answer"):
         call_command("revoke", grant.reference, stdout=StringIO())
