@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from functools import wraps
 from typing import Concatenate, ParamSpec, cast
+from urllib.parse import urlsplit
 
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import BadRequest
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import resolve_url
+from django.urls import Resolver404, resolve
 from django.utils.cache import patch_vary_headers
-from django.utils.http import quote_etag
+from django.utils.http import quote_etag, url_has_allowed_host_and_scheme
 from django_htmx.http import HttpResponseClientRedirect
 from django_htmx.middleware import HtmxDetails
 
@@ -56,6 +58,7 @@ def signed_in(*methods: str) -> Callable[[PersonView[P]], Callable[Concatenate[H
             patch_vary_headers(response, ["HX-Request"])
             return response
 
+        guarded.methods = allowed  # type: ignore[attr-defined]
         return guarded
 
     return decorate
@@ -91,11 +94,25 @@ def _refuse_unstorable(request: HttpRequest) -> None:
 
 def _to_sign_in(request: PersonRequest) -> HttpResponseBase:
     """Back to this page afterwards; after a form or a partial, to the page that it stood on."""
-    here = request.get_full_path() if request.method in ("GET", "HEAD") else resolve_url("home")
+    here = request.get_full_path() if request.method in ("GET", "HEAD") else _page_of_form(request)
     if not request.htmx:
         return redirect_to_login(here)
     target = request.htmx.current_url_abs_path or resolve_url("home")
     return HttpResponseClientRedirect(redirect_to_login(target)["Location"])
+
+
+def _page_of_form(request: HttpRequest) -> str:
+    """The page that a form was sent from, if it is one of ours that can be opened; home otherwise."""
+    came_from = request.headers.get("Referer", "")
+    if url_has_allowed_host_and_scheme(came_from, {request.get_host()}, require_https=request.is_secure()):
+        parts = urlsplit(came_from)
+        try:
+            view = resolve(parts.path).func
+        except Resolver404:
+            return resolve_url("home")
+        if "GET" in getattr(view, "methods", ()):
+            return f"{parts.path}?{parts.query}" if parts.query else parts.path
+    return resolve_url("home")
 
 
 def wants(request: PersonRequest, partial: str) -> bool:

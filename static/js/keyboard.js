@@ -178,10 +178,18 @@
     if (done) event.preventDefault();
   });
 
-  document.addEventListener("pointerdown", () => { typingIn = null; waitingSince = 0; });
+  document.addEventListener("pointerdown", (event) => {
+    typingIn = null;
+    waitingSince = 0;
+    const row = event.target.closest?.("[data-row]");
+    if (row) mark(row);
+  });
   document.addEventListener("focusin", (event) => {
     const row = event.target.closest("[data-row]");
-    if (row && !moving && row.dataset.chosen !== "") mark(row);
+    if (!row || moving || row.dataset.chosen === "") return;
+    // A sheet that closes, or a window that comes back, gives the focus back: nobody has looked at the row for that.
+    if (row.dataset.chosen === "offered" && event.target === row) return;
+    mark(row);
   });
   document.addEventListener("htmx:load", keepChoice);
 

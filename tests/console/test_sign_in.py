@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlencode
+
 from django.test import Client
 from django.urls import reverse
 
@@ -34,6 +36,21 @@ def test_a_wrong_password_is_said_in_words_and_the_address_stays(world: World) -
 def test_a_link_to_somewhere_else_is_not_followed(world: World) -> None:
     response = signed_in(None).post(reverse("account_login"), {**DOOR, "next": "https://evil.example/"})
     assert response["Location"] == reverse("home")
+
+
+def test_a_form_sent_after_the_session_leads_back_to_its_page(pages: Pages) -> None:
+    page = reverse("request", args=[pages.pending.reference])
+    comment = reverse("request_comment", args=[pages.pending.reference])
+    came_from = {
+        f"http://testserver{page}?x=1": f"{page}?x=1",
+        f"http://testserver{comment}": reverse("home"),  # nothing that can be opened
+        f"https://evil.example{page}": reverse("home"),
+        "http://testserver/nowhere/": reverse("home"),
+        "": reverse("home"),
+    }
+    for referer, back in came_from.items():
+        answer = signed_in(None).post(comment, {"text": "x"}, headers={"referer": referer})
+        assert answer["Location"] == f"{reverse('account_login')}?{urlencode({'next': back}, safe='/')}"
 
 
 def test_nobody_signs_up(db: None) -> None:
