@@ -28,7 +28,7 @@ from console.freshness import SIGNED_IN_THERE_AT
 from people.models import User
 from people.sso import endpoints
 from people.sso.arrival import arrive, remembered
-from people.sso.claims import Identity, find, has_too_many_groups, identity_from
+from people.sso.claims import Identity, can_be_kept, find, has_too_many_groups, identity_from
 from people.sso.errors import (
     ApplicationRefused,
     AskedForMore,
@@ -65,6 +65,8 @@ _REFUSALS: dict[str, type[ProviderRefused]] = {
 }
 
 
+#: An entry of the audit trail is about something whose id has at most so many characters.
+_LONGEST_SHOWN = 200
 #: What a verified token tells of somebody who is refused → the claim with it.
 _KNOWN = {"subject": "sub", "email": "email", "account": "preferred_username"}
 
@@ -104,10 +106,10 @@ class OpenIDConnectAdapter(OpenIDConnectOAuth2Adapter):  # type: ignore[misc]
             identity = _identity(claims, provider, token.token)
         except SignInRefused as refusal:
             # The token is the provider's: who was refused is known, and belongs into the audit trail.
-            refusal.known = {name: str(claims[of])[:255] for name, of in _KNOWN.items() if claims.get(of)}
+            refusal.known = {name: _shown(claims[of]) for name, of in _KNOWN.items() if claims.get(of)}
             raise
         login = self.get_provider().sociallogin_from_response(request, identity)
-        login.signed_in_there_at = signed_in_at(claims)
+        login.signed_in_there_at = signed_in_at(claims, now=time.time())
         return login
 
 
@@ -195,6 +197,12 @@ def refusal_of(error: Exception) -> SignInRefused:
     if isinstance(error, SignInRefused):
         return error
     return ProviderDown(type(error).__name__)
+
+
+def _shown(claim: Any) -> str:
+    """What a provider said, as the audit trail can keep it."""
+    text = str(claim)[:_LONGEST_SHOWN]
+    return text if can_be_kept(text) else ascii(text)[:_LONGEST_SHOWN]
 
 
 def _identity(claims: dict[str, Any], provider: Provider, access_token: str) -> Identity:

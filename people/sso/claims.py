@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -27,6 +28,10 @@ _LONGEST_GROUP = 255
 _LONGEST_ACCOUNT = 128
 #: Of what somebody else sends, this much stands in the audit trail.
 _LONGEST_SHOWN = 100
+#: RFC 5321, 4.5.3.1.3, and what an account keeps.
+_LONGEST_EMAIL = 254
+#: One address that mail reaches: neither a name beside it nor a second one, and nothing that a reader cannot see.
+_EMAIL = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+@[A-Za-z0-9.-]+")
 
 Claims = Mapping[str, Any]
 
@@ -62,6 +67,8 @@ def identity_from(claims: Claims, provider: Provider) -> Identity:
     subject = claims.get("sub")
     if not isinstance(subject, str) or not subject:
         raise TokenUnreadable("There is no subject in it.")
+    if not can_be_kept(subject):
+        raise TokenUnreadable("Its subject has characters that no text has.")
     email = _verified_email(claims, provider)
     name = claims.get("name")
     return Identity(
@@ -94,7 +101,12 @@ def groups_in(claims: Claims, path: str) -> frozenset[str]:
     if len(groups) > _MOST_GROUPS:
         raise GroupsNotReadable(f"The claim {path} has more than {_MOST_GROUPS} groups.")
     # A name that no mapping can hold gives nobody anything, and must not keep its people out.
-    return frozenset(group for group in groups if 0 < len(group) <= _LONGEST_GROUP)
+    return frozenset(group for group in groups if 0 < len(group) <= _LONGEST_GROUP and can_be_kept(group))
+
+
+def can_be_kept(text: str) -> bool:
+    """Whether PostgreSQL has such a text: JSON has the character zero and halves of surrogate pairs, it has neither."""
+    return "\x00" not in text and not any("\ud800" <= sign <= "\udfff" for sign in text)
 
 
 def find(claims: Claims, path: str) -> Any:
@@ -117,7 +129,7 @@ def find(claims: Claims, path: str) -> Any:
 
 def _account(claims: Claims, provider: Provider) -> str:
     found = claims.get(provider.account_claim) if provider.account_claim else None
-    return found.strip()[:_LONGEST_ACCOUNT] if isinstance(found, str) else ""
+    return found.strip()[:_LONGEST_ACCOUNT] if isinstance(found, str) and can_be_kept(found) else ""
 
 
 def _readable(name: str) -> str:
@@ -135,8 +147,8 @@ def _verified_email(claims: Claims, provider: Provider) -> str:
     email = claims.get("email")
     if email is None or email == "":
         raise EmailMissing(f"It sends {', '.join(sorted(claims)) or 'nothing'}.")
-    if not isinstance(email, str) or email.strip().count("@") != 1 or not email.isascii():
-        raise EmailUnreadable(str(email)[:_LONGEST_SHOWN])
+    if not isinstance(email, str) or not _EMAIL.fullmatch(email.strip()) or len(email.strip()) > _LONGEST_EMAIL:
+        raise EmailUnreadable(ascii(email)[:_LONGEST_SHOWN])
     email = email.strip().lower()
     verified = claims.get("email_verified")
     if verified is None and provider.vouches_for_email:

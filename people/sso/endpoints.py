@@ -14,6 +14,7 @@ import jwt
 import requests
 from django.core.cache import cache
 
+from people.sso.claims import can_be_kept
 from people.sso.errors import GroupsNotReadable, ProviderDown, ProviderMisconfigured, WrongIssuer
 from people.sso.providers import Provider
 
@@ -21,7 +22,10 @@ TIMEOUT_SECONDS = 5
 _KEPT_SECONDS = 300
 #: A token with a key that is not known makes us look again, but a flood of such tokens no oftener than this.
 _LOOK_AGAIN_SECONDS = 10
-_OTHERS_LOOK_SECONDS = 0.5
+#: Who looks for new keys has found them, or not, at most so much later; the others ask so often whether it is so.
+_OTHERS_LOOK_SECONDS = TIMEOUT_SECONDS + 1.0
+_ASK_EVERY_SECONDS = 0.1
+_LOOKING, _HAS_LOOKED = "looking", "has looked"
 _MOST_PAGES = 20
 #: For all of somebody's pages of groups: whoever waits for them holds one of the few places for signing in.
 _GROUPS_SECONDS = 10
@@ -50,13 +54,30 @@ def find_key(provider: Provider, key_id: str | None, algorithm: str) -> jwt.PyJW
     found = _among(keys, key_id, algorithm) if keys else None
     if found is not None:
         return found
-    if keys and not cache.add(f"sso:looked:{address}", 1, _LOOK_AGAIN_SECONDS):
-        # Somebody else has looked, or is looking: after a rotation two people arrive with the new key at once.
-        time.sleep(_OTHERS_LOOK_SECONDS)
-        return _among(cache.get(kept) or keys, key_id, algorithm)
-    keys = _get(address)
+    looking = f"sso:looked:{address}"
+    if keys and not cache.add(looking, _LOOKING, _LOOK_AGAIN_SECONDS):
+        return _found_by_somebody_else(kept, looking, key_id, algorithm)
+    try:
+        keys = _get(address)
+    except (ProviderDown, ProviderMisconfigured):
+        cache.delete(looking)
+        raise
     cache.set(kept, keys, _KEPT_SECONDS)
+    cache.set(looking, _HAS_LOOKED, _LOOK_AGAIN_SECONDS)
     return _among(keys, key_id, algorithm)
+
+
+def _found_by_somebody_else(kept: str, looking: str, key_id: str | None, algorithm: str) -> jwt.PyJWK | None:
+    """After a rotation several people arrive with the new key at once: one fetches it, the others wait for that.
+
+    Raises `ProviderDown` when it does not come: that a key is not known yet proves nothing against a token.
+    """
+    deadline = time.monotonic() + _OTHERS_LOOK_SECONDS
+    while cache.get(looking) == _LOOKING and time.monotonic() < deadline:
+        time.sleep(_ASK_EVERY_SECONDS)
+    if cache.get(looking) != _HAS_LOOKED:
+        raise ProviderDown("Its new keys did not come.")
+    return _among(cache.get(kept) or {}, key_id, algorithm)
 
 
 def user_info(provider: Provider, access_token: str) -> dict[str, Any]:
@@ -83,13 +104,21 @@ def many_groups(provider: Provider, access_token: str) -> frozenset[str]:
             page = _get(address or "", access_token)
         except (ProviderDown, ProviderMisconfigured) as error:
             raise GroupsNotReadable(error.detail) from error
-        groups.update(str(group["id"]) for group in page.get("value", []) if "id" in group)
+        groups.update(_ids_on(page))
         address = page.get("@odata.nextLink")
         if address is None:
             return frozenset(groups)
         if urlsplit(address).netloc != urlsplit(provider.group_source).netloc:
             raise GroupsNotReadable("The next page of them is on another host.")
     raise GroupsNotReadable(f"There are more than {_MOST_PAGES} pages of them.")
+
+
+def _ids_on(page: Mapping[str, Any]) -> list[str]:
+    """Raises `GroupsNotReadable`."""
+    rows = page.get("value", [])
+    if not isinstance(rows, list) or not all(isinstance(row, Mapping) for row in rows):
+        raise GroupsNotReadable("What came is no list of groups.")
+    return [found for row in rows if can_be_kept(found := str(row.get("id", ""))) and found]
 
 
 def _check(found: Mapping[str, Any], provider: Provider) -> None:
@@ -119,7 +148,10 @@ def _get(address: str, access_token: str = "") -> dict[str, Any]:
 
 
 def _among(keys: Mapping[str, Any], key_id: str | None, algorithm: str) -> jwt.PyJWK | None:
-    usable = [key for key in keys.get("keys", []) if key.get("use", "sig") == "sig"]
+    listed = keys.get("keys", [])
+    if not isinstance(listed, list) or not all(isinstance(key, Mapping) for key in listed):
+        raise ProviderMisconfigured("What it publishes is no list of keys.")
+    usable = [key for key in listed if key.get("use", "sig") == "sig"]
     if key_id is not None:
         usable = [key for key in usable if key.get("kid") == key_id]
     else:

@@ -49,7 +49,7 @@ def verified_claims(id_token: str, *, find_key: FindKey, issuer: str, client_id:
     audiences = claims["aud"] if isinstance(claims["aud"], list) else [claims["aud"]]
     if (len(audiences) > 1 or "azp" in claims) and claims.get("azp") != client_id:
         raise WrongAudience(f"It was made for {claims.get('azp')}.")
-    if not nonce or not hmac.compare_digest(str(claims.get("nonce", "")).encode(), nonce.encode()):
+    if not nonce or not hmac.compare_digest(str(claims.get("nonce", "")).encode("utf-8", "replace"), nonce.encode()):
         raise WrongNonce
     return claims
 
@@ -60,17 +60,22 @@ def check_fresh(claims: Mapping[str, Any], *, now: float) -> None:
     A provider that does not say when may have let the browser through without a question, so its silence proves nothing.
     Raises `NotSignedInAgain` or `TimeNotTold`.
     """
-    at = signed_in_at(claims)
+    at = signed_in_at(claims, now=now)
     if at is None:
         raise TimeNotTold
     if now - at > FRESH_SECONDS:
         raise NotSignedInAgain
 
 
-def signed_in_at(claims: Mapping[str, Any]) -> float | None:
-    """When the person signed in at the provider, in seconds since the epoch; None where it does not say."""
+def signed_in_at(claims: Mapping[str, Any], *, now: float) -> float | None:
+    """When the person signed in at the provider, in seconds since the epoch; None where it does not say.
+
+    A time that has not come yet (milliseconds are one, and no number is another) says nothing: it would be fresh for ever.
+    """
     at = claims.get("auth_time")
-    return float(at) if isinstance(at, (int, float)) and not isinstance(at, bool) else None
+    if not isinstance(at, (int, float)) or isinstance(at, bool) or not 0 < at <= now + LEEWAY_SECONDS:
+        return None
+    return float(at)
 
 
 def _decoded(id_token: str, find_key: FindKey, issuer: str, client_id: str) -> dict[str, Any]:
