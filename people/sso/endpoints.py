@@ -58,13 +58,14 @@ def find_key(provider: Provider, key_id: str | None, algorithm: str) -> jwt.PyJW
     if keys and not cache.add(looking, _LOOKING, _LOOK_AGAIN_SECONDS):
         return _found_by_somebody_else(kept, looking, key_id, algorithm)
     try:
-        keys = _get(address)
+        fresh = _get(address)
     except (ProviderDown, ProviderMisconfigured):
         cache.delete(looking)
         raise
-    cache.set(kept, keys, _KEPT_SECONDS)
-    cache.set(looking, _HAS_LOOKED, _LOOK_AGAIN_SECONDS)
-    return _among(keys, key_id, algorithm)
+    cache.set(kept, fresh, _KEPT_SECONDS)
+    if keys:
+        cache.set(looking, _HAS_LOOKED, _LOOK_AGAIN_SECONDS)
+    return _among(fresh, key_id, algorithm)
 
 
 def _found_by_somebody_else(kept: str, looking: str, key_id: str | None, algorithm: str) -> jwt.PyJWK | None:
