@@ -17,6 +17,7 @@
   const isBusy = (region) => {
     const picked = document.getSelection();
     return isTypedIn(region)
+      || !!region.querySelector("form.htmx-request") // Their own click is being answered.
       || region.matches(":popover-open") || !!region.querySelector(":popover-open")
       || [...region.querySelectorAll(EDITABLE)].some((field) => !("pick" in field.dataset) && isDirty(field))
       || (picked.type === "Range" && region.contains(picked.anchorNode))
@@ -76,6 +77,7 @@
   document.addEventListener("htmx:beforeSwap", (event) => {
     const { requestConfig, target, shouldSwap, serverResponse } = event.detail;
     polled = isPoll(requestConfig.elt);
+    if (!polled && shouldSwap) held.delete(target.id); // The answer to their own click is newer than any news.
     if (!polled || !shouldSwap) return;
     if (isBusy(target)) {
       const html = ownPartOf(serverResponse, target.id);
@@ -91,7 +93,7 @@
     const coming = fragment.firstElementChild;
     if (!coming || !target.id || coming.id !== target.id) return;
     const html = coming.outerHTML;
-    if (target.isEqualNode(coming) || (polled && shown.get(target.id) === html)) {
+    if ((polled && "decided" in target.dataset) || target.isEqualNode(coming) || (polled && shown.get(target.id) === html)) {
       event.detail.shouldSwap = false;
     } else if (polled && isBusy(target)) {
       held.set(target.id, html);
