@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from django.core.exceptions import PermissionDenied
-from django.db.models import OuterRef, Prefetch, Q, QuerySet
+from django.db.models import Exists, OuterRef, Prefetch, Q, QuerySet
 
 from access.differences import Difference, differences
 from access.models import AccessRole, Grant, HeldBack, Policy, PolicyStep
@@ -35,13 +35,17 @@ class Change:
 
 
 def policies_for(person: User, words: str = "") -> QuerySet[Policy]:
-    """Every policy in whose name every word occurs, with its teams, its steps and how many roles it guards."""
+    """Every policy in whose name every word occurs, with its teams, its steps, how many roles it guards, and whether a right
+    to one of them is held back.
+    """
     _check(person)
     steps = Prefetch("steps", queryset=PolicyStep.objects.select_related("team"))
     rows = Policy.objects.select_related("break_glass_team").prefetch_related("requesters", steps)
     for word in words.split()[:MOST_WORDS]:
         rows = rows.filter(Q(name__icontains=word) | Q(slug__icontains=word))
-    return rows.annotate(guards=Counted(AccessRole.objects.filter(policy=OuterRef("pk")).order_by()))
+    held_back = HeldBack.objects.filter(role__policy=OuterRef("pk")).order_by()
+    guards = Counted(AccessRole.objects.filter(policy=OuterRef("pk")).order_by())
+    return rows.annotate(guards=guards, holds_back=Exists(held_back))
 
 
 def roles_for(person: User, words: str = "") -> QuerySet[AccessRole]:

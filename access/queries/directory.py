@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from django.core.exceptions import PermissionDenied
-from django.db.models import OuterRef, Prefetch, Q, QuerySet
+from django.db.models import OuterRef, Prefetch, Q, QuerySet, Subquery
 
 from access.models import AccessRole, Policy
 from access.queries.counting import Counted
@@ -33,7 +33,9 @@ def teams_for(person: User, words: str = "") -> QuerySet[Team]:
     rows = Team.objects.prefetch_related("mappings")
     for word in words.split()[:5]:
         rows = rows.filter(Q(name__icontains=word) | Q(slug__icontains=word))
-    active = Membership.objects.filter(team=OuterRef("pk"), user__is_active=True)
+    # A value, not a join: for each team of a page the planner would read everybody anew.
+    is_active = Subquery(User.objects.filter(pk=OuterRef("user")).values("is_active")[:1])
+    active = Membership.objects.annotate(is_active=is_active).filter(team=OuterRef("pk"), is_active=True)
     return rows.annotate(size=Counted(active.order_by()))
 
 

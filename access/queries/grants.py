@@ -62,4 +62,4 @@ def _asked_about(person: User) -> Q:
 
 
 def _with_what_is_shown() -> QuerySet[Grant]:
-    return Grant.objects.select_related("person", "server", "request__role__server", "request__requester")
+    return Grant.objects.select_related("person", "server", "request__role")

@@ -8,9 +8,11 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any
 
 from django.core.exceptions import PermissionDenied
-from django.db.models import Count, F, OuterRef, Prefetch, Q, QuerySet, Subquery
+from django.db.models import Count, Exists, F, OuterRef, Prefetch, Q, QuerySet, Subquery
+from django.db.models.functions import Coalesce
 
 from access.content import scope_from_json
 from access.credentials import can_be_written
@@ -73,13 +75,14 @@ def roles_found_by(person: User, words: str) -> QuerySet[AccessRole]:
 
 def latest_requests_by_role(person: User, *, limit: int) -> list[AccessRequest]:
     """The person's last request for each of the roles that they asked for last, newest first."""
-    requestable = roles_requestable_by(person).order_by().values("pk")
-    mine = AccessRequest.objects.filter(requester=person, extends=None, role__in=requestable).order_by("-id")
+    mine = AccessRequest.objects.filter(requester=person, extends=None).order_by("-id")
     latest: dict[int, int] = {}
     for role, request in mine.values_list("role", "pk")[:_RECENT_REQUESTS]:
         latest.setdefault(role, request)
-    found = AccessRequest.objects.select_related("role__server").in_bulk(list(latest.values())[:limit])
-    return [found[pk] for pk in list(latest.values())[:limit]]
+    # Of these few it is asked which may still be asked for, and not of every role which of them was.
+    requestable = roles_requestable_by(person).order_by().values("pk")
+    found = AccessRequest.objects.filter(pk__in=list(latest.values()), role__in=requestable)
+    return list(found.select_related("role__server").order_by("-id")[:limit])
 
 
 def risk_of(request: AccessRequest) -> Assessment:
@@ -94,17 +97,23 @@ def similar_to(requests: Iterable[AccessRequest], *, viewer: User) -> dict[int, 
 
     Only such as the viewer may see: the policy, and who approves, may have been another then.
     """
-    earlier = (
-        requests_visible_to(viewer)
-        .filter(requester=OuterRef("requester"), role=OuterRef("role"), pk__lt=OuterRef("pk"))
-        .exclude(state__in=[RequestState.PENDING, RequestState.CANCELLED])
-    )
+    same = {"requester": OuterRef("requester"), "role": OuterRef("role"), "pk__lt": OuterRef("pk")}
     wanted = AccessRequest.objects.filter(pk__in=[request.pk for request in requests])
-    last = Subquery(earlier.order_by("-id").values("pk")[:1])
+    last = Subquery(_decided(viewer).filter(**same).order_by("-id").values("pk")[:1])
     pairs = dict(wanted.annotate(similar=last).values_list("pk", "similar"))
-    rows = AccessRequest.objects.select_related("requester", "role", "grant").prefetch_related(votes_with_voters())
-    found = rows.in_bulk([similar for similar in pairs.values() if similar])
+    found = AccessRequest.objects.in_bulk([similar for similar in pairs.values() if similar])
     return {pk: found[similar] for pk, similar in pairs.items() if similar in found}
+
+
+def earlier_like(request: AccessRequest, *, viewer: User) -> AccessRequest | None:
+    """As `similar_to`, of one request, in one query."""
+    same = {"requester": request.requester_id, "role": request.role_id, "pk__lt": request.pk}
+    last = _decided(viewer).filter(**same).order_by("-id").values("pk")[:1]
+    return AccessRequest.objects.filter(pk=Subquery(last)).first()
+
+
+def _decided(viewer: User) -> QuerySet[AccessRequest]:
+    return requests_visible_to(viewer).exclude(state__in=[RequestState.PENDING, RequestState.CANCELLED])
 
 
 def request_with_story(person: User) -> QuerySet[AccessRequest]:
@@ -112,11 +121,23 @@ def request_with_story(person: User) -> QuerySet[AccessRequest]:
     # A revocation is tried for ever, and leaves its lines each time: the page shows the latest attempts.
     shown = ~Q(direction=Direction.REVOKE) | Q(attempt__gt=F("grant__attempts") - _ATTEMPTS_SHOWN)
     journal = Prefetch("grant__journal", queryset=JournalLine.objects.filter(shown))
-    added = Prefetch("grant__extensions", queryset=AccessRequest.objects.order_by("id"))
-    people = ("grant__ended_by", "grant__reviewed_by", "grant__person")
-    votes = votes_with_voters()
     comments = Prefetch("comments", queryset=Comment.objects.select_related("author"))
-    return requests_visible_to(person).select_related(*people).prefetch_related(votes, comments, journal, added)
+    added = AccessRequest.objects.filter(extends=OuterRef("grant__pk"))
+    # No more tables than the planner joins quickly: with ten it thought longer than it read.
+    rows = requests_visible_to(person).select_related(None).select_related(*_ON_THE_PAGE)
+    rows = rows.annotate(last_line=Subquery(_last_line()), was_extended=Exists(added.order_by()))
+    return rows.prefetch_related(votes_with_voters(), comments, journal)
+
+
+_ON_THE_PAGE = ("requester", "role__server", "grant__ended_by", "extends")
+
+#: What of a request, the access it extends and its grant is in the version of its page.
+_VERSION = ("state", "content_hash", "extends__state", "extends__extend_to")
+_GRANT_VERSION = ("state", "attempts", "ends_at", "extend_to", "password_shown_at", "reviewed_at")
+
+
+def _last_line() -> QuerySet[JournalLine, Any]:
+    return JournalLine.objects.filter(grant=OuterRef("grant__pk")).order_by("-id").values("pk")[:1]
 
 
 def version_of_request(person: User, reference: str) -> str | None:
@@ -126,20 +147,30 @@ def version_of_request(person: User, reference: str) -> str | None:
     on_it = {"request": OuterRef("pk")}
     votes = Vote.objects.filter(**on_it).order_by().values("request").annotate(n=Count("pk")).values("n")
     comments = Comment.objects.filter(**on_it).order_by().values("request").annotate(n=Count("pk")).values("n")
-    journal = JournalLine.objects.filter(grant=OuterRef("grant__pk")).order_by("-id").values("pk")[:1]
-    grant = ("state", "attempts", "ends_at", "extend_to", "password_shown_at", "reviewed_at")
-    extended = ("extends__state", "extends__extend_to")
     rows = requests_visible_to(person).filter(reference=reference).order_by()
-    found = rows.values_list(
-        "state",
-        "content_hash",
-        Subquery(votes),
-        Subquery(comments),
-        Subquery(journal),
-        *extended,
-        *(f"grant__{name}" for name in grant),
-    ).first()
-    return hashlib.sha256(repr(found).encode()).hexdigest()[:16] if found else None
+    counts = (Coalesce(Subquery(votes), 0), Coalesce(Subquery(comments), 0), Subquery(_last_line()))
+    found = rows.values_list(*counts, *_VERSION, *(f"grant__{name}" for name in _GRANT_VERSION)).first()
+    return _hashed(found) if found else None
+
+
+def version_shown(request: AccessRequest) -> str:
+    """The same, of a request as its page has it: read by `request_with_story`."""
+    grant, extended = getattr(request, "grant", None), request.extends
+    values = (
+        len(request.votes.all()),
+        len(request.comments.all()),
+        request.last_line,  # type: ignore[attr-defined]  # annotated
+        request.state,
+        request.content_hash,
+        extended.state if extended is not None else None,
+        extended.extend_to if extended is not None else None,
+        *(getattr(grant, name, None) for name in _GRANT_VERSION),
+    )
+    return _hashed(values)
+
+
+def _hashed(values: tuple[Any, ...]) -> str:
+    return hashlib.sha256(repr(values).encode()).hexdigest()[:16]
 
 
 def story_of(request: AccessRequest) -> Sequence[Entry]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-from django.db.models import Exists, OuterRef, Prefetch, Q, QuerySet
+from django.db.models import Exists, OuterRef, Prefetch, Q, QuerySet, Subquery, Value
+from django.db.models.functions import Coalesce
 
 from access.models import AccessRequest, AccessRole, Vote
 from access.rules import is_in, is_requester
@@ -34,10 +34,13 @@ def requests_of(person: User) -> QuerySet[AccessRequest]:
     return rows.filter(requester=person) if person.is_active else rows.none()
 
 
-def open_requests_by_role(person: User, roles: Iterable[AccessRole]) -> dict[int, str]:
-    """References of the person's open requests for the `roles`, by the role's id: a second one would be refused."""
-    rows = AccessRequest.objects.filter(requester=person, role__in=[role.pk for role in roles], extends=None)
-    return dict(rows.filter(state=RequestState.PENDING).values_list("role", "reference"))
+def with_open_request(person: User, roles: QuerySet[AccessRole]) -> QuerySet[AccessRole]:
+    """The same roles, each with `open_request`: the reference of the person's open request for it, or nothing. A second one
+    would be refused.
+    """
+    mine = AccessRequest.objects.filter(requester=person, role=OuterRef("pk"), extends=None, state=RequestState.PENDING)
+    first = Subquery(mine.order_by("-id").values("reference")[:1])
+    return roles.annotate(open_request=Coalesce(first, Value("")))
 
 
 def votes_with_voters() -> Prefetch[str, Any, str]:

@@ -15,7 +15,7 @@ from access.content import Content
 from access.errors import Refused
 from access.models import AccessRequest, AccessRole, Grant, Policy, Vote
 from access.quorum import Step
-from access.services.policies import terms_for
+from access.services.policies import terms_foreseen
 from access.states import RequestState
 from access.targets import make_principal, target_without_secret
 from access.terms import Terms
@@ -85,7 +85,7 @@ def preview(
     """Who would have to agree, how long that usually takes, and the exact SQL that would run."""
     terms, refusal = None, ""
     try:
-        terms = terms_for(person=person, role=role, level=role.scope.level, break_glass=break_glass)
+        terms = terms_foreseen(person=person, role=role, level=role.scope.level, break_glass=break_glass)
     except Refused as error:
         refusal = error.sentence
     return Preview(

@@ -18,6 +18,14 @@ def terms_for(*, person: User, role: AccessRole, level: Level, break_glass: bool
     `level` is that of the access itself: the role's own, or what a living grant got of it before the role was edited.
     Raises `NoPolicy`, `NotARequester`, `PolicyCannotBeMet`, `OwnRules` or `RulesJustChanged`.
     """
+    terms = terms_foreseen(person=person, role=role, level=level, break_glass=break_glass)
+    if role.policy is not None:
+        _check_unchanged(role, role.policy)
+    return terms
+
+
+def terms_foreseen(*, person: User, role: AccessRole, level: Level, break_glass: bool) -> Terms:
+    """As `terms_for`, only to be shown: nothing may be decided by them, for the rules may be changing as they are read."""
     policy = role.policy
     if policy is None or not role.is_enabled or not role.server.is_enabled:
         raise NoPolicy
@@ -38,7 +46,6 @@ def terms_for(*, person: User, role: AccessRole, level: Level, break_glass: bool
     )
     if not terms.is_immediate and not _can_be_met(terms, person):
         raise PolicyCannotBeMet
-    _check_unchanged(role, policy)
     if terms.is_immediate and HeldBack.objects.filter(person=person, role=role).exists():
         raise OwnRules
     return terms

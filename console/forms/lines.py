@@ -12,7 +12,6 @@ from django.forms.renderers import BaseRenderer
 from django.template.loader import render_to_string
 from django.utils.safestring import SafeString
 
-from access.queries.catalogue import teams_to_choose
 from console import durations
 from people.models import Team
 
@@ -173,6 +172,8 @@ class StepsField(forms.Field):
     """The ordered steps of a policy: pairs of a team and how many of its people."""
 
     widget = StepsWidget
+    #: What can be chosen; the form sets it.
+    teams: Sequence[Team] = ()
 
     def clean(self, value: Any) -> list[tuple[Team, int]]:
         """Teams and numbers; an error that names the step."""
@@ -183,7 +184,7 @@ class StepsField(forms.Field):
 
     def read(self, value: Any) -> tuple[list[tuple[Team, int]], list[str]]:
         """The steps that are complete, and what is wrong with the others."""
-        teams = {team.slug: team for team in teams_to_choose()}
+        teams = {team.slug: team for team in self.teams}
         steps, problems = [], []
         for number, (slug, text) in enumerate(value or (), start=1):
             count = str(text).strip()

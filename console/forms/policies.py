@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from django import forms
 
@@ -14,6 +14,7 @@ from access.services.catalogue import MOST_PEOPLE, MOST_STEPS
 from console.forms.durations import DurationField
 from console.forms.lines import DurationText, StepsField
 from console.forms.merging import seconds
+from console.forms.quick import QuickSelect
 from console.forms.short_names import ShortNameInput
 from people.models import Team
 
@@ -51,7 +52,7 @@ class PolicyForm(forms.Form):
         label="Who may take emergency access",
         required=False,
         empty_label="Nobody",
-        widget=forms.Select(attrs={"class": "form-select"}),
+        widget=QuickSelect(attrs={"class": "form-select"}),
     )
     longest = DurationField(
         label="Longest access", widget=DurationText(), error_messages={"required": "Say how long access may last."}
@@ -67,12 +68,15 @@ class PolicyForm(forms.Form):
         super().__init__(*args, **options)
         self.policy = policy
         # Read once for all fields that offer them.
-        teams = [(team.slug, team.name) for team in teams_to_choose()]
+        known = list(teams_to_choose())
+        teams = [(team.slug, team.name) for team in known]
         for name in ("requesters", "break_glass_team"):
             self.fields[name].queryset = teams_to_choose()  # type: ignore[attr-defined]
         self.fields["requesters"].choices = teams  # type: ignore[attr-defined]
         self.fields["break_glass_team"].choices = [("", "Nobody"), *teams]  # type: ignore[attr-defined]
         self.fields["steps"].widget.teams = teams
+        self._steps = cast(StepsField, self.fields["steps"])
+        self._steps.teams = known
         if policy is not None:
             del self.fields["slug"]
             self.fields["revision"].required = True
@@ -92,7 +96,7 @@ class PolicyForm(forms.Form):
 
     def rules_so_far(self) -> Rules:
         """The rules as the form shows them, sent or not; steps that are not complete are left out."""
-        steps, _ = StepsField().read(self["steps"].value())
+        steps, _ = self._steps.read(self["steps"].value())
         return Rules(
             requesters=frozenset(str(team) for team in self["requesters"].value() or ()),
             steps=tuple(Step(team.slug, min(count, MOST_PEOPLE)) for team, count in steps[:MOST_STEPS]),
@@ -104,7 +108,7 @@ class PolicyForm(forms.Form):
 
     def has_unfinished_steps(self) -> bool:
         """Whether a step is left out of `rules_so_far`."""
-        _, problems = StepsField().read(self["steps"].value())
+        _, problems = self._steps.read(self["steps"].value())
         return bool(problems)
 
     def as_recorded(self) -> dict[str, Any]:

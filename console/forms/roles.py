@@ -14,6 +14,7 @@ from console.forms.durations import DurationField
 from console.forms.gateway_rules import GatewayFields, initial_of_gateway
 from console.forms.lines import DurationText, LinesField, TablesField
 from console.forms.merging import seconds
+from console.forms.quick import QuickSelect
 from console.forms.short_names import ShortNameInput
 
 _TEXT = {"class": "form-control"}
@@ -41,7 +42,7 @@ class RoleForm(GatewayFields):
         queryset=Server.objects.none(),
         to_field_name="slug",
         empty_label="Choose a server",
-        widget=forms.Select(attrs=_CHOICE),
+        widget=QuickSelect(attrs=_CHOICE),
         error_messages={"required": "Choose the server on which it can be asked for."},
     )
     description = forms.CharField(max_length=300, required=False, widget=forms.TextInput(attrs=_TEXT))
@@ -50,7 +51,7 @@ class RoleForm(GatewayFields):
         to_field_name="slug",
         required=False,
         empty_label="None: nobody can request it",
-        widget=forms.Select(attrs=_CHOICE),
+        widget=QuickSelect(attrs=_CHOICE),
     )
     level = forms.ChoiceField(
         choices=[(level.value, label) for level, label in _LEVELS.items()], widget=forms.Select(attrs=_CHOICE)

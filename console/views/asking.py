@@ -13,7 +13,8 @@ from access import clock
 from access.errors import AccessError
 from access.models import AccessRole, PolicyStep
 from access.queries.pages import MOST_ROLES, roles_found_by
-from access.queries.requests import open_requests_by_role, requests_of
+from access.queries.paging import first_of
+from access.queries.requests import requests_of, with_open_request
 from access.queries.roles import Preview, preview
 from access.rules import may_break_glass, may_request
 from access.services import requests as service
@@ -31,7 +32,7 @@ _USUAL = timedelta(hours=1)
 @signed_in("GET", "POST")
 def ask(request: PersonRequest) -> HttpResponse:
     """Choose a role, a duration, say why, send. By GET the form can be filled in beforehand: `?role=…&for=1h`."""
-    roles = roles_found_by(request.user, "")
+    roles = with_open_request(request.user, roles_found_by(request.user, ""))
     if request.method == "POST":
         return _submit(request, roles)
     if wants(request, "roles"):
@@ -85,11 +86,10 @@ def _submit(request: PersonRequest, roles: QuerySet[AccessRole]) -> HttpResponse
 def _page(request: PersonRequest, form: AskForm, roles: QuerySet[AccessRole], status: int = 200) -> HttpResponse:
     role = _role(form.data.get("role") or form.initial.get("role"), roles)
     found = _found(request, request.GET.get("q", ""), role)
-    already = found["open_requests"].get(role.pk, "") if role else ""
     context = {
         "form": form,
         **found,
-        **_worked_out(request.user, role, _duration(form), bool(form.data.get("break_glass")), already),
+        **_worked_out(request.user, role, _duration(form), bool(form.data.get("break_glass"))),
     }
     _limit_chips(form, role)
     return render(request, "request/new.html", context, status=status)
@@ -118,7 +118,8 @@ def _wished(request: PersonRequest) -> dict[str, str]:
 
 def _found(request: PersonRequest, words: str, chosen: AccessRole | None = None) -> dict[str, Any]:
     """The list of roles: what was searched for, and always the one that is chosen."""
-    found = list(roles_found_by(request.user, words)[: MOST_ROLES + 1])
+    wide = with_open_request(request.user, AccessRole.objects.select_related("server"))
+    found = first_of(roles_found_by(request.user, words), MOST_ROLES + 1, wide)
     shown = found[:MOST_ROLES]
     slug = chosen.slug if chosen else request.GET.get("role", "")
     if chosen and chosen not in shown:
@@ -128,7 +129,6 @@ def _found(request: PersonRequest, words: str, chosen: AccessRole | None = None)
         "more_roles": len(found) > MOST_ROLES,
         "words": words,
         "chosen_role": slug,
-        "open_requests": open_requests_by_role(request.user, shown),
     }
 
 
@@ -153,13 +153,8 @@ def _limit_chips(form: AskForm, role: AccessRole | None) -> None:
     form.fields["duration"].widget = DurationChips(longest=role.longest_allowed if role else None)
 
 
-def _worked_out(
-    person: User, role: AccessRole | None, duration: timedelta, break_glass: bool, already: str | None = None
-) -> dict[str, Any]:
-    """Who would have to agree and what would run; and whether the person has a choice about the glass.
-
-    `already` is the person's open request for the role, empty for none; it is looked for when nobody has yet.
-    """
+def _worked_out(person: User, role: AccessRole | None, duration: timedelta, break_glass: bool) -> dict[str, Any]:
+    """Who would have to agree and what would run; and whether the person has a choice about the glass."""
     if role is None or role.policy is None:
         return {"preview": None, "may_break_glass": False}
     only_by_glass = not may_request(person, role.policy)
@@ -167,7 +162,7 @@ def _worked_out(
     return {
         "preview": would,
         "chosen": role,
-        "already": open_requests_by_role(person, [role]).get(role.pk) if already is None else already,
+        "already": role.open_request,  # type: ignore[attr-defined]  # annotated
         "duration": duration,
         "break_glass": break_glass,
         "may_break_glass": may_break_glass(person, role.policy),

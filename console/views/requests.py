@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -14,9 +14,16 @@ from access import clock
 from access.errors import AccessError
 from access.models import AccessRequest, Grant
 from access.models.grants import Direction
-from access.queries.pages import request_with_story, risk_of, similar_to, story_of, version_of_request
+from access.queries.pages import (
+    earlier_like,
+    request_with_story,
+    risk_of,
+    story_of,
+    version_of_request,
+    version_shown,
+)
 from access.queries.requests import can_decide, requests_of
-from access.queries.roles import approvers_of, names_of_teams, plan_of
+from access.queries.roles import Approvers, approvers_of, names_of_teams, plan_of
 from access.quorum import StepProgress
 from access.rules import is_requester, may_end, may_review
 from access.services import requests as service
@@ -131,7 +138,10 @@ def page_context(person: User, asked: AccessRequest, *, opened: str = "") -> dic
     """
     content = asked.content_hash[:_ENOUGH]
     grant = grant_of(asked)
+    if grant is not None and grant.person_id == asked.requester_id:
+        grant.person = asked.requester  # read already
     terms = Terms.from_json(asked.terms)
+    approvers = approvers_of(terms, requester=asked.requester) if asked.is_open else ()
     return {
         "asked": asked,
         "grant": grant,
@@ -139,16 +149,16 @@ def page_context(person: User, asked: AccessRequest, *, opened: str = "") -> dic
         "steps": steps_of(asked),
         "settled": is_settled(asked),
         "pace": pace_of(asked),
-        "version": "" if is_settled(asked) else version_of_request(person, asked.reference) or "",
+        "version": "" if is_settled(asked) else version_shown(asked),
         "opened": opened or content,
         "edited_since": bool(opened) and opened != content,
         "risk": risk_of(asked),
-        "similar": similar_to([asked], viewer=person).get(asked.pk),
-        "progress": _progress(asked, terms),
-        "approvers": approvers_of(terms, requester=asked.requester) if asked.is_open else (),
+        "similar": earlier_like(asked, viewer=person),
+        "progress": _progress(asked, terms, approvers),
+        "approvers": approvers,
         "comments": asked.comments.all(),
         "story": story_of(asked),
-        "more_time": _more_time(grant),
+        "more_time": _more_time(asked, grant),
         **_sql(asked, grant),
         **_possible(person, asked, grant),
         **deciding_forms(asked),
@@ -188,18 +198,19 @@ def _kept(request: PersonRequest, asked: AccessRequest) -> dict[str, Any]:
     return {"approve_form": form, "approve_as_before": bool(kept["duration_s"] or kept["comment"])}
 
 
-def _more_time(grant: Grant | None) -> dict[str, Any]:
+def _more_time(asked: AccessRequest, grant: Grant | None) -> dict[str, Any]:
     """What was added to the access, by whom it was asked for being plain, and how long that makes it."""
-    if grant is None:
+    if grant is None or not asked.was_extended:  # type: ignore[attr-defined]  # annotated
         return {}
     added = [asked for asked in grant.extensions.all() if asked.state == RequestState.APPROVED]
     until = grant.extend_to or grant.ends_at
     return {"requests": added, "total": until - grant.starts_at} if added else {}
 
 
-def _progress(asked: AccessRequest, terms: Terms) -> list[tuple[StepProgress, str]]:
-    """How far each step is, with its team as people call it."""
-    names = names_of_teams([step.team for step in terms.steps])
+def _progress(asked: AccessRequest, terms: Terms, approvers: Sequence[Approvers]) -> list[tuple[StepProgress, str]]:
+    """How far each step is, with its team as people call it; `approvers` were read with the names, if they were read."""
+    read = {known.step.team: known.team for known in approvers}
+    names = read or names_of_teams([step.team for step in terms.steps])
     return [(step, names.get(step.step.team, step.step.team)) for step in decision_on(asked).steps]
 
 

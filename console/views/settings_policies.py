@@ -142,7 +142,8 @@ def _page(
     if policy is not None:
         context["sentences"] = sentences_of(policy)
         context["history"] = history_of(request.user, "policy", policy.slug)
-        context["held_back"] = held_back_for(request.user).filter(role__policy=policy)
+        if policy.holds_back:  # type: ignore[attr-defined]  # annotated
+            context["held_back"] = held_back_for(request.user).filter(role__policy=policy)
         context["may_change"] = _may_change(request.user)
     return render(request, "settings/policy.html", context, status=status)
 
