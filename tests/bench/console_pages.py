@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from tests.bench.console_world import Sizes, reference
+
 NOBODY = "nobody"
 ASKER, APPROVER, AUDITOR, ADMINISTRATOR = "asker", "approver", "auditor", "administrator"
 EVERYBODY = (ASKER, APPROVER, AUDITOR, ADMINISTRATOR)
@@ -37,6 +39,7 @@ PAGES: tuple[Page, ...] = (
     Page("request_new?role", "/request/?role={role}&for=1h", (ASKER, APPROVER)),
     Page("request_new?q", "/request/?part=roles&q=role+00", (ASKER, APPROVER), part=True),
     Page("request_new?preview", "/request/?part=preview&role={role}&duration=3600", (ASKER,), part=True),
+    Page("requests", "/requests/", is_new=True),
     Page("request", "/requests/{asker_request}/", (ASKER, AUDITOR, ADMINISTRATOR)),
     Page("request waiting", "/requests/{waiting_request}/", (APPROVER, AUDITOR, ADMINISTRATOR)),
     Page("request?progress", "/requests/{waiting_request}/?part=progress", (APPROVER,), part=True),
@@ -105,6 +108,21 @@ SIGNING_IN = frozenset(
     mfa_deactivate_totp mfa_remove_webauthn mfa_view_recovery_codes
     """.split()  # noqa: SIM905
 )
+
+
+def words_of(sizes: Sizes) -> dict[str, str]:
+    """What stands in the braces of addresses: things of the world, by what they are there for."""
+    asker_living = next(n for n in range(sizes.ended + 1, sizes.ended + sizes.living) if n % 1_000 == 8)
+    waiting = sizes.ended + sizes.living + sizes.denied + 1
+    return {
+        "role": "role-2",
+        "asker_request": reference("R", asker_living),
+        "asker_grant": reference("G", asker_living),
+        "waiting_request": reference("R", waiting),
+        "own_request": reference("R", sizes.requests),
+        "middle_entry": str(sizes.events // 2),
+        "statement": "00000000-0000-4000-8000-000000000001/2",
+    }
 
 
 def address_of(page: Page) -> str:

@@ -37,8 +37,8 @@ from deploy.local.processes import spawn
 from deploy.local.servers import PostgreSQL, free_port
 from deploy.local.stack import Stack
 from tests.bench.console import Person
-from tests.bench.console_pages import NOBODY, PAGES, Page
-from tests.bench.console_world import PERSONAS, WRITTEN_FOR, Sizes, load, reference
+from tests.bench.console_pages import NOBODY, PAGES, Page, words_of
+from tests.bench.console_world import PERSONAS, WRITTEN_FOR, Sizes, load
 from tests.bench.lifecycle import percentile
 
 #: The commit before lists were paged and questions of state had their indexes.
@@ -82,7 +82,7 @@ def main() -> int:
         tree = house.enter_context(_earlier())
         if tree is not None:
             builds.append(house.enter_context(_serving(stack, world, "earlier", tree)))
-        words = _words()
+        words = words_of(SIZES)
         costs: dict[str, list[Cost | None]] = {}
         for page in PAGES:
             if ONLY in page.name:
@@ -142,7 +142,7 @@ def _world(server: PostgreSQL) -> str:
     made_from = Path(__file__).with_name("console_world.py").read_bytes()
     name = f"world_{hashlib.sha256(made_from + repr(SIZES).encode()).hexdigest()[:12]}"
     with psycopg.connect(server.url, autocommit=True) as connection:
-        if connection.execute("SELECT FROM pg_database WHERE datname = %s", [name]).fetchone():
+        if connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name]).fetchone():
             return name
         begun = time.monotonic()
         connection.execute("DROP DATABASE IF EXISTS loading WITH (FORCE)")
@@ -250,21 +250,6 @@ def _ask(build: Build, who: str, path: str, headers: dict[str, str]) -> requests
     if isinstance(person, Person):
         return person.look(path, headers)
     return person.get(build.base + path, headers=headers, timeout=300)
-
-
-def _words() -> dict[str, str]:
-    """What stands in the braces of addresses: things of the world, by what they are there for."""
-    asker_living = next(n for n in range(SIZES.ended + 1, SIZES.ended + SIZES.living) if n % 1_000 == 8)
-    waiting = SIZES.ended + SIZES.living + SIZES.denied + 1
-    return {
-        "role": "role-2",
-        "asker_request": reference("R", asker_living),
-        "asker_grant": reference("G", asker_living),
-        "waiting_request": reference("R", waiting),
-        "own_request": reference("R", SIZES.requests),
-        "middle_entry": str(SIZES.events // 2),
-        "statement": "00000000-0000-4000-8000-000000000001/2",
-    }
 
 
 def _line(name: str, found: list[Cost | None]) -> str:

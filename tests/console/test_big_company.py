@@ -13,16 +13,19 @@ from typing import Any
 import pytest
 from django.db import connection
 from django.db.models import QuerySet
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
 from django.utils import timezone
 
+from access import clock
 from access.models import Grant
 from access.queries.counting import count_of
 from access.queries.grants import living_grants_of, living_grants_of_others, questioned_grants_for
 from access.queries.requests import pending_of, waiting_for
 from access.queries.status import status_for
 from people.models import User
-from tests.bench.console_pages import CHANGES, FILES, PAGES, SIGNING_IN, address_of
+from tests.bench.console_pages import CHANGES, FILES, NOBODY, PAGES, SIGNING_IN, address_of, words_of
 from tests.bench.console_world import MODEST, load
 from tests.console.people_and_pages import signed_in
 
@@ -135,6 +138,26 @@ def test_no_page_grows_with_the_company() -> None:
             assert answer.status_code == 200
             sizes[name, who] = len(answer.content)
     assert {page: size for page, size in sizes.items() if size > MOST_BYTES} == {}
+
+
+#: A page's own questions and those around it; one more is the server's: whether the connection still lives.
+MOST_QUERIES = 12
+
+
+@pytest.mark.usefixtures("company", "_a_password")
+def test_no_page_asks_the_database_more_than_twelve_times(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(clock, "GOOD_FOR", timedelta(hours=1))
+    words, asked = words_of(MODEST), {}
+    for page in PAGES:
+        for who in page.people:
+            client = Client() if who == NOBODY else signed_in(User.objects.get(email=f"{who}@example.com"))
+            path, headers = page.path.format(**words), {"HTTP_HX_REQUEST": "true"} if page.part else {}
+            known = client.get(path, **headers).status_code  # type: ignore[arg-type]  # what is read once and kept
+            assert known == (404 if page.name == "statement" else 200), page.name
+            with CaptureQueriesContext(connection) as captured:
+                client.get(path, **headers)  # type: ignore[arg-type]
+            asked[page.name, who] = len(captured) + 1
+    assert {page: queries for page, queries in asked.items() if queries > MOST_QUERIES} == {}
 
 
 def _named(patterns: list[URLPattern | URLResolver]) -> Iterator[str]:
