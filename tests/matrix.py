@@ -2,7 +2,7 @@
 
 Runs pytest once a version, each with servers of its own, and writes what passed, failed and was skipped into the table that
 docs/engines/versions.md and the README carry. `--only postgresql-18 mariadb-11.8` runs some of them and leaves the other rows
-as they are. Fails when anything failed.
+as they are; `--suites connectors` runs one suite, and a dash stands for the others. Fails when anything failed.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import sys
 import tempfile
 import xml.etree.ElementTree as ElementTree
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -71,8 +72,8 @@ def rows() -> list[Row]:
     return [*postgresql, *mariadb]
 
 
-def run(row: Row, workers: int) -> None:
-    """Run the suites on this version and count."""
+def run(row: Row, workers: int, wanted: Sequence[str]) -> None:
+    """Run the suites that are wanted on this version, and count."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("LOCKGATE_TEST_")}
     if not (row.engine == "mariadb" and row.version == versions.SYSTEM_MARIADB):
         environment[f"LOCKGATE_TEST_{row.engine.upper()}_VERSION"] = row.version
@@ -80,6 +81,7 @@ def run(row: Row, workers: int) -> None:
         environment["LOCKGATE_TEST_POSTGRESQL_UPGRADE"] = environment["LOCKGATE_TEST_POSTGRESQL_RESTORE"] = row.version
     # The gateway speaks PostgreSQL's protocol alone, and none of its tests says so in its name.
     suites, words = (SUITES, "postgresql or gateway") if row.engine == "postgresql" else (SUITES[:2], row.engine)
+    suites = tuple(suite for suite in suites if suite in wanted)
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.xml"
         command = [
@@ -135,13 +137,14 @@ def main() -> int:
     """Run what was asked for; the number of versions on which something failed."""
     parser = argparse.ArgumentParser(prog="python -m tests.matrix", description=__doc__)
     parser.add_argument("--only", nargs="+", default=[], metavar="ENGINE-VERSION")
+    parser.add_argument("--suites", nargs="+", default=SUITES, choices=SUITES)
     parser.add_argument("--workers", type=int, default=4)
     arguments = parser.parse_args()
     chosen = [row for row in rows() if not arguments.only or f"{row.engine}-{row.version}" in arguments.only]
     for row in chosen:
         row.exact = exact_version(row)
         say(f"\n{row.name}: {row.exact}")
-        run(row, arguments.workers)
+        run(row, arguments.workers, arguments.suites)
         write([row])
     for row in chosen:
         say(row.line())
