@@ -93,6 +93,8 @@ def _settings_of_session(target: Target) -> dict[str, str]:
         "lock_timeout": str(_LOCK_TIMEOUT_MS),
         "idle_in_transaction_session_timeout": "15000",
         "default_transaction_read_only": "off",
+        # A receipt tells what is so, also after a crash, and standbys hear of it at once.
+        "synchronous_commit": "on",
     }
 
 

@@ -208,6 +208,8 @@ class PostgreSQL(PrivateServer):
         }
         if not self.durable:
             settings |= {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+            # A standby that a test makes may begin a while after its copy was taken, and everybody writes meanwhile.
+            settings["wal_keep_size"] = "512MB"
         options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
         self._spawn([self._server_program("postgres"), "-D", str(self._data), *options])
 

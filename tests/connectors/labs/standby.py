@@ -94,7 +94,13 @@ class Standby:
 
     def catch_up(self) -> None:
         """Until everything that the primary has done has arrived."""
-        log = self._lab.run("SELECT pg_current_wal_flush_lsn()")[0][0]
+        with self._lab.as_superuser("postgres") as connection:
+            # The tests' server answers before it has written; what follows makes it write everything so far.
+            connection.execute("SET synchronous_commit = on")
+            connection.execute("SELECT pg_logical_emit_message(true, 'lockgate', 'so far')")
+            row = connection.execute("SELECT pg_current_wal_flush_lsn()").fetchone()
+        assert row is not None
+        log = row[0]
         self.wait_until(lambda: self.run(f"SELECT pg_last_wal_replay_lsn() >= '{log}'") == [(True,)])
 
     def stop(self) -> None:
