@@ -38,7 +38,7 @@ _TRIES = 4
 #: How long a certificate that was checked is taken for the server's without another handshake of our own, in seconds.
 _KEPT_SECONDS = 300.0
 #: Ways to log in that never show the password. The others are used inside TLS with a verified certificate alone.
-_WITHOUT_THE_PASSWORD = "mysql_native_password,client_ed25519"  # noqa: S105
+_WITHOUT_THE_PASSWORD = "mysql_native_password,client_ed25519"  # noqa: S105 - names of plugins
 _GROUP = "lockgate"
 
 _CLIENT_SSL = 0x800

@@ -38,7 +38,7 @@ INSUFFICIENT_PRIVILEGE = "42501"
 VANISHED = frozenset({"3F000", "42P01", UNDEFINED_OBJECT, "42883"})
 
 #: No SQLSTATE: the server did not refuse, it asked for the password itself, which libpq was told not to give.
-WANTS_THE_PASSWORD = "cleartext"  # noqa: S105
+WANTS_THE_PASSWORD = "cleartext"  # noqa: S105 - a kind of failure
 
 #: Exact codes first, then their first two characters.
 _ERRORS: dict[str, type[ConnectorError]] = {
