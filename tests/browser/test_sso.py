@@ -64,4 +64,4 @@ def test_somebody_who_changes_their_mind_at_the_provider_is_told_so(
     visitor.goto("/")
     visitor.click("#sso-corp")
     visitor.click("button:has-text('Deny')")
-    expect(visitor.locator("[data-testid=refusal]")).to_contain_text("did not sign you in")
+    expect(visitor.locator("[data-testid=refusal]")).to_contain_text("access was declined")

@@ -19,6 +19,9 @@ from tests.connectors.test_postgresql_who_can_act import lives
 
 __all__ = ["lab"]
 
+#: Two standbys at once would each find the other among those that follow the server.
+pytestmark = pytest.mark.xdist_group("postgresql-standby")
+
 
 @pytest.fixture(scope="module")
 def standby(labs: dict[str, PostgreSQLLab]) -> Iterator[Standby]:
