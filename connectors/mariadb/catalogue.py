@@ -33,7 +33,7 @@ MARKED_BEYOND = " ".join(_MARKED.split()) % (marks.BEYOND, marks.BEYOND)
 #: Whoever else is in a group of ours, or in a role of an account of ours, without being its administrator.
 _FOREIGN_MEMBERS = """
     SELECT User, Role FROM mysql.roles_mapping
-    WHERE Host <> '' AND Admin_option <> 'Y' AND LOCATE(%s, User) <> 1
+    WHERE Host <> '' AND Admin_option <> 'Y' AND LOCATE(%s, User) <> 1 AND LOCATE(%s, User) <> 1
       AND (LOCATE(%s, Role) = 1 OR LOCATE(%s, Role) = 1 AND RIGHT(Role, 5) = '_role')
 """
 _LOCKED = "SELECT MIN(COALESCE(JSON_VALUE(Priv, '$.account_locked'), 0)) FROM mysql.global_priv WHERE User = %s"
@@ -121,7 +121,8 @@ def renamed(session: Session, principal: str) -> list[Marked]:
 def _foreign(session: Session, identifiers: dict[str, str]) -> list[FoundPrincipal]:
     """Accounts under other names than ours that carry our marks, or have what a group of ours gives."""
     joined: defaultdict[str, set[str]] = defaultdict(set)
-    for name, role in session.rows(_FOREIGN_MEMBERS, PRINCIPAL_PREFIX, OWN_ROLE_PREFIX, PRINCIPAL_PREFIX):
+    values = (PRINCIPAL_PREFIX, names.TRIAL_PREFIX, OWN_ROLE_PREFIX, PRINCIPAL_PREFIX)
+    for name, role in session.rows(_FOREIGN_MEMBERS, *values):
         joined[name].add(role)
     return [
         FoundPrincipal(

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from connectors.base import Finding, Journal, Secret, Target
-from connectors.errors import ConnectorError, PrincipalCannotLogIn
+from connectors.errors import ConnectorError, PrincipalCannotLogIn, ServerUnreachable
 from connectors.mariadb import failures, names, statements
 from connectors.mariadb.session import PrincipalLogin, Session
 
@@ -152,6 +152,9 @@ def _only_connection_is_free(
         if error.code == str(failures.ACCOUNT_LOCKED):
             # The dead-man's switch has struck between our two statements, as it should.
             _open_to_us_alone(session, principal, password, journal)
+    except ServerUnreachable as error:
+        # Broken off, perhaps by what the server runs at each login; if it is the server itself, our own session says so next.
+        ended.hidden = _what_is_known(error)
     _kill_what_is_shown(session, principal, ended, journal)
     return False
 

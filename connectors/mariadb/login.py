@@ -16,6 +16,9 @@ from connectors.mariadb.versions import problem_with
 #: Whatever the server makes of a client's first words (`skip-character-set-client-handshake`), names reach it as they are.
 #: An item of a SET, so that more can follow.
 NAMES = "NAMES utf8mb4 COLLATE utf8mb4_general_ci"
+#: What somebody can set for the whole server, or have run at each login, and what no statement of ours works with: more items
+#: of a SET, and a comment to MySQL, which is to be told apart by its version and not to be stumbled over.
+NOT_HELD_BACK = "/*M!100100 , tx_read_only = 0, sql_big_selects = 1, sql_select_limit = 18446744073709551615 */"
 #: Seconds that the network gets on top of what the server gets.
 _NETWORK_GRACE = 5
 _ASKS_FOR_TLS = (
@@ -52,7 +55,7 @@ def logged_in(target: Target, tls: dict[str, Any]) -> Any:
         port=target.port,
         user=target.user,
         password=target.password.reveal(),
-        init_command=f"SET {NAMES}",
+        init_command=f"SET {NAMES} {NOT_HELD_BACK}",
         **driver_options(target),
         **tls,
     )

@@ -14,6 +14,8 @@ from connectors.quoting import UnquotableName, mariadb_name
 
 #: The schema of ours that holds the dead-man's switches.
 OWN_SCHEMA = "lockgate"
+#: The name of an account that is made to try the server. It is no grant's: the sweep has nothing to do with it.
+TRIAL_PREFIX = "lockgate_trial_"
 #: Where an account may come from. One value for all, since create and drop must name the same host.
 ACCOUNT_HOST = "%"
 #: Schemas that belong to the server or to us: no access role reaches them.

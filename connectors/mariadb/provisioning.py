@@ -16,6 +16,13 @@ from connectors.mariadb.session import PrincipalLogin, Session, require_mariadb
 _TRIES = 20
 _PAUSE = 0.01
 
+#: With what role an account's next session begins.
+_DEFAULT_ROLE = "SELECT JSON_VALUE(Priv, '$.default_role') FROM mysql.global_priv WHERE Host = '%%' AND User = %s"
+WITHOUT_ITS_ROLE = (
+    "It is without its role once it has logged in, and so without every privilege. Most likely what the server runs at each"
+    " login (init_connect) takes the role away."
+)
+
 _ACCOUNT = """
     SELECT COALESCE(JSON_VALUE(Priv, '$.account_locked'), 0) FROM mysql.global_priv WHERE Host = %s AND User = %s
 """
@@ -60,8 +67,7 @@ def provision(target: Target, session: Session, request: ProvisionRequest, journ
     for command in statements.join(request.principal, request.scope):
         session.run(command, journal)
     _activate(target, request, journal)
-    databases = privileges.reached_databases(request.scope)
-    proof = prove_login(target, request.principal, request.password, databases)
+    proof = _prove_access(target, session, request)
     # Or the person's own login would be one too many, of an account that may have one.
     _wait_until_none(session, _CONNECTED, proof)
 
@@ -73,13 +79,31 @@ def keep_group(session: Session, wanted: Scope, journal: Journal) -> None:
     group.bring_in_step(session, wanted, journal)
 
 
-def prove_login(target: Target, principal: str, password: Secret, databases: Sequence[str]) -> int:
-    """Log in as the account and enter each database. Gives the connection's id. Raises `PrincipalCannotLogIn`."""
-    with _log_in(target, principal, password, databases[0] if databases else "") as login:
-        for database in databases[1:]:
-            login.enter(database)
-        login.value("SELECT 1")
+def prove_login(target: Target, principal: str, password: Secret, databases: Sequence[str]) -> None:
+    """Log in as the account and enter each database. Raises `PrincipalCannotLogIn`."""
+    with _log_in(target, principal, password) as login:
+        _enter(login, databases)
+
+
+def _prove_access(target: Target, session: Session, request: ProvisionRequest) -> int:
+    """The same, and that the account has its role, now and at its next login. Gives the connection's id."""
+    with _log_in(target, request.principal, request.password) as login:
+        require_role(session, login, request.principal, statements.role_of(request.principal, request.scope))
+        _enter(login, privileges.reached_databases(request.scope))
         return login.connection_id
+
+
+def require_role(session: Session, login: PrincipalLogin, principal: str, role: str) -> None:
+    """Whether the role works in this login and is there for the next one. Raises `PrincipalCannotLogIn`."""
+    # Whatever the server runs at each login has run by now.
+    if login.value("SELECT CURRENT_ROLE()") != role or session.texts(_DEFAULT_ROLE, principal) != [role]:
+        raise PrincipalCannotLogIn(WITHOUT_ITS_ROLE)
+
+
+def _enter(login: PrincipalLogin, databases: Sequence[str]) -> None:
+    for database in databases:
+        login.enter(database)
+    login.value("SELECT 1")
 
 
 def extend(session: Session, request: ExtendRequest, journal: Journal) -> None:
@@ -153,17 +177,18 @@ def _wait_until_none(session: Session, sql: str, value: str | int) -> None:
 
 def _activate(target: Target, request: ProvisionRequest, journal: Journal) -> None:
     """Have the account make the role its default, which our own account could do only with rights on `mysql` itself."""
+    role = statements.role_of(request.principal, request.scope)
     with _log_in(target, request.principal, request.password) as login:
-        if login.value("SELECT CURRENT_ROLE()") != statements.role_of(request.principal, request.scope):
-            login.run(statements.activate_role(request.principal, request.scope), journal)
+        if login.value("SELECT CURRENT_ROLE()") != role:
+            login.run(statements.activate_role(request.principal, role), journal)
 
 
-def _log_in(target: Target, principal: str, password: Secret, database: str = "") -> PrincipalLogin:
+def _log_in(target: Target, principal: str, password: Secret) -> PrincipalLogin:
     for _ in range(_TRIES):
         try:
-            return PrincipalLogin(target, principal, password, database)
+            return PrincipalLogin(target, principal, password)
         except PrincipalCannotLogIn as error:
             if error.code != str(failures.TOO_MANY_OF_ONE_ACCOUNT):
                 raise
         time.sleep(_PAUSE)
-    return PrincipalLogin(target, principal, password, database)
+    return PrincipalLogin(target, principal, password)

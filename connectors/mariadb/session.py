@@ -22,7 +22,7 @@ from connectors.errors import AdminLoginRefused, ConnectorError, PrincipalCannot
 from connectors.login import checked_for_tokens
 from connectors.mariadb import encryption
 from connectors.mariadb.failures import code_of, refused_login, translate
-from connectors.mariadb.login import NAMES, address_of, driver_options, logged_in, refused_ourselves
+from connectors.mariadb.login import NAMES, NOT_HELD_BACK, address_of, driver_options, logged_in, refused_ourselves
 from connectors.mariadb.statements import Command
 from connectors.mariadb.versions import problem_with
 from connectors.redaction import digest_of, scrub
@@ -54,7 +54,7 @@ def _open(target: Target, database: str) -> BaseDatabaseWrapper:
         # The last part is a comment to MySQL, which is to be told apart by its version, not to be stumbled over.
         "init_command": (
             f"SET {NAMES}, SESSION time_zone = '+00:00', sql_mode = '{SQL_MODE}', sql_quote_show_create = 1,"
-            f" lock_wait_timeout = {max(1, round(seconds))} /*M!100100 , max_statement_time = {seconds:.3f} */"
+            f" lock_wait_timeout = {max(1, round(seconds))} /*M!100100 , max_statement_time = {seconds:.3f} */ {NOT_HELD_BACK}"
         ),
     }
     try:
@@ -155,13 +155,11 @@ def require_mariadb(session: Session) -> str:
 class PrincipalLogin:
     """A login as an account, through the driver that people use. Raises `PrincipalCannotLogIn`, `ServerUnreachable`."""
 
-    def __init__(self, target: Target, principal: str, password: Secret, database: str = "") -> None:
+    def __init__(self, target: Target, principal: str, password: Secret) -> None:
         self._secrets = (password, target.password)
         whoever = replace(target, user=principal, password=password)
         with self._translated():
             self._connection: Any = encryption.connected(target, lambda tls: logged_in(whoever, tls))
-        if database:
-            self._begin_in(database)
 
     @property
     def connection_id(self) -> int:
@@ -186,13 +184,6 @@ class PrincipalLogin:
         """Make this the session's database, which takes a privilege in it."""
         with self._translated():
             self._connection.select_db(database)
-
-    def _begin_in(self, database: str) -> None:
-        try:
-            self.enter(database)
-        except ConnectorError:
-            self._connection.close()
-            raise
 
     def run(self, command: Command, journal: Journal) -> None:
         """Run one statement as the account, and journal how it went."""

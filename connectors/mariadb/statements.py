@@ -44,7 +44,7 @@ def provision(request: ProvisionRequest) -> list[Command]:
         set_switch(request.principal, request.valid_until, request.made_by),
         create_account(request.principal, request.password, request.limits),
         *join(request.principal, request.scope),
-        activate_role(request.principal, request.scope),
+        activate_role(request.principal, role_of(request.principal, request.scope)),
     ]
 
 
@@ -159,14 +159,18 @@ def join(principal: str, scope: Scope) -> list[Command]:
             _command(f"CREATE ROLE IF NOT EXISTS {names.role(role)}", note),
             grant_role(privileges.group_of(scope), role),
         ]
-    return [*between, _command(f"GRANT {names.role(role)} TO {names.account(principal)}")]
+    return [*between, give_role(principal, role)]
 
 
-def activate_role(principal: str, scope: Scope) -> Command:
+def give_role(principal: str, role: str) -> Command:
+    """Have an account join a role."""
+    return _command(f"GRANT {names.role(role)} TO {names.account(principal)}")
+
+
+def activate_role(principal: str, role: str) -> Command:
     """Have the privileges of its role from the first moment of every session."""
     note = "Run by the account itself, so that its privileges work at once."
-    role = names.role(role_of(principal, scope))
-    return _command(f"SET DEFAULT ROLE {role} FOR {names.account(principal)}", note)
+    return _command(f"SET DEFAULT ROLE {names.role(role)} FOR {names.account(principal)}", note)
 
 
 def unlock_account(principal: str) -> Command:
@@ -252,6 +256,8 @@ def set_switch(principal: str, valid_until: datetime, made_by: str = "") -> Comm
         f" COMMENT {mariadb_text(names.switch_comment(principal, made_by))}"
         " DO BEGIN"
         " DECLARE CONTINUE HANDLER FOR SQLEXCEPTION BEGIN END;"
+        # Whatever is set for the whole server (tx_read_only).
+        " SET SESSION TRANSACTION READ WRITE;"
         f" ALTER USER {names.account(principal)} ACCOUNT LOCK;"
         f" KILL HARD CONNECTION USER {names.user(principal)};"
         f" KILL HARD CONNECTION USER {names.user(names.own_role_name(principal))};"

@@ -15,8 +15,7 @@ from connectors.base import Target
 from connectors.mariadb.session import _CACHE
 from connectors.registry import open_connector
 from tests.connectors.labs.mariadb import wait_until
-from tests.connectors.test_mariadb_faults import Alice, check, is_alive, set_up
-from tests.connectors.test_mariadb_server import PrivateServer
+from tests.connectors.labs.private_mariadb import Alice, PrivateServer, check, is_alive, set_up
 
 pytestmark = pytest.mark.xdist_group("private MariaDB")
 

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import socket
-import subprocess
 import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
@@ -25,7 +22,8 @@ from connectors.errors import AdminLoginRefused, ConnectorError, NotEncrypted, S
 from connectors.registry import open_connector
 from tests.connectors.conftest import Notebook
 from tests.connectors.labs.base import make_password, make_principal
-from tests.connectors.labs.mariadb import read_in_client, run_in_client, wait_until
+from tests.connectors.labs.mariadb import run_in_client
+from tests.connectors.labs.private_mariadb import PrivateServer
 
 #: One worker is enough: each would start a server.
 pytestmark = pytest.mark.xdist_group("private MariaDB")
@@ -39,76 +37,6 @@ def check(target: Target) -> CheckReport:
 def apply(root: Target, remedy: Remedy) -> None:
     """What the remedy says, pasted into the client."""
     run_in_client(root, remedy.what_to_do)
-
-
-class PrivateServer:
-    """A MariaDB of one test module's own, for what concerns a server as a whole."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self._process: subprocess.Popen[bytes] | None = None
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = int(probe.getsockname()[1])
-        self._user = "mysql" if os.geteuid() == 0 else ""
-        self.root = Target("mariadb", "127.0.0.1", self.port, "root", Secret("of this test"), tls=Tls.DISABLE)
-        self._install()
-
-    def _install(self) -> None:
-        self.folder.chmod(0o755)
-        (self.folder / "tmp").mkdir()
-        if self._user:
-            shutil.chown(self.folder, self._user)
-            shutil.chown(self.folder / "tmp", self._user)
-        user = [f"--user={self._user}"] if self._user else []
-        subprocess.run(
-            ["mariadb-install-db", "--no-defaults", f"--datadir={self.folder / 'data'}", "--skip-test-db", *user,
-             "--auth-root-authentication-method=normal"],
-            check=True,
-            capture_output=True,
-        )  # fmt: skip
-        (self.folder / "init.sql").write_text(
-            # The address becomes `localhost` where the server looks names up.
-            "ALTER USER root@localhost IDENTIFIED BY 'of this test';\n"
-        )
-
-    def start(self, *options: str) -> None:
-        """Start, or start again with other options."""
-        self.stop()
-        user = [f"--user={self._user}"] if self._user else []
-        # A path to a socket may have a hundred characters.
-        self._process = subprocess.Popen(
-            ["mariadbd", "--no-defaults", f"--datadir={self.folder / 'data'}", f"--port={self.port}", *user,
-             # Not the folder of all, from which a server that starts removes the temporary tables of the others.
-             f"--tmpdir={self.folder / 'tmp'}", f"--socket=/tmp/lockgate-{self.port}.sock",
-             "--bind-address=127.0.0.1", "--skip-log-bin",
-             f"--init-file={self.folder / 'init.sql'}", "--innodb-flush-log-at-trx-commit=0", *options],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )  # fmt: skip
-        wait_until(self._answers, seconds=60)
-
-    def stop(self) -> None:
-        if self._process is not None:
-            self._process.terminate()
-            self._process.wait(timeout=60)
-            self._process = None
-
-    def run(self, sql: str) -> None:
-        run_in_client(self.root, sql)
-
-    def rows(self, sql: str) -> list[str]:
-        """The lines of an answer, columns with tabs between."""
-        return read_in_client(self.root, sql)
-
-    def _answers(self) -> bool:
-        assert self._process is not None
-        assert self._process.poll() is None, "The server has ended by itself."
-        try:
-            self.run("SELECT 1")
-        except subprocess.CalledProcessError:
-            return False
-        return True
 
 
 @pytest.fixture(scope="module")
