@@ -32,7 +32,7 @@ def rotate(*, connector: Connector, store: WritableStore, make: Callable[[], Sec
     `ConnectorError`; after each of them one of the two passwords gets in.
     """
     # Whatever the store and the server disagreed about is settled by this login.
-    connector.check()
+    connector.signs_of_life()
     current = store.fetch().secret
     following = store.keep_next(make())
     connector.change_own_password(following, journal)

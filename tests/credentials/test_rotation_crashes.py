@@ -125,7 +125,7 @@ def dying_at(number: int, work: Callable[[], None], log: Path) -> None:
     for name in ("open", "fsync", "link", "replace", "unlink", "fchmod"):
         stepping(os, name)
     for connector in (PostgreSQLConnector, MariaDBConnector, SQLServerConnector):
-        for verb in ("check", "change_own_password", "prove_own_login"):
+        for verb in ("signs_of_life", "change_own_password", "prove_own_login"):
             stepping(connector, verb)
     for verb in ("fetch", "keep_next", "promote"):
         stepping(FileSecret, verb)
