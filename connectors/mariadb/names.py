@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Sequence
 
 from connectors.base import PRINCIPAL_PREFIX
 from connectors.errors import ServerRefused
@@ -30,6 +31,8 @@ HOST_CHARACTERS = 255
 
 #: What an event's comment has room for.
 _COMMENT_CHARACTERS = 64
+#: What the comment of a switch says where transactions are left that its account has prepared.
+PREPARED_COMMENT = re.compile(r"prepared ([0-9 ]+)$")
 _MADE_BY = re.compile(r"Lockgate ([0-9a-z]{1,12}): ")
 
 #: Role names that mean something else in SQL, whatever the quotes around them.
@@ -96,6 +99,15 @@ def switch_name(principal: str) -> str:
 def switch_comment(principal: str, made_by: str) -> str:
     """What the switch tells of itself, in the 64 characters that an event's comment may have."""
     return f"Lockgate{f' {made_by}' if made_by else ''}: ends {switch_name(principal)}"[:_COMMENT_CHARACTERS]
+
+
+def prepared_comment(made_by: str, numbers: Sequence[str]) -> str:
+    """The same, of an account that has left transactions, by InnoDB's numbers; as many as there is room for."""
+    comment = f"Lockgate{f' {made_by}' if made_by else ''}: prepared"
+    for number in numbers:
+        if len(comment) + len(number) < _COMMENT_CHARACTERS:
+            comment += f" {number}"
+    return comment
 
 
 def made_by(comment: str) -> str:

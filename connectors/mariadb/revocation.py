@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 
 from connectors.base import Finding, Journal, Receipt, RevokeRequest, Target
 from connectors.errors import ConnectorError
-from connectors.mariadb import catalogue, ending, handing_over, names, reading_back, replicas, statements
+from connectors.mariadb import catalogue, ending, handing_over, names, prepared, reading_back, replicas, statements
 from connectors.mariadb.ending import Ended
 from connectors.mariadb.handing_over import HandedOver
+from connectors.mariadb.prepared import Prepared
 from connectors.mariadb.replicas import Followers
 from connectors.mariadb.session import LOST, Session, require_mariadb
 from connectors.mariadb.statements import Command
@@ -40,6 +41,7 @@ class _Revocation:
     ended: Ended = field(default_factory=Ended)
     other_names: list[str] = field(default_factory=list)
     """What somebody has called the account, whose sessions go by that name still."""
+    prepared: Prepared = field(default_factory=Prepared)
     followers: Followers = field(default_factory=Followers)
     not_seen: list[str] = field(default_factory=list)
 
@@ -59,6 +61,19 @@ class _Revocation:
                 self._run(undo)
             # An account of that name that was there before, on another host, has sessions that nobody asked to end.
             self.other_names = [name for name in self.other_names if not hosts_of(self.session, name)]
+
+    def note_prepared(self) -> None:
+        """While its sessions live, the server tells which transactions are the account's."""
+        with self._going_on():
+            self.prepared = prepared.note(self.session, [self.principal, *self.other_names])
+
+    def end_prepared(self) -> None:
+        """Roll back what its sessions have prepared."""
+        with self._going_on():
+            prepared.end(self.session, self.prepared, self.journal)
+        if self.prepared.left:
+            with self._going_on():
+                prepared.remember(self.session, self.principal, self.prepared, self.journal)
 
     def lock(self) -> None:
         """No new logins, from any host.
@@ -132,6 +147,9 @@ class _Revocation:
         if self.ended.hidden:
             self.errors.append(f"The account stays until its sessions are gone: {self.ended.hidden}.")
             return
+        if self.prepared.left:
+            self.errors.append("The account stays until the transactions are ended that it has prepared.")
+            return
         with self._going_on():
             for host in hosts_of(self.session, self.principal):
                 self._run(statements.drop_account(self.principal, host))
@@ -167,14 +185,15 @@ class _Revocation:
             findings=(
                 *findings,
                 self.ended.finding(),
+                self.prepared.finding(),
                 self._waiting(),
                 *self.followers.findings,
                 *self._under_others(),
             ),
-            handed_over=tuple(self.handed_over.told),
+            handed_over=(*self.prepared.told, *self.handed_over.told),
             errors=tuple(self.errors),
             sessions_ended=self.ended.count + self.followers.ended,
-            not_seen=(*self.not_seen, *self.followers.unseen),
+            not_seen=(*self.not_seen, *self.prepared.unseen, *self.followers.unseen),
         )
 
     def _under_others(self) -> list[Finding]:
@@ -213,6 +232,7 @@ def revoke(target: Target, session: Session, request: RevokeRequest, journal: Jo
     require_mariadb(session)
     work = _Revocation(target, session, request, journal)
     work.restore_name()
+    work.note_prepared()
     work.lock()
     work.end_sessions()
     work.drop_elsewhere()
@@ -220,6 +240,7 @@ def revoke(target: Target, session: Session, request: RevokeRequest, journal: Jo
     # A login that had begun before the lock has got in behind it; one that gets in from here on has no privilege.
     work.end_sessions()
     work.find_hidden_sessions()
+    work.end_prepared()
     work.hand_over()
     work.drop()
     # Whatever had begun before: such a login, or an event that was at work when it was switched off.

@@ -271,6 +271,22 @@ def drop_switch(principal: str) -> Command:
     return _command(f"DROP EVENT IF EXISTS {names.switch(principal)}")
 
 
+# --- Transactions that were prepared
+
+
+def roll_back_prepared(branch: str) -> Command:
+    """Undo a prepared transaction; its name as XA RECOVER gives it for this."""
+    return _command(
+        f"XA ROLLBACK {branch}", "The account has prepared it; it would outlive the account, with its locks."
+    )
+
+
+def change_switch_comment(principal: str, comment: str) -> Command:
+    """Write down in the switch which transactions an account has left."""
+    note = "Once its sessions have ended, the server does not tell any more whose they are."
+    return _command(f"ALTER EVENT {names.switch(principal)} COMMENT {mariadb_text(comment)}", note)
+
+
 # --- Handing over
 
 

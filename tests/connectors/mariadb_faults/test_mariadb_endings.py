@@ -6,6 +6,7 @@ import hashlib
 import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import MySQLdb
 import pytest
@@ -254,3 +255,74 @@ def test_rows_that_a_read_account_has_locked_hold_up_no_grant(server: PrivateSer
     assert bob.revoke().is_clean
     assert alice.revoke().is_clean
     assert datetime.now(UTC) - began < timedelta(seconds=10)
+
+
+# --- Transactions that somebody has prepared
+
+
+WRITE = Scope(Level.WRITE, ("shop",), group="lockgate_shop_write")
+
+
+def prepare(session: Any, branch: str, table: str = "orders") -> None:
+    for sql in (
+        f"XA START {branch}",
+        f"INSERT INTO shop.{table} VALUES (7)",
+        f"XA END {branch}",
+        f"XA PREPARE {branch}",
+    ):
+        session.query(sql)
+
+
+def branches(server: PrivateServer) -> set[str]:
+    return {line.split("\t")[-1] for line in server.rows("XA RECOVER FORMAT='SQL'")}
+
+
+def test_what_a_session_has_prepared_is_rolled_back_with_its_end(server: PrivateServer, target: Target) -> None:
+    alice = Alice(target, WRITE).provision()
+    rows = server.rows("SELECT COUNT(*) FROM shop.orders")
+    sessions = alice.log_in(), alice.log_in()
+    prepare(sessions[0], "'mine'")
+    prepare(sessions[1], "x'00ff27',x'27',7")
+    receipt = alice.revoke()
+    assert receipt.is_clean, receipt
+    assert not receipt.errors
+    assert not any(is_alive(session) for session in sessions)
+    assert not branches(server)
+    assert any("'mine'" in line and "rolled back" in line for line in receipt.handed_over)
+    assert server.rows("SELECT COUNT(*) FROM shop.orders LOCK IN SHARE MODE") == rows
+
+
+def test_a_prepared_transaction_that_could_be_somebody_elses_is_left_and_no_receipt_is_clean(
+    server: PrivateServer, target: Target
+) -> None:
+    server.run("CREATE TABLE IF NOT EXISTS shop.others (id INT)")
+    other = administrator(server)
+    prepare(other, "'theirs'", "others")
+    other.close()
+    alice = Alice(target, WRITE).provision()
+    session = alice.log_in()
+    prepare(session, "'mine'")
+    for _ in range(2):
+        receipt = alice.revoke()
+        assert any("'mine'" in line for finding in receipt.findings for line in finding.found)
+    assert branches(server) == {"'mine'", "'theirs'"}
+    assert not is_alive(session)
+    server.run("XA ROLLBACK 'mine'")
+    receipt = alice.revoke()
+    assert receipt.is_clean, receipt
+    assert any("'theirs'" in line for line in receipt.not_seen)
+    server.run("XA ROLLBACK 'theirs'")
+
+
+def test_a_prepared_transaction_of_a_session_that_is_gone_is_said(server: PrivateServer, target: Target) -> None:
+    alice = Alice(target, WRITE).provision()
+    session = alice.log_in()
+    prepare(session, "'mine'")
+    session.close()
+    wait_until(
+        lambda: not server.rows(f"SELECT 1 FROM information_schema.processlist WHERE user = '{alice.principal}'")
+    )
+    receipt = alice.revoke()
+    assert receipt.is_clean
+    assert any("'mine'" in line for line in receipt.not_seen)
+    server.run("XA ROLLBACK 'mine'")
