@@ -10,12 +10,21 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from ipaddress import ip_address
-from typing import TypeVar
+from typing import Any, Protocol, TypeVar
 
 from connectors.base import Authentication, Target, Tls
 from connectors.errors import AdminLoginRefused, NotEncrypted, PasswordNeedsTls, TokenNeedsTls
 
-Opened = TypeVar("Opened")
+
+class Closable(Protocol):
+    """A connection."""
+
+    def close(self) -> Any:
+        """End it."""
+        ...
+
+
+Opened = TypeVar("Opened", bound=Closable)
 
 #: A fresh reading of the store, then the password of an unfinished rotation. A source that names more is at fault, and
 #: accounts get locked by too many wrong passwords.
@@ -41,7 +50,12 @@ def log_in(target: Target, attempt: Callable[[Target], Opened]) -> Opened:
                 raise
             secret = other
         else:
-            source.accepted(secret)
+            try:
+                source.accepted(secret)
+            except BaseException:
+                # Nobody gets what was opened, so nobody else would close it.
+                opened.close()
+                raise
             return opened
     raise AssertionError("The last try either returns or raises.")
 
