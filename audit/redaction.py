@@ -64,6 +64,9 @@ HARMLESS = frozenset(
 )
 
 _LOOKS_SECRET = re.compile(r"passw|secret|token|credential|key|hash|verifier|dsn|cookie|private|otp", re.IGNORECASE)
+#: A token of `access.services.tokens`, in whatever case somebody writes it; cut off, it is still most of a secret.
+_TOKEN_BEGINNING = "lgt_"  # noqa: S105 - it is none
+_TOKEN = re.compile(r"lgt_[A-Za-z0-9_-]*", re.IGNORECASE)
 _URL_PASSWORD = re.compile(r"(?<=://)([^\s:/@]*):[^\s/@]+@")
 
 _log = structlog.get_logger(__name__)
@@ -95,9 +98,15 @@ def report_undeclared(name: str) -> None:
 
 
 def clean_text(text: str) -> str:
-    """The text as PostgreSQL can store it, with the password of any URL inside it masked."""
+    """The text as PostgreSQL can store it, with the password of any URL inside it masked, and every token of Lockgate's."""
     storable = text.replace("\x00", "\ufffd").encode("utf-8", "replace").decode()
-    return _URL_PASSWORD.sub(rf"\1:{MASK}@", storable)
+    return _URL_PASSWORD.sub(rf"\1:{MASK}@", without_tokens(storable))
+
+
+def without_tokens(text: str) -> str:
+    """The text with every token of Lockgate's masked: people type one where a user, a database or a name is asked for."""
+    # Looked for first, since nearly no text has one.
+    return _TOKEN.sub(MASK, text) if _TOKEN_BEGINNING in text.lower() else text
 
 
 def _disclosed_value(name: str, value: Any) -> Any:

@@ -8,6 +8,7 @@ import secrets
 import tempfile
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Any
 
@@ -167,6 +168,14 @@ class Environment(environ.Env):  # type: ignore[misc]
         if not host or not (port.isascii() and port.isdecimal() and int(port) < 1 << 16):
             raise ImproperlyConfigured(f"{name} is {text!r}; it is an address and a port, as {default}.")
         return host.strip("[]"), int(port)
+
+    def networks(self, name: str) -> tuple[IPv4Network | IPv6Network, ...]:
+        """Networks and single addresses with commas between: `10.0.0.0/24, 2001:db8::7`."""
+        words = [word.strip() for word in self.text(name, "").split(",")]
+        try:
+            return tuple(ip_network(word) for word in words if word)
+        except ValueError as error:
+            raise ImproperlyConfigured(f"{name} is a list of networks, as 10.0.0.0/24, 192.0.2.7: {error}.") from None
 
     def count(self, name: str, default: int) -> int:
         """A whole number from 1 up to a thousand million."""

@@ -238,6 +238,8 @@ MFA_REAUTHENTICATION_REQUIRED = False
 LOCKGATE_GATEWAY_LISTEN = env.listen("LOCKGATE_GATEWAY_LISTEN", "127.0.0.1:6432")
 #: What people type: `gateway.example.com:6432`; where it listens, unless somebody says otherwise.
 LOCKGATE_GATEWAY_ADDRESS = env.text("LOCKGATE_GATEWAY_ADDRESS", "") or "{}:{}".format(*LOCKGATE_GATEWAY_LISTEN)
+#: Networks of balancers that tell by the PROXY protocol whose connection they pass on, and have to.
+LOCKGATE_GATEWAY_PROXIES = env.networks("LOCKGATE_GATEWAY_PROXIES")
 #: Half of the processors: the kernel's side of each connection, the disk and the shipper need the others.
 LOCKGATE_GATEWAY_WORKERS = env.count("LOCKGATE_GATEWAY_WORKERS", max(1, (os.cpu_count() or 1) // 2))
 #: Paths of PEM files. Without a certificate the gateway takes connections from this machine alone.

@@ -7,12 +7,15 @@ GatewayError
  │    ├── TooManySessions
  │    ├── TlsNeeded
  │    ├── ReplicationRefused
+ │    ├── SettingRefused
+ │    ├── NotOpen
  │    ├── FunctionCallRefused
  │    └── StatementRefused
  ├── LimitReached       it ran, and was cut at a limit of the role
  ├── SessionEnded       it was in, and is not any more
  ├── NotRecorded        the record cannot be written, so nothing runs
  ├── UpstreamFailed     the database server does not answer as it should
+ │    └── SettingNotTaken
  └── ProtocolViolated   the client does not speak the protocol
 """
 
@@ -52,6 +55,13 @@ class NotAdmitted(Refused):
     hint = "Make a token on the page of your access in the console; it ends with the access."
 
 
+class NotOpen(Refused):
+    """Sign-in failed."""
+
+    sqlstate = "28000"
+    hint = "The page of your access in the console says how to connect."
+
+
 class TooManyAttempts(Refused):
     """Too many failed attempts from here: wait a minute, then try again."""
 
@@ -80,6 +90,19 @@ class FunctionCallRefused(Refused):
     """A call of a function by its number does not pass the gateway: call it with SELECT."""
 
     sqlstate = "0A000"
+
+
+class SettingRefused(Refused):
+    """A setting cannot be given when connecting."""
+
+    hint = "Leave it out of the connection string, of PGOPTIONS and of the service file."
+
+    def __init__(self, name: str, why: str) -> None:
+        super().__init__()
+        self.name, self.why = name, why
+
+    def __str__(self) -> str:
+        return f"The setting {self.name[:63]!r} cannot be given when connecting. {self.why}"
 
 
 class StatementRefused(Refused):
@@ -117,6 +140,17 @@ class UpstreamFailed(GatewayError):
     """The database server cannot be reached, or does not let the account of this access in."""
 
     sqlstate = "08006"
+
+
+class SettingNotTaken(UpstreamFailed):
+    """The database server does not take a setting that was given when connecting."""
+
+    hint = "Leave it out of the connection string, of PGOPTIONS and of the service file."
+
+    def __init__(self, detail: str, *, sqlstate: str) -> None:
+        super().__init__(detail)
+        self.sqlstate = sqlstate
+        """The server's own."""
 
 
 class ProtocolViolated(GatewayError):

@@ -6,7 +6,7 @@ said into the file (a crash of the process loses nothing after it); `when_durabl
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
@@ -54,8 +54,10 @@ class Examined:
 class Recorder(Protocol):
     """One worker's record. Not thread-safe: all calls come from the event loop's thread. Raises `NotRecorded`."""
 
-    def opened(self, admitted: Admitted, *, client_ip: str, application: str) -> int:
-        """A session begins; its number, which the other calls take."""
+    def opened(
+        self, admitted: Admitted, *, client_ip: str, application: str, settings: Mapping[str, str] | None = None
+    ) -> int:
+        """A session begins, with the settings of its startup message; its number, which the other calls take."""
         ...
 
     def intent(self, session: int, examined: Examined, text: str, parameters: bytes = b"") -> int:

@@ -63,7 +63,14 @@ async def _until_told(loop: asyncio.AbstractEventLoop) -> None:
 def settings_of(number: int) -> Settings:
     """What the environment says of workers."""
     host, port = settings.LOCKGATE_GATEWAY_LISTEN
-    return Settings(host=host, port=port, number=number, folder=settings.LOCKGATE_GATEWAY_JOURNAL, tls=_tls())
+    return Settings(
+        host=host,
+        port=port,
+        number=number,
+        folder=settings.LOCKGATE_GATEWAY_JOURNAL,
+        tls=_tls(),
+        balancers=settings.LOCKGATE_GATEWAY_PROXIES,
+    )
 
 
 def _tls() -> ssl.SSLContext | None:
@@ -72,5 +79,4 @@ def _tls() -> ssl.SSLContext | None:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.load_cert_chain(settings.LOCKGATE_GATEWAY_CERTIFICATE, settings.LOCKGATE_GATEWAY_KEY or None)
-    context.set_alpn_protocols(["postgresql"])
     return context

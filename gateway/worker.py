@@ -1,7 +1,8 @@
-"""One process of the gateway: its sessions, when they end, and what its neighbours hand to it.
+"""One process of the gateway: its sessions, when they end, and what its neighbours ask of it.
 
 Several workers listen on one port, and the kernel deals the connections out. A cancel request comes on a connection of its
-own and may land on any of them: the number in it says whose it is, and a socket beside the journal takes it there.
+own and may land on any of them. In it are the process on the server and a secret, and nothing that says whose session it is, so
+that all of the secret is one: a worker that does not know it asks its neighbours: `gateway.mailbox`.
 """
 
 from __future__ import annotations
@@ -10,9 +11,7 @@ import asyncio
 import secrets
 import socket
 import ssl
-import struct
 from collections.abc import Callable, Coroutine
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -25,9 +24,15 @@ from access import clock
 from access.gateway_rules import Rules
 from gateway.admission import Admitted, Attempt, Ended, Identifier
 from gateway.errors import SessionEnded
+from gateway.mailbox import Mailbox
 from gateway.outbox import Outbox
 from gateway.recording import Examined, Recorder
-from gateway.wire.postgresql.client import Client
+from gateway.wire import arrivals
+from gateway.wire.arrivals import Arrival, Arrivals
+from gateway.wire.postgresql.client import ALPN, Client
+from gateway.wire.postgresql.messages import error_response
+from gateway.wire.postgresql.relay import Relay
+from gateway.wire.proxying import Network
 
 log = structlog.get_logger(__name__)
 
@@ -42,10 +47,8 @@ ASK_SECONDS = 0.4
 LONGEST_SILENCE = 30.0
 #: How often it is looked at what takes too long.
 _LOOK_SECONDS = 0.1
-#: The number of a worker is in the upper bits of the numbers that it gives to sessions.
-_WORKER_SHIFT = 22
-_MOST_SERIALS = 1 << _WORKER_SHIFT
-_CANCEL = struct.Struct("!II")
+#: At its end a worker waits so long for what it has said to be read.
+_LAST_WORDS_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +61,8 @@ class Settings:
     folder: Path
     """Where the workers find each other's sockets."""
     tls: ssl.SSLContext | None = None
+    balancers: tuple[Network, ...] = ()
+    """From where a PROXY header is taken, and has to come."""
 
 
 class Worker:
@@ -66,44 +71,72 @@ class Worker:
     def __init__(self, settings: Settings, *, identifier: Identifier, recorder: Recorder, examiner: ExaminerOf) -> None:
         self.loop = asyncio.get_running_loop()
         self.tls = settings.tls
+        if self.tls is not None:
+            self.tls.set_alpn_protocols([ALPN])
         self.recorder = recorder
         self.outbox = Outbox(self.loop, recorder)
         self.clients: set[Client] = set()
+        self.connections: set[Client] = set()
+        """Those too whose session is over, until what they are told has gone."""
         self._settings = settings
         self._identifier = identifier
         self._examiner = examiner
-        self._inside: dict[tuple[int, int], Client] = {}
-        self._serial = secrets.randbelow(_MOST_SERIALS)
+        self._inside: dict[tuple[int, bytes], Client] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._heard_at = self.loop.time()
-        self._servers: list[asyncio.Server] = []
-        self._mailbox: asyncio.DatagramTransport | None = None
+        self._mailbox = Mailbox(self.loop, settings.folder, settings.number, self._cancel_own)
+        self._arrivals = Arrivals(
+            self.loop,
+            balancers=settings.balancers,
+            has_room=lambda: not self.is_crowded,
+            hand_over=self._welcome,
+            last_words=partial(error_response, severity="FATAL"),
+        )
 
     # --- Starting and stopping
 
     async def start(self) -> int:
         """Listen; gives the port."""
-        listening = await self.loop.create_server(
-            partial(Client, self), self._settings.host, self._settings.port, reuse_port=True, backlog=1024
-        )
-        self._servers.append(listening)
-        await self._open_mailbox()
+        port = await self._arrivals.listen(self._settings.host, self._settings.port)
+        await self._mailbox.open()
         for work in (self._ask_for_ever, self._look_for_ever):
             self.spawn(work())
-        return int(listening.sockets[0].getsockname()[1])
+        return port
 
     async def stop(self, reason: str = "The gateway is being stopped.") -> None:
         """Take nobody in any more, and end what there is."""
-        for server in self._servers:
-            server.close()
+        await self._arrivals.close()
         for client in list(self.clients):
             client.end(SessionEnded(reason))
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        if self._mailbox is not None:
-            self._mailbox.close()
-            self._address(self._settings.number).unlink(missing_ok=True)
+        self._mailbox.close()
+        await self._last_words()
+
+    async def _last_words(self) -> None:
+        """Until the connections are closed; whoever does not read is not waited for."""
+        deadline = self.loop.time() + _LAST_WORDS_SECONDS
+        while self.connections and self.loop.time() < deadline:
+            await asyncio.sleep(0.005)
+        for client in list(self.connections):
+            client.transport.abort()
+        await asyncio.sleep(0)
+
+    async def _welcome(self, arrived: socket.socket, arrival: Arrival) -> None:
+        tls = self.tls if arrival.begins_tls else None
+        if arrival.begins_tls and tls is None:
+            arrived.close()
+            return
+        patience = {} if tls is None else {"ssl_handshake_timeout": arrivals.LOGIN_SECONDS}
+        try:
+            await self.loop.connect_accepted_socket(partial(Client, self, arrival), arrived, ssl=tls, **patience)
+        except OSError as error:
+            log.info("gateway.tls_failed", error=str(error))
+            arrived.close()
+        except asyncio.CancelledError:
+            arrived.close()
+            raise
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
         """Something that runs beside the sessions; the worker waits for it at its end."""
@@ -116,7 +149,7 @@ class Worker:
     @property
     def is_crowded(self) -> bool:
         """Whether so many stand at the door that nobody else is let near it."""
-        return len(self.clients) - len(self._inside) >= MOST_AT_THE_DOOR
+        return self._arrivals.number + len(self.clients) - len(self._inside) >= MOST_AT_THE_DOOR
 
     async def identify(self, attempt: Attempt) -> Admitted:
         """Who this is. Raises an error of `gateway.errors.Refused`."""
@@ -126,10 +159,10 @@ class Worker:
         """What understands the statements of a session."""
         return self._examiner(admitted.rules, admitted.parsed_as)
 
-    def enter(self, client: Client) -> tuple[int, int]:
-        """A session begins; what it shows to cancel."""
-        self._serial = (self._serial + 1) % _MOST_SERIALS
-        key = (self._settings.number << _WORKER_SHIFT | self._serial, secrets.randbits(32))
+    def enter(self, client: Client, pid: int, secret_bytes: int) -> tuple[int, bytes]:
+        """A session begins; what it shows to cancel, with a secret of so many bytes."""
+        while (key := (pid, secrets.token_bytes(secret_bytes))) in self._inside:
+            pass
         self._inside[key] = client
         return key
 
@@ -140,26 +173,20 @@ class Worker:
 
     # --- Cancelling
 
-    def cancel(self, pid: int, secret: int) -> None:
-        """Cancel what one session runs, here or at a neighbour's. Whoever knows no secret changes nothing."""
-        number = pid >> _WORKER_SHIFT
-        if number != self._settings.number:
-            with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as post:
-                post.sendto(_CANCEL.pack(pid, secret), str(self._address(number)))
-        elif (client := self._inside.get((pid, secret))) is not None:
-            client.cancel()
+    async def cancel(self, pid: int, secret: bytes) -> None:
+        """Cancel what one session runs, here or at a neighbour's; comes back when its server has taken it.
 
-    async def _open_mailbox(self) -> None:
-        address = self._address(self._settings.number)
-        address.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        address.unlink(missing_ok=True)
-        post = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
-        post.bind(str(address))
-        address.chmod(0o600)
-        self._mailbox, _ = await self.loop.create_datagram_endpoint(partial(_Mailbox, self), sock=post)
+        Whoever knows no secret changes nothing.
+        """
+        if not await self._cancel_own(pid, secret):
+            await self._mailbox.ask_neighbours(pid, secret)
 
-    def _address(self, number: int) -> Path:
-        return self._settings.folder / f"worker-{number}.sock"
+    async def _cancel_own(self, pid: int, secret: bytes) -> bool:
+        client = self._inside.get((pid, secret))
+        if client is None:
+            return False
+        await client.cancel_now()
+        return True
 
     # --- Ending
 
@@ -217,20 +244,13 @@ class Worker:
             longest = rules.longest_statement
             if longest is not None and at - running > longest.total_seconds():
                 relay.answers.stop_for_time(longest.total_seconds())
-        elif rules.longest_idle is not None and at - relay.last_active > rules.longest_idle.total_seconds():
+        elif rules.longest_idle is not None and at - _idle_since(relay) > rules.longest_idle.total_seconds():
             client.end(SessionEnded(f"Nothing was sent for {_words(rules.longest_idle)}."))
 
 
-class _Mailbox(asyncio.DatagramProtocol):
-    """What the neighbours send."""
-
-    def __init__(self, worker: Worker) -> None:
-        self._worker = worker
-
-    def datagram_received(self, data: bytes, addr: object) -> None:
-        """A cancel request that landed elsewhere."""
-        if len(data) == _CANCEL.size:
-            self._worker.cancel(*_CANCEL.unpack(data))
+def _idle_since(relay: Relay) -> float:
+    """Idling begins with the answer, however long the question took."""
+    return max(relay.last_active, relay.answers.idle_since)
 
 
 def _words(span: timedelta) -> str:

@@ -10,7 +10,7 @@ import asyncio
 import os
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,6 +18,7 @@ from typing import Any
 
 from access.gateway_rules import Keep
 from audit.chain import timestamp
+from audit.redaction import without_tokens
 from gateway.admission import Admitted
 from gateway.errors import NotRecorded
 from gateway.journal.entries import Chain, Said, Session, Statement, content_of, outcome_rest
@@ -97,13 +98,17 @@ class Journal:
 
     # -- what the pipeline says -------------------------------------------------------------------------------------
 
-    def opened(self, admitted: Admitted, *, client_ip: str, application: str) -> int:
+    def opened(
+        self, admitted: Admitted, *, client_ip: str, application: str, settings: Mapping[str, str] | None = None
+    ) -> int:
         """See `Recorder`."""
         self._refuse_if_it_must_not_grow()
         self._last_session += 1
         number = self._last_session
         session = self._sessions[number] = Session(number, admitted.rules.keep)
-        self._say("opened", _who(admitted, client_ip, application), session, begins=session)
+        about = {**_who(admitted, client_ip), "application": without_tokens(application)}
+        set_by_it = {without_tokens(name): without_tokens(value) for name, value in (settings or {}).items()}
+        self._say("opened", {**about, **_how(admitted), "settings": set_by_it}, session, begins=session)
         return number
 
     def intent(self, session: int, examined: Examined, text: str, parameters: bytes = b"") -> int:
@@ -138,7 +143,7 @@ class Journal:
         """See `Recorder`."""
         owner = self._sessions.pop(session, None)
         if owner is not None and not owner.is_void:
-            self._say("closed", {"reason": reason}, owner, ends=owner)
+            self._say("closed", {"reason": without_tokens(reason)}, owner, ends=owner)
 
     def write(self) -> None:
         """See `Recorder`."""
@@ -281,7 +286,7 @@ def _reason(failure: OSError | None) -> str:
     return (failure.strerror or str(failure)) if failure is not None else ""
 
 
-def _who(admitted: Admitted, client_ip: str, application: str) -> dict[str, Any]:
+def _who(admitted: Admitted, client_ip: str) -> dict[str, Any]:
     return {
         "person": {"id": admitted.person_id, "label": admitted.person_label},
         "credential": {"kind": admitted.credential_kind, "id": admitted.credential_id},
@@ -292,7 +297,11 @@ def _who(admitted: Admitted, client_ip: str, application: str) -> dict[str, Any]
         "database": admitted.upstream.database,
         "ends_at": timestamp(admitted.ends_at),
         "client_ip": client_ip,
-        "application": application,
+    }
+
+
+def _how(admitted: Admitted) -> dict[str, Any]:
+    return {
         "keep": admitted.rules.keep.value,
         "durability": admitted.rules.durability.value,
     }

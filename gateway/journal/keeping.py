@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from access.gateway_rules import Keep
 from access.statement_sealing import sealed_text
+from audit.redaction import without_tokens
 from gateway.recording import Examined
 
 
@@ -37,9 +38,11 @@ class Keeper:
     def kept(self, keep: Keep, examined: Examined, text: str, parameters: bytes) -> dict[str, Any]:
         """Members for the entry; empty when nothing of the text is kept."""
         if keep is Keep.SHAPE:
-            if len(examined.shape) <= self._longest:
-                return {"shape": examined.shape}
-            return {"shape": examined.shape[: self._longest], "shortened": True}
+            # A literal is in no shape; a token that somebody wrote as a name would be.
+            shape = without_tokens(examined.shape)
+            if len(shape) <= self._longest:
+                return {"shape": shape}
+            return {"shape": shape[: self._longest], "shortened": True}
         if keep is Keep.TEXT:
             return self._sealed(text, parameters)
         return {}

@@ -15,7 +15,7 @@ from librt.strings import read_i32_be
 from mypy_extensions import i64
 
 from access.gateway_rules import Rules
-from gateway.errors import GatewayError, LimitReached, UpstreamFailed
+from gateway.errors import GatewayError, LimitReached, SessionEnded, UpstreamFailed
 from gateway.recording import Recorder, Verdict
 from gateway.wire.postgresql.messages import (
     BIND_DONE,
@@ -27,6 +27,7 @@ from gateway.wire.postgresql.messages import (
     EMPTY_QUERY,
     ERROR,
     HEADER,
+    PARAMETER_STATUS,
     PARSE_DONE,
     PORTAL_SUSPENDED,
     READY,
@@ -35,7 +36,8 @@ from gateway.wire.postgresql.messages import (
     rows_of,
     sqlstate_of,
 )
-from gateway.wire.postgresql.names import Names, Statement
+from gateway.wire.postgresql.names import Names, Portal, Statement
+from gateway.wire.postgresql.startup import is_unsafe_encoding
 
 #: Stands in the queue for a Query that was not sent as it is, and has no outcome to record.
 REFUSED_QUERY: Final = 1 << 61
@@ -46,6 +48,13 @@ _CANCELLED: Final = "57014"
 _NO_LIMIT: Final = 1 << 61
 #: A message up to this size goes to the client as a whole, so that the session can always end between two.
 _LONGEST_WHOLE: Final = 262_144
+#: How many messages may wait for their answers before the client is no longer read, and when it is again. A server keeps back
+#: what it has to say until there are 8 KiB of it or a Sync comes, and its shortest answer has 5 bytes: above the lower number
+#: some answers are always on their way.
+_MOST_SENT: Final = 8_192
+_FEW_SENT: Final = 2_048
+#: The server's clock of a statement begins a little later than ours, and its timer is not exact.
+_TIMEOUT_SLACK: Final = 0.05
 
 
 class Answers:
@@ -61,12 +70,24 @@ class Answers:
         cancel: Callable[[], None],
     ) -> None:
         self._recorder, self._names, self._clock, self._cancel = recorder, names, clock, cancel
-        self._most_rows: i64 = _NO_LIMIT if rules.most_rows is None else rules.most_rows
-        self._most_bytes: i64 = _NO_LIMIT if rules.most_bytes is None else rules.most_bytes
+        self._limit_rows: i64 = _NO_LIMIT if rules.most_rows is None else rules.most_rows
+        self._limit_bytes: i64 = _NO_LIMIT if rules.most_bytes is None else rules.most_bytes
+        # What of them is left for the Execute that the server is at: its portal may have given rows before.
+        self._most_rows = self._limit_rows
+        self._most_bytes = self._limit_bytes
+        self._has_limits = rules.most_rows is not None or rules.most_bytes is not None
+        longest = rules.longest_statement
+        self._longest = longest.total_seconds() if longest is not None else 0.0
+        self._was_asked_to_stop = False
+        """By the client: what the server then cuts was not cut for its time."""
+        self._portals: dict[int, Portal] = {}
+        """Of the Executes that wait, by their numbers, where rows are counted."""
         self.refusals: dict[bytes, GatewayError] = {}
         """What to say instead of the syntax error that tells of this word."""
         self.running_since = 0.0
         """Since when the server has been at a statement, on the loop's clock; 0 when it is at none."""
+        self.idle_since = 0.0
+        """When the server had answered everything, on the loop's clock; 0 before it did so for the first time."""
         self.transaction = ord("I")
         self.has_news = False
         """The server was ready in what was taken last."""
@@ -94,17 +115,27 @@ class Answers:
     def expect(self, change: object) -> None:
         """A Parse, Bind or Close was sent."""
         self._sent.append(change)
+        if self._is_skipping:
+            self._skip()
 
-    def expect_execute(self, number: int, statement: Statement) -> None:
-        """An Execute was sent, whose intent has this number."""
+    def expect_execute(self, number: int, statement: Statement, portal: Portal | None = None) -> None:
+        """An Execute was sent, whose intent has this number. What a portal gives counts together, however it is fetched."""
         self._sent.append(number)
+        if self._has_limits and portal is not None:
+            self._portals[number] = portal
+            if len(self._sent) == 1:
+                self._begin_portal()
         self._statement_sent(number, statement)
+        if self._is_skipping:
+            self._skip()
 
     def expect_query(self, number: int, statement: Statement | None = None) -> None:
         """A Query was sent; it is a batch of its own."""
         self._sent.append(-number)
         self._names.batch_sent()
         self._statement_sent(number, statement)
+        if self._is_skipping:
+            self._skip()
 
     def _statement_sent(self, number: int, statement: Statement | None) -> None:
         if statement is not None and statement.makes_names:
@@ -126,6 +157,16 @@ class Answers:
         elif self._sent:
             self._sent.append(_COPY_END)
             self._copy_ends += 1
+
+    @property
+    def is_crowded(self) -> bool:
+        """Whether so much waits for its answer that no more should be sent."""
+        return len(self._sent) > _MOST_SENT
+
+    @property
+    def has_room(self) -> bool:
+        """Whether it is time for more after that."""
+        return len(self._sent) <= _FEW_SENT
 
     # --- What the server says
 
@@ -222,6 +263,8 @@ class Answers:
             return self._complete(b"")
         elif kind == COPY_IN:
             self._copying_in()
+        elif kind == PARAMETER_STATUS:
+            _end_if_it_reads_otherwise(data[at : stop - 1])
         return None
 
     def _acknowledged(self) -> None:
@@ -229,6 +272,8 @@ class Answers:
             self._names.acknowledged(self._sent.popleft())
             if self._copy_ends:
                 self._drop_copy_ends()
+            if self._portals:
+                self._begin_portal()
 
     def _complete(self, tag: bytes) -> bytes | None:
         rows: i64 = rows_of(tag)
@@ -266,12 +311,15 @@ class Answers:
             self._copy_ends -= 1
 
     def _error(self, content: bytes) -> bytes | None:
-        if self._is_copying_in:
+        was_copying_in = self._is_copying_in
+        if was_copying_in:
             # It may have failed before it read past a Sync.
             self._names.batch_unknown()
         self._is_copying_in = False
         code, answer = sqlstate_of(content), None
         verdict = Verdict.FAILED
+        if code == _CANCELLED and self._limit is None and self._is_over_time():
+            self._limit = _too_long(self._longest)
         if self._limit is not None and code == _CANCELLED:
             answer, code, verdict = error_response(self._limit), self._limit.limit, Verdict.LIMITED
             self._limit, self._was_limited = None, True
@@ -283,7 +331,24 @@ class Answers:
             self._is_skipping = type(head) is not int or head > 0
             if type(head) is int and head > 0:
                 self._settle(self._sent.popleft(), verdict, self._rows)
+            if self._is_skipping and not was_copying_in:
+                self._skip()
         return answer
+
+    def _skip(self) -> None:
+        """What was sent up to the next Sync is not run: nobody has to keep it until then, however much it is."""
+        while self._sent and self._sent[0] != _SYNC:
+            self._skipped(self._sent.popleft())
+
+    def _skipped(self, item: Any) -> None:
+        if type(item) is not int:
+            self._copy_ends -= item == _COPY_END
+            return
+        self._code = ""
+        self._settle(abs(item), Verdict.SKIPPED, 0)
+        if item < 0:
+            # It was no batch of its own then.
+            self._names.batch_over()
 
     def _refusal(self, content: bytes) -> bytes | None:
         said = fields_of(content).get("M", "")
@@ -298,19 +363,14 @@ class Answers:
         self.has_news = True
         while self._sent:
             item = self._sent.popleft()
-            if type(item) is not int:
-                self._copy_ends -= item == _COPY_END
-                continue
-            if item > 0 or (item < 0 and self._is_skipping):
-                self._code = ""
-                self._settle(abs(item), Verdict.SKIPPED, 0)
-                if item < 0:
-                    # It was no batch of its own then.
-                    self._names.batch_over()
+            if type(item) is not int or item > 0 or (item < 0 and self._is_skipping):
+                self._skipped(item)
                 continue
             if item < 0:
                 self._query_ready(-item)
             break
+        if self._portals:
+            self._begin_portal()
         # Also when it was a Parse or a Bind that failed: the next statement has nothing to do with it.
         self._code = ""
         self._is_skipping = False
@@ -335,28 +395,75 @@ class Answers:
             self._recorder.outcome(number, verdict, code=self._code, rows=rows, size=self._bytes)
         if self._name_makers and (maker := self._name_makers.pop(number, None)) is not None:
             self._names.ran(maker, is_done=verdict is Verdict.DONE)
+        if self._has_limits:
+            self._end_portal(number)
         self._rows = self._bytes = self._told_rows = 0
         self._code = ""
         self._limit, self._was_limited = None, False
         if self._copy_ends:
             self._drop_copy_ends()
+        if self._portals:
+            self._begin_portal()
         self._pending -= 1
-        self.running_since = self._clock() if self._pending else 0.0
+        now = self._clock()
+        self._was_asked_to_stop = False
+        if self._pending:
+            self.running_since = now
+        else:
+            self.running_since, self.idle_since = 0.0, now
 
     # --- Limits and the end
+
+    def _begin_portal(self) -> None:
+        """If an Execute is what comes next: what its portal may still give."""
+        head = self._sent[0] if self._sent else None
+        if type(head) is int and (portal := self._portals.get(head)) is not None:
+            self._most_rows = self._limit_rows - portal.rows
+            self._most_bytes = self._limit_bytes - portal.bytes
+
+    def _end_portal(self, number: int) -> None:
+        portal = self._portals.pop(number, None)
+        if portal is not None:
+            portal.rows += self._rows
+            portal.bytes += self._bytes
+        self._most_rows, self._most_bytes = self._limit_rows, self._limit_bytes
 
     def _reach_limit(self) -> None:
         # A Query may hold several statements: the next one is stopped as well, for their rows count together.
         if self._limit is None:
             if self._rows >= self._most_rows:
-                self._stop(LimitReached(f"It gives more than {self._most_rows} rows.", limit="rows"))
+                self._stop(LimitReached(f"It gives more than {self._limit_rows} rows.", limit="rows"))
             else:
-                self._stop(LimitReached(f"It gives more than {self._most_bytes} bytes.", limit="bytes"))
+                self._stop(LimitReached(f"It gives more than {self._limit_bytes} bytes.", limit="bytes"))
 
     def stop_for_time(self, seconds: float) -> None:
-        """The statement has run for as long as it may."""
-        if self._limit is None and self._pending:
-            self._stop(LimitReached(f"It has run for {seconds:g} seconds.", limit="time"))
+        """The statement has run for as long as it may.
+
+        Of several Executes before one Sync the server says nothing before the last of them is through: they have the time of
+        all of them, and its own `statement_timeout`, which it counts for each, stops a long one among them.
+        """
+        if self._limit is None and self._pending and self._clock() - self.running_since > seconds * self._in_batch():
+            self._stop(_too_long(seconds))
+
+    def client_cancels(self) -> None:
+        """Its request goes to the server."""
+        self._was_asked_to_stop = True
+
+    def _is_over_time(self) -> bool:
+        """Whether what the server has cancelled by itself was at the limit of the role, which is its timeout as well."""
+        if self._was_asked_to_stop or not self._longest:
+            return False
+        return self._clock() - self.running_since > self._longest - _TIMEOUT_SLACK
+
+    def _in_batch(self) -> int:
+        """How many statements the server may be through with and has not told of."""
+        number = 0
+        for item in self._sent:
+            if type(item) is int:
+                if item <= 0:
+                    break
+                number += 1
+        return max(number, 1)
 
     def _stop(self, limit: LimitReached) -> None:
         self._limit = limit
@@ -370,3 +477,18 @@ class Answers:
                 self._recorder.outcome(number, Verdict.CUT, code="", rows=self._rows, size=self._bytes)
                 self._rows = self._bytes = 0
         self._sent.clear()
+
+
+def _too_long(seconds: float) -> LimitReached:
+    return LimitReached(f"It has run for {seconds:g} seconds.", limit="time")
+
+
+def _end_if_it_reads_otherwise(content: bytes) -> None:
+    """The server reports a setting: one under which it reads texts as they were not examined ends the session."""
+    name, _, value = content.partition(b"\x00")
+    if name == b"standard_conforming_strings" and value != b"on":
+        raise SessionEnded("standard_conforming_strings was turned off, and its texts would read otherwise.")
+    if name == b"client_encoding" and is_unsafe_encoding(value.decode(errors="replace")):
+        raise SessionEnded(
+            "client_encoding became one in which a part of a letter can look like a backslash. Use UTF8."
+        )

@@ -9,6 +9,7 @@ import asyncio
 import ipaddress
 import ssl
 import struct
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -27,7 +28,9 @@ from gateway.errors import (
     SessionEnded,
     TlsNeeded,
 )
-from gateway.wire.postgresql import messages, upstream
+from gateway.wire import arrivals
+from gateway.wire.arrivals import Arrival
+from gateway.wire.postgresql import messages, startup, upstream
 from gateway.wire.postgresql.messages import Frames, error_response, message
 from gateway.wire.postgresql.relay import FromClient, FromServer, Relay
 from gateway.wire.postgresql.upstream import WRITE_HIGH, Upstream
@@ -37,42 +40,38 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-#: From the first byte to the end of the login.
-LOGIN_SECONDS = 15.0
 _LONGEST_PASSWORD = 16 * 1024
 _REFUSAL_SECONDS = 0.5
-#: What a client may set when it connects; the rest is the gateway's to say.
-_PASSED_ON = (
-    "client_encoding",
-    "application_name",
-    "DateStyle",
-    "TimeZone",
-    "IntervalStyle",
-    "extra_float_digits",
-    "options",
-)
+#: What a client of direct TLS has to ask for in its handshake, as PostgreSQL 17 and later ask.
+ALPN = "postgresql"
 
 
 class Client(asyncio.Protocol):
     """One connection of a client."""
 
-    def __init__(self, worker: Worker) -> None:
+    def __init__(self, worker: Worker, arrival: Arrival) -> None:
         self._worker = worker
         self._loop = worker.loop
+        self._arrival = arrival
         self._frames = Frames(_LONGEST_PASSWORD)
         self._first = bytearray()
-        self._take = self._startup
+        self._take: Callable[[bytes], None] = self._startup
         self._parameters: dict[str, str] = {}
-        self._is_encrypted = False
+        self._settings: dict[str, str] = {}
+        """What the startup message sets, by names in lower case."""
+        self._minor = 0
+        """Of the protocol's version 3 that is spoken."""
+        self._is_encrypted = arrival.begins_tls
         self._task: asyncio.Task[None] | None = None
         self.transport: asyncio.Transport
         self.admitted: Admitted
         self.relay: Relay | None = None
         self.server: Upstream | None = None
-        self.key = (0, 0)
+        self.key = (0, b"")
+        """What cancels: the process on the server, and a secret of ours."""
         self.ends_at: datetime
         self._is_over = False
-        self._deadline = worker.loop.call_later(LOGIN_SECONDS, self._too_slow)
+        self._deadline = worker.loop.call_later(arrivals.LOGIN_SECONDS, self._too_slow)
 
     # --- What asyncio says
 
@@ -80,10 +79,11 @@ class Client(asyncio.Protocol):
         """A client has connected, or its connection has become one with TLS."""
         self.transport = transport  # type: ignore[assignment]
         self.transport.set_write_buffer_limits(high=WRITE_HIGH)
-        if self._worker.is_crowded:
-            self.transport.abort()
-        else:
-            self._worker.clients.add(self)
+        self._worker.clients.add(self)
+        self._worker.connections.add(self)
+        tls = self.transport.get_extra_info("ssl_object")
+        if self._arrival.begins_tls and tls.selected_alpn_protocol() != ALPN:
+            self.end(ProtocolViolated(f"TLS without asking first needs ALPN with {ALPN!r}."))
 
     def data_received(self, data: bytes) -> None:
         """Some more of its stream."""
@@ -98,6 +98,7 @@ class Client(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The client is gone."""
+        self._worker.connections.discard(self)
         self._over("The client closed the connection." if exc is None else "The client's connection broke.")
 
     def pause_writing(self) -> None:
@@ -129,9 +130,12 @@ class Client(asyncio.Protocol):
                 raise ProtocolViolated("Data behind a request for encryption.")
             self._encryption(code)
         elif code == messages.CANCEL_REQUEST:
-            if len(content) == 8:
-                self._worker.cancel(*struct.unpack("!II", content))
-            self.transport.close()
+            self._deadline.cancel()
+            self._take = _nothing
+            if 4 < len(content) <= 4 + messages.LONGEST_SECRET:
+                self._task = self._loop.create_task(self._pass_on(int.from_bytes(content[:4]), content[4:]))
+            else:
+                self.transport.close()
         else:
             self._begin(code, content)
             if rest:
@@ -156,6 +160,13 @@ class Client(asyncio.Protocol):
             self._is_encrypted = True
             self.connection_made(secured)
 
+    async def _pass_on(self, pid: int, secret: bytes) -> None:
+        """Cancel, and only then close: whoever waits for that end knows that the next statement is not meant."""
+        try:
+            await self._worker.cancel(pid, secret)
+        finally:
+            self.transport.close()
+
     def _begin(self, version: int, content: bytes) -> None:
         if version >> 16 != 3:
             raise ProtocolViolated(f"Version {version >> 16}.{version & 0xFFFF} of the protocol is not spoken here.")
@@ -164,18 +175,17 @@ class Client(asyncio.Protocol):
             raise TlsNeeded
         if self._parameters.get("replication", "false").lower() not in ("false", "off", "no", "0"):
             raise ReplicationRefused
+        self._settings = startup.asked_settings(self._parameters)
         unknown = [name for name in self._parameters if name.startswith("_pq_.")]
-        if version & 0xFFFF or unknown:
-            self.transport.write(messages.negotiate_version(unknown))
+        self._minor = min(version & 0xFFFF, messages.NEWEST_MINOR)
+        if version & 0xFFFF > self._minor or unknown:
+            self.transport.write(messages.negotiate_version(self._minor, unknown))
         self.transport.write(message(messages.AUTHENTICATION, struct.pack("!I", messages.ASK_CLEARTEXT)))
         self._take = self._password
 
     def _is_local(self) -> bool:
-        return ipaddress.ip_address(self._peer()[0]).is_loopback
-
-    def _peer(self) -> tuple[str, int]:
-        peer = self.transport.get_extra_info("peername")
-        return (peer[0], peer[1]) if peer else ("127.0.0.1", 0)
+        # Behind a balancer both: what it tells, and that it is on this machine itself.
+        return all(ipaddress.ip_address(one[0]).is_loopback for one in (self._arrival.address, self._arrival.through))
 
     def _password(self, data: bytes) -> None:
         self._frames.feed(data)
@@ -214,10 +224,11 @@ class Client(asyncio.Protocol):
             raise
         self.ends_at = self.admitted.ends_at
         number = self._worker.recorder.opened(
-            self.admitted, client_ip=attempt.client_ip, application=attempt.application
+            self.admitted, client_ip=attempt.client_ip, application=attempt.application, settings=self._settings
         )
         try:
             server = self.server = await upstream.log_in(self.admitted.upstream, self._server_parameters())
+            startup.refuse_what_reads_otherwise(server.parameters)
             if self._is_over:
                 raise SessionEnded("The client closed the connection.")
             self._worker.recorder.write()
@@ -235,7 +246,7 @@ class Client(asyncio.Protocol):
             secret = Secret(password.decode())
         except UnicodeDecodeError:
             raise NotAdmitted from None
-        host, port = self._peer()
+        host, port = self._arrival.address
         user = self._parameters.get("user", "")
         return Attempt(
             user=user,
@@ -247,16 +258,12 @@ class Client(asyncio.Protocol):
         )
 
     def _server_parameters(self) -> dict[str, str]:
-        rules, target = self.admitted.rules, self.admitted.upstream
-        said = {name: value for name, value in self._parameters.items() if name in _PASSED_ON}
-        if rules.read_only:
-            said["default_transaction_read_only"] = "on"
-        if rules.longest_statement is not None:
-            said["statement_timeout"] = str(int(rules.longest_statement.total_seconds() * 1000))
-        return {"user": target.user, "database": target.database, **said}
+        target = self.admitted.upstream
+        settings = startup.server_settings(self._settings, self.admitted.rules)
+        return {**settings, "user": target.user, "database": target.database}
 
     def _connect(self, number: int, server: Upstream) -> None:
-        self.key = self._worker.enter(self)
+        self.key = self._worker.enter(self, server.pid, messages.secret_bytes(self._minor))
         self.relay = Relay(
             admitted=self.admitted,
             number=number,
@@ -274,6 +281,7 @@ class Client(asyncio.Protocol):
         hello += [messages.backend_key(*self.key), messages.ready()]
         self.transport.write(b"".join(hello))
         self._deadline.cancel()
+        self._take = _nothing
         from_client, from_server = FromClient(self.relay, self, self), FromServer(self.relay, self, server)
         # Compiled classes, so they are protocols by what they have and not by asyncio's base class.
         self.transport.set_protocol(from_client)  # type: ignore[arg-type]
@@ -306,8 +314,15 @@ class Client(asyncio.Protocol):
 
     def cancel(self) -> None:
         """Ask the server to stop what this session runs."""
-        if self.server is not None and not self._is_over:
+        if self.server is not None:
             self._worker.spawn(self._cancel(self.server))
+
+    async def cancel_now(self) -> None:
+        """The client asks for it; comes back when the server has taken it."""
+        if self.server is not None:
+            if self.relay is not None:
+                self.relay.answers.client_cancels()
+            await self._cancel(self.server)
 
     async def _cancel(self, server: Upstream) -> None:
         try:
@@ -337,16 +352,18 @@ class Client(asyncio.Protocol):
             return
         self._is_over = True
         self._deadline.cancel()
+        self._take = _nothing
         self._worker.leave(self)
         if self.relay is not None:
             # While the server still runs something, closing alone would let it run on to its next word.
             if self.relay.answers.running_since:
-                self._is_over = False
                 self.cancel()
-                self._is_over = True
             self._record_end(self.relay, why)
         if self.server is not None:
             self.server.close()
+        # The relay knows this session, and so does the server's connection: they let go, so that nothing waits for the
+        # collector of cycles, which looks seldom.
+        self.relay = self.server = None
 
     def _record_end(self, relay: Relay, why: str) -> None:
         try:
@@ -354,3 +371,7 @@ class Client(asyncio.Protocol):
         except GatewayError:
             # It could not be written; the journal tells so itself, and takes nothing new.
             log.exception("gateway.end_not_recorded")
+
+
+def _nothing(data: bytes) -> None:
+    """Whatever it says now is not read."""

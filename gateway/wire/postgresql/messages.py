@@ -1,4 +1,4 @@
-"""The messages of PostgreSQL's protocol 3.0 as bytes. Pure.
+"""The messages of PostgreSQL's protocol 3 as bytes. Pure.
 
 A message is one byte that says its kind, four for its length (which counts themselves), and its content; only the first
 message of a client has no kind. Source: the chapter "Frontend/Backend Protocol" of PostgreSQL's documentation.
@@ -17,6 +17,9 @@ HEADER: Final = 5
 _header_at = struct.Struct("!BI").unpack_from
 
 PROTOCOL_3_0 = 196608
+#: 3.2 is PostgreSQL 18's; there is no 3.1. All that it changes is how long the secret of a cancel request may be.
+NEWEST_MINOR: Final = 2
+LONGEST_SECRET: Final = 256
 SSL_REQUEST = 80877103
 GSS_ENCRYPTION_REQUEST = 80877104
 CANCEL_REQUEST = 80877102
@@ -133,15 +136,20 @@ def ready(status: bytes = b"I") -> bytes:
     return message(READY, status)
 
 
-def backend_key(pid: int, secret: int) -> bytes:
+def secret_bytes(minor: int) -> int:
+    """How long the secret is that cancels, in this minor version of the protocol."""
+    return 32 if minor >= NEWEST_MINOR else 4
+
+
+def backend_key(pid: int, secret: bytes) -> bytes:
     """What the client shows to cancel."""
-    return message(BACKEND_KEY, struct.pack("!II", pid, secret))
+    return message(BACKEND_KEY, struct.pack("!I", pid) + secret)
 
 
-def negotiate_version(unknown: list[str]) -> bytes:
-    """We speak 3.0 alone, and know none of these options."""
+def negotiate_version(minor: int, unknown: list[str]) -> bytes:
+    """We speak 3 with this minor version, and know none of these options."""
     names = b"".join(text(name) for name in unknown)
-    return message(NEGOTIATE_VERSION, struct.pack("!II", PROTOCOL_3_0, len(unknown)) + names)
+    return message(NEGOTIATE_VERSION, struct.pack("!II", PROTOCOL_3_0 + minor, len(unknown)) + names)
 
 
 def query(sql: bytes) -> bytes:

@@ -55,11 +55,14 @@ class Statement:
 class Portal:
     """A statement with its parameters."""
 
-    __slots__ = ("parameters", "statement")
+    __slots__ = ("bytes", "parameters", "rows", "statement")
 
     def __init__(self, statement: Statement, parameters: bytes) -> None:
         self.statement = statement
         self.parameters = parameters
+        self.rows = 0
+        """What it has given so far; `gateway.wire.postgresql.answers` counts where the role limits it."""
+        self.bytes = 0
 
 
 _Meaning = Statement | Portal | None

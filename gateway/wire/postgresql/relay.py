@@ -171,6 +171,8 @@ class Relay:
             self._end(error)
         except (ValueError, IndexError):
             raise ProtocolViolated("A message that is not what its kind says.") from None
+        if self.answers.is_crowded:
+            self.pause("crowded")
 
     def _read(self, data: bytes) -> None:
         """Go through the messages, record what they intend, and pass on what may go."""
@@ -283,7 +285,7 @@ class Relay:
             return message(PARSE, b"\x00" + self._refusal_word(error) + b"\x00\x00\x00"), 0
         if statement.makes_names:
             self.names.runs(statement)
-        self.answers.expect_execute(number, statement)
+        self.answers.expect_execute(number, statement, portal)
         return None, 1
 
     def _by_name(self, verb: bytes, name: bytes) -> Statement:
@@ -387,6 +389,8 @@ class Relay:
         if self.is_over:
             return
         self._client.write(self.answers.take(data))
+        if self._reasons and self.answers.has_room:
+            self.resume("crowded")
         if self._is_unsettled and self.answers.has_news:
             self._is_unsettled = False
             self.resume("unsettled")

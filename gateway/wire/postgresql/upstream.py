@@ -16,7 +16,7 @@ from scramp import ScramClient, ScramException
 
 from connectors.base import Target, Tls
 from connectors.login import verifies
-from gateway.errors import TooManySessions, UpstreamFailed
+from gateway.errors import SettingNotTaken, TooManySessions, UpstreamFailed
 from gateway.wire.postgresql import messages
 from gateway.wire.postgresql.messages import Frames, fields_of, message, text
 
@@ -24,6 +24,9 @@ from gateway.wire.postgresql.messages import Frames, fields_of, message, text
 WRITE_HIGH = 256 * 1024
 _LONGEST_AT_LOGIN = 1 << 20
 _TOO_MANY = "53300"
+#: No such setting, no such value, not now, no such name.
+_SETTING = frozenset({"42704", "22023", "55P02", "42602"})
+_DENIED = "42501"
 
 
 class Relay(Protocol):
@@ -119,6 +122,7 @@ class Upstream(asyncio.Protocol):
 
     def close(self) -> None:
         """End the connection; the server ends the session."""
+        self._relay = None
         self.transport.abort()
 
 
@@ -146,6 +150,8 @@ async def log_in(target: Target, parameters: Mapping[str, str]) -> Upstream:
         # The server itself counts them. It has the same code for being full; its own account it names in this case alone.
         if error.code == _TOO_MANY and target.user in error.said:
             raise TooManySessions from error
+        if error.code in _SETTING or (error.code == _DENIED and any(f'"{name}"' in error.said for name in parameters)):
+            raise SettingNotTaken(str(error.detail), sqlstate=error.code) from error
         raise
     except TimeoutError:
         raise UpstreamFailed("It does not answer in time.") from None

@@ -25,6 +25,7 @@ from gateway.errors import NotAdmitted
 from gateway.examining import examiner
 from gateway.journal.journal import Journal, Limits
 from gateway.recording import Recorder
+from gateway.wire.proxying import Network
 from gateway.worker import Settings, Worker
 from tests.gateway.recording import admitted, journals, written
 
@@ -94,6 +95,7 @@ class Gateway:
         number: int = 0,
         host: str = "127.0.0.1",
         tls: ssl.SSLContext | None = None,
+        balancers: tuple[Network, ...] = (),
         limits: Limits | None = None,
         records: Callable[[Journal], Recorder] = lambda journal: journal,
     ) -> None:
@@ -103,6 +105,7 @@ class Gateway:
         self.journal: Journal
         self.worker: Worker
         self._tls, self._number, self._limits, self._records = tls, number, limits, records
+        self._balancers = balancers
         self._loop: asyncio.AbstractEventLoop
         self._failure: BaseException | None = None
         started = threading.Event()
@@ -125,8 +128,6 @@ class Gateway:
                 started.set()
             await self._done.wait()
             await self.worker.stop()
-            # What the clients of the worker have in hand is told to them before the loop is gone.
-            await asyncio.sleep(0.02)
             self.journal.close()
 
         uvloop.run(run())
@@ -134,7 +135,14 @@ class Gateway:
     async def _begin(self) -> None:
         self.journal = Journal.begin(self.folder, loop=self._loop, seal=lambda key: key.hex(), limits=self._limits)
         self.worker = Worker(
-            Settings(host=self.host, port=0, number=self._number, folder=self.folder, tls=self._tls),
+            Settings(
+                host=self.host,
+                port=0,
+                number=self._number,
+                folder=self.folder,
+                tls=self._tls,
+                balancers=self._balancers,
+            ),
             identifier=self.door,
             recorder=self._records(self.journal),
             examiner=examiner,
@@ -223,10 +231,10 @@ def packed(kind: bytes, content: bytes = b"") -> bytes:
     return kind + struct.pack("!I", len(content) + 4) + content
 
 
-def startup(**parameters: str) -> bytes:
+def startup(*, version: int = 196608, **parameters: str) -> bytes:
     pairs = b"".join(
         f"{name}\0{value}\0".encode()
         for name, value in {"user": "alice", "database": "orders-read", **parameters}.items()
     )
-    content = struct.pack("!I", 196608) + pairs + b"\0"
+    content = struct.pack("!I", version) + pairs + b"\0"
     return struct.pack("!I", len(content) + 4) + content

@@ -23,7 +23,7 @@ from cryptography.x509.oid import NameOID
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gateway.wire.postgresql import client
+from gateway.wire import arrivals
 from tests.gateway.wire.gateways import TOKEN, Gateway, packed, startup
 from tests.gateway.wire.sockets import SYNC, Wire, bind, errors, execute, field, parse, query, values
 
@@ -150,7 +150,7 @@ def test_a_wrong_token_is_refused(gateway: Gateway) -> None:
 
 
 def test_a_slow_login_is_given_up(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(client, "LOGIN_SECONDS", 0.4)
+    monkeypatch.setattr(arrivals, "LOGIN_SECONDS", 0.4)
     began = time.monotonic()
     with Wire(gateway, logs_in=False) as silent, Wire(gateway, logs_in=False) as half:
         half.send(startup()[:-3])
@@ -236,11 +236,11 @@ def test_garbage_in_the_place_of_tls_ends_that_connection_alone(encrypted: Gatew
         assert connection.execute("SELECT 1").fetchone() == (1,)
 
 
-def test_from_elsewhere_no_token_is_asked_for_without_tls(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The address is put in its place here: a machine need not have a second one."""
-    monkeypatch.setattr(client.Client, "_peer", lambda _: ("192.0.2.7", 5000))
+def test_from_elsewhere_no_token_is_asked_for_without_tls(start: Start) -> None:
+    """A balancer on this machine tells where from: another machine need not be there."""
+    gateway = start(balancers=(ipaddress.ip_network("127.0.0.0/8"),))
     with Wire(gateway, logs_in=False) as wire:
-        wire.send(startup(), packed(b"p", TOKEN.encode() + b"\0"))
+        wire.send(b"PROXY TCP4 192.0.2.7 127.0.0.1 5000 6432\r\n", startup(), packed(b"p", TOKEN.encode() + b"\0"))
         (said,) = wire.rest()
         assert said[0] == b"E"
         assert "sslmode=require" in field(said[1], "M")
