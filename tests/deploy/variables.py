@@ -13,7 +13,7 @@ SETTINGS = ("console/settings.py", "console/environment.py")
 #: Programs and tests read a few more: where the demo keeps its data, which servers the tests run against.
 CODE = ("access", "audit", "connectors", "console", "deploy", "gateway", "people", "tests")
 _NAME = re.compile(r"[A-Z][A-Z0-9]*(_[A-Z0-9]+)*_?")
-_READERS = {"text", "required", "bool", "int", "count", "listen", "email_url", "get"}
+_READERS = {"text", "required", "bool", "int", "count", "listen", "networks", "email_url", "get"}
 
 
 @cache
