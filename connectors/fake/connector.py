@@ -242,7 +242,7 @@ class FakeConnector:
             log_in(self.target, self._log_in)
             self._is_in = True
 
-    def _log_in(self, target: Target) -> None:
+    def _log_in(self, target: Target) -> Self:
         checked_for_tokens(target)
         if self._server.is_down:
             raise ServerUnreachable("The fake server is down.") from FakeError("down")
@@ -251,6 +251,7 @@ class FakeConnector:
             likely = "Most likely the password that the reference gives is not the account's."
             refusal = FakeLoginRefused("password")
             raise AdminLoginRefused("The fake server expects another password.", likely=likely) from refusal
+        return self
 
     def _run(
         self, statement: Statement, effect: Callable[[], None], journal: Journal, secret: Secret | None = None
