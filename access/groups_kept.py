@@ -6,6 +6,7 @@ is taken away, what is lacking is given, and the audit trail keeps the statement
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable
 
 import structlog
@@ -20,26 +21,30 @@ from connectors.errors import ConnectorError, ServerUnreachable
 log = structlog.get_logger(__name__)
 
 SWEEPER = Actor("worker", "sweep", "sweep")
-_SET_RIGHT = "The group {} did not hold what its access role says. It was set right."
+_SET_RIGHT = "The group {} was not what its access role says, in what it holds or in who is in it. It was set right."
 
 
 def keep_groups(server: Server, connector: Connector, grants: Iterable[Grant]) -> dict[str, str]:
     """Bring the groups of these grants in step; gives, by group, what could not be. Raises `ServerUnreachable`."""
-    scopes = {
-        scope.group: scope for grant in grants if (scope := scope_from_json(grant.scope)).level is not Level.MEMBER
-    }
+    scopes: dict[str, Scope] = {}
+    members: defaultdict[str, list[str]] = defaultdict(list)
+    for grant in grants:
+        scope = scope_from_json(grant.scope)
+        if scope.level is not Level.MEMBER:
+            scopes[scope.group] = scope
+            members[scope.group].append(grant.principal)
     left: dict[str, str] = {}
     for group, scope in sorted(scopes.items()):
-        if told := _keep(server, connector, scope):
+        if told := _keep(server, connector, scope, members[group]):
             left[group] = told
     return left
 
 
-def _keep(server: Server, connector: Connector, scope: Scope) -> str:
+def _keep(server: Server, connector: Connector, scope: Scope, members: list[str]) -> str:
     """What could not be set right, in words; empty where nothing is amiss."""
     journal: list[JournalEntry] = []
     try:
-        connector.keep_group(scope, journal.append)
+        connector.keep_group(scope, journal.append, members)
     except ServerUnreachable:
         raise
     except ConnectorError as error:

@@ -454,11 +454,13 @@ class Connector(Protocol):
         """
         ...
 
-    def keep_group(self, scope: Scope, journal: Journal) -> None:
+    def keep_group(self, scope: Scope, journal: Journal, members: Sequence[str] = ()) -> None:
         """Let the group of a scope, under which accounts live, hold exactly what the scope says, as `provision` does.
 
-        What it has beyond that (from an earlier Lockgate, or by hand) goes now, not with the next grant. Reads only where
-        nothing is to be done. Raises as `provision` does; what cannot be taken away is named in the error.
+        What it has beyond that (from an earlier Lockgate, or by hand) goes now, not with the next grant. `members` are the
+        accounts that were granted it: where the group was dropped under them, it is made anew and they join it again, on
+        engines whose servers drop a group that has members. Reads only where nothing is to be done. Raises as `provision`
+        does; what cannot be taken away is named in the error.
         """
         ...
 

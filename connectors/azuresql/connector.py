@@ -104,7 +104,7 @@ class AzureSQLConnector:
         receipt = Revocation(self._sessions, request, journal, self._retrying, Ending(journal)).run()
         return with_known_shut(receipt, self.target.known_shut)
 
-    def keep_group(self, scope: Scope, journal: Journal) -> None:
+    def keep_group(self, scope: Scope, journal: Journal, members: Sequence[str] = ()) -> None:
         """See `Connector.keep_group`."""
         provisioning.keep_group(self._sessions, scope, journal, self._retrying)
 

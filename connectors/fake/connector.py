@@ -120,12 +120,16 @@ class FakeConnector:
         scope = request.scope
         self.keep_group(scope, journal)
         self._run(statements.make_account(request), lambda: self._make(request), journal, secret=request.password)
-        for role in statements.roles_to_join(scope):
-            joining = partial(self._server.accounts[request.principal].memberships.add, role)
-            self._run(statements.join(request.principal, role), joining, journal)
+        self._join(request.principal, scope, journal)
         for database in scope.databases:
             self.prove_login(request.principal, request.password, database)
         return self._server.accounts[request.principal].identifier
+
+    def _join(self, principal: str, scope: Scope, journal: Journal) -> None:
+        joined = self._server.accounts[principal].memberships
+        for role in statements.roles_to_join(scope):
+            if role not in joined:
+                self._run(statements.join(principal, role), partial(joined.add, role), journal)
 
     def prove_login(self, principal: str, password: Secret, database: str) -> None:
         """Log in as the account."""
@@ -183,13 +187,16 @@ class FakeConnector:
             sessions_ended=len(sessions) - len(server.sessions_of(principal)),
         )
 
-    def keep_group(self, scope: Scope, journal: Journal) -> None:
+    def keep_group(self, scope: Scope, journal: Journal, members: Sequence[str] = ()) -> None:
         """The group of a scope holds what that says."""
         self._connect()
         if missing := self._missing(scope):
             raise ScopeNotOnServer(f"Not there: {', '.join(missing)}.")
         if scope.level is not Level.MEMBER and self._server.groups.get(scope.group) != scope:
             self._run(statements.set_group(scope), lambda: self._server.groups.update({scope.group: scope}), journal)
+        for principal in members:
+            if principal in self._server.accounts:
+                self._join(principal, scope, journal)
 
     def list_principals(self) -> Sequence[FoundPrincipal]:
         """Every account of ours."""

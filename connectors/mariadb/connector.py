@@ -104,9 +104,9 @@ class MariaDBConnector:
         names.require_ours(request.principal)
         return revocation.revoke(self.target, self._session, request, journal)
 
-    def keep_group(self, scope: Scope, journal: Journal) -> None:
+    def keep_group(self, scope: Scope, journal: Journal, members: Sequence[str] = ()) -> None:
         """See `Connector.keep_group`."""
-        provisioning.keep_group(self._session, scope, journal)
+        provisioning.keep_group(self._session, scope, journal, members)
 
     def list_principals(self) -> Sequence[FoundPrincipal]:
         """See `Connector.list_principals`."""

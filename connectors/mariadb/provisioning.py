@@ -64,19 +64,36 @@ def provision(target: Target, session: Session, request: ProvisionRequest, journ
     session.run(statements.set_switch(request.principal, request.valid_until, request.made_by), journal)
     session.run(renew if find_account(session, request.principal) else create, journal)
     _leave_other_roles(session, request, journal)
-    for command in statements.join(request.principal, request.scope):
-        session.run(command, journal)
+    _join(session, request.principal, request.scope, journal)
     _activate(target, request, journal)
     proof = _prove_access(target, session, request)
     # Or the person's own login would be one too many, of an account that may have one.
     _wait_until_none(session, _CONNECTED, proof)
 
 
-def keep_group(session: Session, wanted: Scope, journal: Journal) -> None:
+def keep_group(session: Session, wanted: Scope, journal: Journal, members: Sequence[str]) -> None:
     """Bring the group of a scope in step; see `Connector.keep_group`."""
     require_mariadb(session)
     scope.require_on_server(session, wanted)
     group.bring_in_step(session, wanted, journal)
+    for principal in members:
+        if _is_out_of_its_role(session, principal, wanted):
+            _join(session, principal, wanted, journal)
+
+
+def _is_out_of_its_role(session: Session, principal: str, wanted: Scope) -> bool:
+    """Whether an account that is there has lost what its scope gives: the role was dropped, and every membership with it."""
+    if find_account(session, principal) is None:
+        return False
+    role, group_role = statements.role_of(principal, wanted), privileges.group_of(wanted)
+    if role not in session.texts(_ROLES, names.ACCOUNT_HOST, principal):
+        return True
+    return role != group_role and group_role not in session.texts(_ROLES, "", role)
+
+
+def _join(session: Session, principal: str, wanted: Scope, journal: Journal) -> None:
+    for command in statements.join(principal, wanted):
+        session.run(command, journal)
 
 
 def prove_login(target: Target, principal: str, password: Secret, databases: Sequence[str]) -> None:
@@ -112,6 +129,9 @@ def extend(session: Session, request: ExtendRequest, journal: Journal) -> None:
     restore_name(session, request.principal, journal)
     if find_account(session, request.principal) is None:
         raise PrincipalCannotLogIn(f"There is no account {request.principal} on the server.")
+    if request.scope is not None and _is_out_of_its_role(session, request.principal, request.scope):
+        group.bring_in_step(session, request.scope, journal)
+        _join(session, request.principal, request.scope, journal)
     struck = _has_struck(session, request.principal)
     session.run(statements.set_switch(request.principal, request.valid_until, request.made_by), journal)
     # Only a lock that the switch itself has set is taken off: any other is somebody's decision.

@@ -95,10 +95,10 @@ class PostgreSQLConnector:
         """Take the account away and read the server back."""
         return Revocation(self._sessions, request, journal).run()
 
-    def keep_group(self, scope: Scope, journal: Journal) -> None:
+    def keep_group(self, scope: Scope, journal: Journal, members: Sequence[str] = ()) -> None:
         """The group of a scope holds what that says."""
         self._sessions.hold()
-        provisioning.keep_group(self._sessions, scope, journal)
+        provisioning.keep_group(self._sessions, scope, journal, members)
 
     def list_principals(self) -> Sequence[FoundPrincipal]:
         """Every account of ours."""

@@ -51,6 +51,13 @@ SELECT format('table %%I.%%I', t.s, t.t) FROM unnest(%s::text[], %s::text[]) t (
   WHERE n.nspname = t.s AND c.relname = t.t AND c.relkind IN ('r', 'p', 'v', 'm', 'f'))
 """
 
+_OUT_OF_ITS_ROLES = """
+SELECT p.rolname::text FROM pg_roles p WHERE p.rolname = ANY (%s::text[]) AND EXISTS (
+  SELECT FROM unnest(%s::text[]) wanted WHERE NOT EXISTS (
+    SELECT FROM pg_auth_members m JOIN pg_roles r ON r.oid = m.roleid WHERE m.member = p.oid AND r.rolname = wanted))
+ORDER BY 1
+"""
+
 _ACCOUNT = "SELECT rolcanlogin FROM pg_roles WHERE rolname = %s"
 
 _OID = "SELECT oid FROM pg_roles WHERE rolname = %s"
@@ -70,12 +77,27 @@ def provision(target: Target, sessions: Sessions, request: ProvisionRequest, jou
     return str(sessions.home.rows(_OID, [request.principal])[0][0])
 
 
-def keep_group(sessions: Sessions, scope: Scope, journal: Journal) -> None:
+def keep_group(sessions: Sessions, scope: Scope, journal: Journal, members: Sequence[str]) -> None:
     """Bring the group of a scope in step. Raises what `Connector.keep_group` names."""
     _refuse_unquotable(scope)
     group_exists = _look(sessions, scope)
     if scope.level is not Level.MEMBER:
         keep_in_step(sessions, scope, journal, group_exists=group_exists)
+    _put_back(sessions, scope, journal, members)
+
+
+def _put_back(sessions: Sessions, scope: Scope, journal: Journal, members: Sequence[str]) -> None:
+    """Whoever lost a membership because the group was dropped joins it again."""
+    home = sessions.home
+    if out := _out_of_roles(home, scope, members):
+        version = sessions.planned_version
+        commands = [each for name in out for each in statements.join(name, scope, home.database, version)]
+        home.run_together(lambda: iter(commands), journal)
+
+
+def _out_of_roles(home: Session, scope: Scope, principals: Sequence[str]) -> list[str]:
+    rows = home.rows(_OUT_OF_ITS_ROLES, [list(principals), list(statements.roles_to_join(scope))]) if principals else []
+    return [name for (name,) in rows]
 
 
 def extend(sessions: Sessions, request: ExtendRequest, journal: Journal) -> None:
@@ -85,6 +107,8 @@ def extend(sessions: Sessions, request: ExtendRequest, journal: Journal) -> None
     found = find(home, request.principal, request.identifier)
     if not found or home.rows(_ACCOUNT, [found[0].name]) != [(True,)]:
         raise PrincipalCannotLogIn("There is no account of that name that may log in.")
+    if request.scope is not None and _out_of_roles(home, request.scope, [found[0].name]):
+        keep_group(sessions, request.scope, journal, [found[0].name])
     home.run_together(partial(_extending, home, request, found[0].name), journal)
 
 

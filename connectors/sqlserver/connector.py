@@ -109,7 +109,7 @@ class SQLServerConnector:
         names.require_ours(request.principal)
         return with_known_shut(revocation.revoke(self._sessions, request, journal), self.target.known_shut)
 
-    def keep_group(self, scope: Scope, journal: Journal) -> None:
+    def keep_group(self, scope: Scope, journal: Journal, members: Sequence[str] = ()) -> None:
         """See `Connector.keep_group`."""
         provisioning.keep_group(self._sessions, scope, journal)
 

@@ -38,6 +38,20 @@ def test_a_group_that_holds_more_is_set_right_and_the_trail_says_so(world: World
     assert Entry.objects.filter(event=Event.SWEEP_DRIFT_FOUND).count() == 1
 
 
+def test_a_group_that_somebody_dropped_is_made_anew_with_whoever_was_granted_it(
+    world: World, server: FakeServer
+) -> None:
+    grant = active(world)
+    granted = the_group(server)
+    server.groups.clear()
+    server.accounts[grant.principal].memberships.clear()
+    sweep_server(server=world.server, now=NOW)
+    assert the_group(server) == granted
+    assert server.accounts[grant.principal].memberships == {granted.group}
+    told = Entry.objects.filter(event=Event.SWEEP_DRIFT_FOUND).get()
+    assert len(told.after["statements"]) == 2
+
+
 def test_a_group_that_cannot_be_set_right_is_shown_until_it_is(world: World, server: FakeServer) -> None:
     active(world)
     group = the_group(server).group

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import threading
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import cast
 
 import pytest
 
-from connectors.base import Level, Remedy
+from connectors.base import ExtendRequest, Level, Remedy
 from connectors.errors import AdminLacksPrivilege, GrantedByOthers
 from connectors.postgresql.session import Sessions
 from connectors.postgresql.statements import command
@@ -339,3 +340,25 @@ def test_tables_of_strangers_are_named_with_their_owner(lab: PostgreSQLLab, acco
     assert not lab.account_exists(bob.principal)
     lab.join_ourselves(stranger)
     bob.provision().log_in().count(foreign)
+
+
+def test_a_group_that_was_dropped_is_made_anew_for_whoever_was_granted_it(
+    lab: PostgreSQLLab, accounts: Accounts, orders: Place
+) -> None:
+    scope = scope_of(Level.READ, orders)
+    alice = accounts.provisioned(scope)
+    for ways in ("sweep", "extension"):
+        for database in lab.run("SELECT datname FROM pg_database WHERE datallowconn AND datname !~ '^template'"):
+            lab.run(f"DROP OWNED BY {name(scope.group)}", database=str(database[0]))
+        lab.run(f"DROP ROLE {name(scope.group)}")
+        with pytest.raises(NotPermitted):
+            alice.log_in().count(orders)
+        with lab.connector() as connector:
+            if ways == "sweep":
+                connector.keep_group(scope, Notebook(), [alice.principal])
+                connector.keep_group(scope, again := Notebook(), [alice.principal])
+                assert not again
+            else:
+                end = datetime.now(UTC) + timedelta(hours=2)
+                connector.extend(ExtendRequest(alice.principal, end, scope=scope), Notebook())
+        assert alice.log_in().count(orders) == 3

@@ -227,6 +227,47 @@ def test_a_group_that_was_given_what_lockgate_has_not_is_emptied_and_filled_agai
     assert alice.revoke().is_clean
 
 
+# --- A group that somebody has dropped
+
+
+MEMBER = Scope(Level.MEMBER, ("shop",), database_roles=("readers",), group="lockgate_of_readers")
+
+
+def dropped(server: PrivateServer, scope: Scope, alice: Alice) -> None:
+    """Who is out of their group may do nothing, and is still there."""
+    server.run(f"DROP ROLE {scope.group}")
+    with pytest.raises(MySQLdb.OperationalError, match="denied"):
+        alice.log_in(database="").query("SELECT COUNT(*) FROM shop.orders")
+
+
+@pytest.mark.parametrize("scope", [READ, DDL, MEMBER], ids=["read", "ddl", "member"])
+def test_a_group_that_was_dropped_is_made_anew_for_whoever_was_granted_it(
+    server: PrivateServer, target: Target, scope: Scope
+) -> None:
+    server.run("CREATE ROLE IF NOT EXISTS readers; GRANT SELECT ON shop.* TO readers")
+    server.run("GRANT readers TO lockgate@'%' WITH ADMIN OPTION")
+    alice = Alice(target, scope).provision()
+    with open_connector(target) as connector:
+        dropped(server, scope, alice)
+        journal = Notebook()
+        connector.keep_group(scope, journal, [alice.principal])
+        assert any(sql.startswith("CREATE ROLE") for _, sql in journal.sql)
+        alice.log_in(database="").query("SELECT COUNT(*) FROM shop.orders")
+        # And nothing is done where nothing is amiss.
+        connector.keep_group(scope, again := Notebook(), [alice.principal])
+        assert not again
+        dropped(server, scope, alice)
+        later = datetime.now(UTC) + timedelta(hours=2)
+        connector.extend(ExtendRequest(alice.principal, later, alice.identifier, scope), Notebook())
+        alice.log_in(database="").query("SELECT COUNT(*) FROM shop.orders")
+    dropped(server, scope, alice)
+    session = alice.log_in(database="")
+    receipt = alice.revoke()
+    assert receipt.is_clean, receipt
+    assert not receipt.errors
+    assert not is_alive(session)
+
+
 # --- Locks, names, limits
 
 
