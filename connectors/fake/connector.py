@@ -60,6 +60,9 @@ class FakeConnector:
         return self
 
     def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def close(self) -> None:
         """The session is over."""
         self._is_in = False
 
