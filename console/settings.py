@@ -111,6 +111,9 @@ TEMPLATES = [
     }
 ]
 
+# Django's own writes each field by a template or three.
+FORM_RENDERER = "console.forms.quick.QuickRenderer"
+
 # -- State: one PostgreSQL, one Redis -----------------------------------------------------------------------------------
 
 DATABASES = {

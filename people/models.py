@@ -108,6 +108,11 @@ class User(AbstractBaseUser):
         return dict(self.teams.values_list("slug", "capability"))
 
     @property
+    def capabilities(self) -> frozenset[str]:
+        """What the person's teams allow besides what policies say."""
+        return frozenset(self._teams_by_slug.values()) - {Capability.NONE.value}
+
+    @property
     def is_auditor(self) -> bool:
         """May read everything."""
         return Capability.AUDITOR in self._teams_by_slug.values()

@@ -6,9 +6,11 @@ All of it is one query, over partial indexes that are nearly empty while all is 
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 from django.contrib.postgres.expressions import ArraySubquery
@@ -19,6 +21,7 @@ from access.queries import machinery
 from access.queries.counting import MOST, Counted, in_words
 from access.queries.grants import grants_visible_to, questioned_grants_for
 from access.queries.requests import waiting_for
+from access.queries.written import NOW, Kind, Written, kind_of, somebody
 from access.states import GrantState
 from access.window import OVERDUE_AFTER
 from audit.models import Verification
@@ -56,31 +59,36 @@ class Status:
 
 
 #: For somebody who is not there any more; one worker, so that nothing seems wrong.
-_NOTHING: tuple[Any, ...] = ([{"worker": "", "skew": 0.0, "alone": False}], [], 0, 0, None, 0, 0, [])
+_NOTHING: tuple[Any, ...] = (['{"worker": "", "skew": 0.0, "alone": false}'], [], 0, 0, None, 0, 0, [])
 
 
 def status_for(person: User, *, now: datetime) -> Status:
     """One query; a second one where access is overdue, for the grant to look at."""
-    ending, active = _overdue(now)
-    found = (
-        User.objects.filter(pk=person.pk)
-        .values_list(
-            machinery.workers(now),
-            machinery.silent_servers(),
-            Counted(ending),
-            Counted(active),
-            Subquery(Verification.objects.order_by("-id").values("ok")[:1]),
-            Counted(waiting_for(person, now=now).order_by()),
-            Counted(questioned_grants_for(person).order_by()),
-            ArraySubquery(Server.objects.filter(stranger_since__isnull=False).values("name")[:3]),
-        )
-        .first()
-    )
-    workers, silent, ending_late, active_late, chain_ok, requests, questioned, strangers = found or _NOTHING
+    found = _question(kind_of(person)).row(person, now) or _NOTHING
+    workers, silent, ending_late, active_late, chain_ok, requests, questioned, strangers = found
     late = ending_late + active_late
-    alarms = [Alarm(kind, sentence) for kind, sentence in machinery.troubles(workers, silent)]
+    troubles = machinery.troubles([json.loads(one) for one in workers], [json.loads(one) for one in silent])
+    alarms = [Alarm(kind, sentence) for kind, sentence in troubles]
     alarms += _alarms(person, now, late=late, chain_ok=chain_ok, strangers=strangers)
     return Status(tuple(alarms), requests + questioned)
+
+
+@cache
+def _question(kind: Kind) -> Written:
+    """All of it, about somebody of a kind."""
+    person = somebody(kind)
+    ending, active = _overdue(NOW)
+    rows = User.objects.filter(pk=person.pk).values_list(
+        machinery.workers(NOW),
+        machinery.silent_servers(),
+        Counted(ending),
+        Counted(active),
+        Subquery(Verification.objects.order_by("-id").values("ok")[:1]),
+        Counted(waiting_for(person, now=NOW).order_by()),
+        Counted(questioned_grants_for(person).order_by()),
+        ArraySubquery(Server.objects.filter(stranger_since__isnull=False).values("name")[:3]),
+    )
+    return Written(rows)
 
 
 def alarms_for(person: User, *, now: datetime) -> list[Alarm]:

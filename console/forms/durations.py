@@ -8,8 +8,8 @@ from typing import Any
 
 from django import forms
 from django.forms.renderers import BaseRenderer
-from django.template.loader import render_to_string
-from django.utils.safestring import SafeString
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString, mark_safe
 
 from console import durations
 
@@ -20,8 +20,6 @@ CUSTOM = "custom"
 
 class DurationChips(forms.Widget):
     """Radio buttons that look like chips; `custom` comes with a text field. Chips longer than `longest` are off."""
-
-    template_name = "parts/duration_chips.html"
 
     def __init__(self, *, chips: tuple[timedelta, ...] = CHIPS, longest: timedelta | None = None) -> None:
         super().__init__()
@@ -41,26 +39,30 @@ class DurationChips(forms.Widget):
         attrs: dict[str, Any] | None = None,
         renderer: BaseRenderer | None = None,
     ) -> SafeString:
-        """As HTML, from the project's own templates: the renderer of forms knows only those of apps."""
-        return render_to_string(self.template_name, self.get_context(name, value, attrs))
-
-    def get_context(self, name: str, value: Any, attrs: dict[str, Any] | None) -> dict[str, Any]:
-        """The chips, which of them is on, and what was typed."""
-        context = super().get_context(name, value, attrs)
+        """As HTML: the chips, which of them is on, and what was typed. Written here, for a list has one in each row."""
+        given = attrs or {}
         text = durations.compact(value) if isinstance(value, timedelta) else str(value or "")
-        chips = [
-            {
-                "value": durations.compact(chip),
-                "label": durations.spoken(chip),
-                "off": self.longest is not None and chip > self.longest,
-            }
-            for chip in self.chips
-        ]
-        known = any(chip["value"] == text for chip in chips)
-        context.update(
-            chips=chips, text=text, known=known, must_choose=self.must_choose, wrong="aria-invalid" in (attrs or {})
-        )
-        return context
+        values = [durations.compact(chip) for chip in self.chips]
+        typed = "" if text in values else text
+        wrong = format_html(' aria-describedby="{}_error"', given.get("id", "")) if "aria-invalid" in given else ""
+        radio = format_html('type="radio" name="{}"{}{}', name, _REQUIRED if self.must_choose else "", wrong)
+        chips = format_html_join("", "{}", ((self._chip(radio, chip, text),) for chip in self.chips))
+        custom = format_html(_CHIP, radio, CUSTOM, _ON if typed else "", "Custom")
+        return format_html(_CHIPS, chips=chips, custom=custom, name=name, id=given.get("id", ""), typed=typed)
+
+    def _chip(self, radio: SafeString, chip: timedelta, text: str) -> SafeString:
+        value, off = durations.compact(chip), self.longest is not None and chip > self.longest
+        state = _OFF if off else _ON if value == text else ""
+        return format_html(_CHIP, radio, value, state, durations.spoken(chip))
+
+
+_ON, _OFF, _REQUIRED = mark_safe(" checked"), mark_safe(" disabled"), mark_safe(" required")
+_CHIP = '<label class="chip"><input {} value="{}"{}><span>{}</span></label>'
+_CHIPS = """<div class="chips">{chips}
+  {custom}
+  <input class="form-control chip-text" name="{name}_custom" id="{id}_custom" value="{typed}" placeholder="e.g. 90m, 2h 30m" \
+aria-label="Custom duration" maxlength="20" autocomplete="off" data-custom-duration>
+</div>"""
 
 
 class DurationField(forms.Field):

@@ -14,7 +14,6 @@ from access.services.catalogue import MOST_PEOPLE, MOST_STEPS
 from console.forms.durations import DurationField
 from console.forms.lines import DurationText, StepsField
 from console.forms.merging import seconds
-from console.forms.quick import QuickSelect
 from console.forms.short_names import ShortNameInput
 from people.models import Team
 
@@ -52,7 +51,7 @@ class PolicyForm(forms.Form):
         label="Who may take emergency access",
         required=False,
         empty_label="Nobody",
-        widget=QuickSelect(attrs={"class": "form-select"}),
+        widget=forms.Select(attrs={"class": "form-select"}),
     )
     longest = DurationField(
         label="Longest access", widget=DurationText(), error_messages={"required": "Say how long access may last."}

@@ -1,40 +1,69 @@
-"""Fields with hundreds of choices, written without a template for each of them: Django's own take a millisecond a choice."""
+"""Fields of forms, written without a template for each: Django's own cost a millisecond a field, and a list has hundreds."""
 
 from __future__ import annotations
 
 import html
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from django import forms
-from django.forms.renderers import BaseRenderer
-from django.forms.utils import flatatt
+from django.forms.renderers import DjangoTemplates
+from django.http import HttpRequest
 from django.utils.safestring import SafeString, mark_safe
 
 
-class QuickSelect(forms.Select):
-    """A select, as Django writes it; its choices are in no groups."""
+class QuickRenderer(DjangoTemplates):
+    """Writes common fields as Django's templates would, to the letter, and leaves all else to them."""
 
-    def render(
-        self, name: str, value: Any, attrs: dict[str, Any] | None = None, renderer: BaseRenderer | None = None
-    ) -> SafeString:
+    def render(self, template_name: str, context: dict[str, Any], request: HttpRequest | None = None) -> str:
         """As HTML; everything is escaped."""
-        widget = self.get_context(name, value, attrs)["widget"]
-        options = "".join(
-            f'<option value="{_escaped(option["value"])}"{flatatt(option["attrs"])}>{_escaped(option["label"])}</option>'
-            for _, group, _ in widget["optgroups"]
-            for option in group
-        )
-        whole = f'<select name="{_escaped(widget["name"])}"{flatatt(widget["attrs"])}>{options}</select>'
-        return mark_safe(whole)  # noqa: S308 - each value is escaped above
+        write = _WRITERS.get(template_name)
+        return write(context["widget"]) if write else str(super().render(template_name, context, request))
 
 
 def tick_of(choice: Mapping[str, Any]) -> SafeString:
-    """The box of one choice (`BoundWidget.data`), as Django writes it."""
-    kind, name, value = (_escaped(choice[key]) for key in ("type", "name", "value"))
-    whole = f'<input type="{kind}" name="{name}" value="{value}"{flatatt(choice["attrs"])}>'
-    return mark_safe(whole)  # noqa: S308 - each value is escaped above
+    """The box of one choice (`BoundWidget.data`), without its label."""
+    return mark_safe(_input(choice))  # noqa: S308 - each value is escaped below
+
+
+def _input(widget: Mapping[str, Any]) -> str:
+    value = "" if widget["value"] is None else f' value="{_escaped(widget["value"])}"'
+    return f'<input type="{_escaped(widget["type"])}" name="{_escaped(widget["name"])}"{value}{_attributes(widget)}>'
+
+
+def _area(widget: Mapping[str, Any]) -> str:
+    # The first line end is the element's, and none of its text.
+    return f'<textarea name="{_escaped(widget["name"])}"{_attributes(widget)}>\n{_escaped(widget["value"] or "")}</textarea>'
+
+
+def _select(widget: Mapping[str, Any]) -> str:
+    groups = "".join(_group(name, options) for name, options, _ in widget["optgroups"])
+    return f'<select name="{_escaped(widget["name"])}"{_attributes(widget)}>{groups}\n</select>'
+
+
+def _group(name: Any, options: list[dict[str, Any]]) -> str:
+    written = "".join(
+        f'\n  <option value="{_escaped(option["value"])}"{_attributes(option)}>{_escaped(option["label"])}</option>\n'
+        for option in options
+    )
+    return f'\n  <optgroup label="{_escaped(name)}">{written}\n  </optgroup>' if name else written
+
+
+def _attributes(widget: Mapping[str, Any]) -> str:
+    return "".join(
+        f" {_escaped(name)}" if value is True else f' {_escaped(name)}="{_escaped(value)}"'
+        for name, value in widget["attrs"].items()
+        if value is not False
+    )
 
 
 def _escaped(value: Any) -> str:
-    return html.escape(str(value))
+    return str(value) if isinstance(value, SafeString) else html.escape(str(value))
+
+
+_INPUTS = ("text", "number", "email", "url", "password", "hidden", "date", "datetime", "time", "checkbox")
+
+_WRITERS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
+    **{f"django/forms/widgets/{kind}.html": _input for kind in _INPUTS},
+    "django/forms/widgets/textarea.html": _area,
+    "django/forms/widgets/select.html": _select,
+}

@@ -14,7 +14,6 @@ from console.forms.durations import DurationField
 from console.forms.gateway_rules import GatewayFields, initial_of_gateway
 from console.forms.lines import DurationText, LinesField, TablesField
 from console.forms.merging import seconds
-from console.forms.quick import QuickSelect
 from console.forms.short_names import ShortNameInput
 
 _TEXT = {"class": "form-control"}
@@ -42,7 +41,7 @@ class RoleForm(GatewayFields):
         queryset=Server.objects.none(),
         to_field_name="slug",
         empty_label="Choose a server",
-        widget=QuickSelect(attrs=_CHOICE),
+        widget=forms.Select(attrs=_CHOICE),
         error_messages={"required": "Choose the server on which it can be asked for."},
     )
     description = forms.CharField(max_length=300, required=False, widget=forms.TextInput(attrs=_TEXT))
@@ -51,7 +50,7 @@ class RoleForm(GatewayFields):
         to_field_name="slug",
         required=False,
         empty_label="None: nobody can request it",
-        widget=QuickSelect(attrs=_CHOICE),
+        widget=forms.Select(attrs=_CHOICE),
     )
     level = forms.ChoiceField(
         choices=[(level.value, label) for level, label in _LEVELS.items()], widget=forms.Select(attrs=_CHOICE)

@@ -61,7 +61,6 @@ _SQL_KEYWORDS = frozenset(
 )
 
 
-@cache
 def _icon_body(name: str) -> str:
     """The inside of an icon's `<svg>`; empty when the front-end files have not been fetched."""
     found = finders.find(f"{ICONS}/{name}.svg")
@@ -72,6 +71,7 @@ def _icon_body(name: str) -> str:
 
 
 @register.simple_tag
+@cache
 def icon(name: str, classes: str = "") -> SafeString:
     """An icon that says nothing by itself: a word stands beside it, or a label on its button."""
     return format_html(
@@ -163,6 +163,7 @@ def initials(label: str) -> str:
 
 
 @register.simple_tag
+@cache
 def badge(look: wording.Look, classes: str = "") -> SafeString:
     """A state as an icon and a word."""
     return format_html(

@@ -19,7 +19,7 @@ from django.urls import URLPattern, URLResolver, get_resolver, reverse
 from django.utils import timezone
 
 from access import clock
-from access.models import Grant
+from access.models import AccessRequest, Grant
 from access.queries.counting import count_of
 from access.queries.grants import living_grants_of, living_grants_of_others, questioned_grants_for
 from access.queries.requests import pending_of, waiting_for
@@ -87,11 +87,10 @@ def test_questions_of_state_never_read_a_whole_table(company: None) -> None:
 def test_each_question_has_an_index_of_its_own(company: None) -> None:
     now = timezone.now()
     approver = User.objects.get(email="approver@example.com")
-    assert _indexes(waiting_for(approver, now=now).values("pk")[:21]) & {
-        "access_request_waiting",
-        "access_request_pending",
-        "access_request_open",
-    }
+    for name in ("asker", "approver", "auditor", "administrator"):
+        person = User.objects.get(email=f"{name}@example.com")
+        # Not the one of what lapses, in which everything that waits for anybody is still to come.
+        assert _indexes(waiting_for(person, now=now).order_by().values("pk")[:100]) & {"access_request_waiting"}
     assert "access_grant_ending" in _indexes(Grant.objects.filter(state="revoking", ending_since__lte=now).order_by())
     late = Grant.objects.filter(state="active", ends_at__lte=now - timedelta(days=1)).order_by()
     assert "access_grant_living" in _indexes(late)
@@ -106,6 +105,26 @@ def test_the_status_of_a_company_is_one_query(company: None, django_assert_num_q
         status = status_for(approver, now=timezone.now())
     assert status.waiting_in_words == "99+"
     assert count_of(waiting_for(approver, now=timezone.now()).order_by()) == 100
+
+
+def test_the_badge_counts_what_the_lists_show(company: None) -> None:
+    now, gone = timezone.now(), User.objects.get(email="person20@example.com")
+    gone.is_active = False
+    alone = User(pk=0, email="nobody@example.com")
+    asked = AccessRequest.objects.filter(state="pending").exclude(waits_for__in=["", "platform"]).earliest("id")
+    others = User.objects.filter(teams__slug=asked.waits_for).exclude(teams__slug="platform")
+    member, administrator = (
+        others.exclude(pk=asked.requester_id)[0],
+        User.objects.get(email="administrator@example.com"),
+    )
+    for person in (member, administrator, gone, alone):
+        questioned = len(questioned_grants_for(person))
+        shown = count_of(waiting_for(person, now=now)) + questioned
+        assert status_for(person, now=now).waiting == shown
+        # All has lapsed by then.
+        assert status_for(person, now=now + timedelta(days=400)).waiting == questioned
+    assert waiting_for(member, now=now).exists()
+    assert questioned_grants_for(administrator).exists()
 
 
 LISTS = [
