@@ -3,7 +3,9 @@ rights of the account that defined them, their definer. They are re-defined, sam
 
 The heir is a role without a login and without privileges, so nothing that a person wrote can go on with rights that the
 person has no more: a view or routine of theirs refuses from then on, a trigger refuses the statement that fires it, an
-event is switched off. Whether it deserves a better definer is for an administrator, who finds it in the receipt.
+event is switched off. A routine that ran with the rights of its caller (`SQL SECURITY INVOKER`) would go on with whatever
+those may do, so it runs with the heir's as well. Whether it deserves a better definer is for an administrator, who finds it
+in the receipt.
 
 Our own account need not be allowed to set any definer it likes: whoever has made a role their current one may name it.
 """
@@ -77,6 +79,10 @@ _PAUSE = 0.03
 #: How long a definition of ours waits for whoever is using the table.
 _LOCK_SECONDS = 2
 
+#: What can do something, and not only show something, with the rights of whoever uses it.
+_ROUTINE_KINDS = ("FUNCTION", "PROCEDURE", "PACKAGE", "PACKAGE BODY")
+_ALTERED = ("FUNCTION", "PROCEDURE")
+
 _NAME = r'(?:`(?:[^`]|``)+`|"(?:[^"]|"")+"|[\w$]+)'
 _GAP = r"(?:\s|/\*.*?\*/|(?:--\s|\#)[^\n]*\n)*"
 #: The head of a trigger, as its maker wrote it, up to where the body begins.
@@ -93,6 +99,8 @@ _TRIGGER_HEAD = re.compile(
     ),
     re.IGNORECASE | re.DOTALL,
 )  # fmt: skip
+#: The head of a package that runs with the rights of its caller, as the server writes it.
+_PACKAGE_AS_CALLER = re.compile(rf"\A(PACKAGE(?: BODY)?\s+{_NAME}(?:\.{_NAME})?\s+)SQL SECURITY INVOKER\b")
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,15 +165,16 @@ def hand_over(target: Target, found: list[Defined], heir: str, journal: Journal)
     """Re-define what was found to the heir. Raises `ServerRefused` when the heir has privileges."""
     result = HandedOver()
     with _session_as(target, heir, journal) as session:
+        shut = {one: _no_longer_as_caller(session, one, journal) for one in found}
         # All of it is read before any of it is changed, since making a package anew drops its body.
-        for one, text in [(one, _rewritten(session, one)) for one in found]:
+        for one, text in [(one, shut[one] or _rewritten(session, one)) for one in found]:
             problem = text if isinstance(text, ConnectorError) else _redefine(session, one, text, journal)
             if problem is None:
                 result.told.append(f"{one.label}: {heir}, {_consequence(one)}")
             elif problem.transient:
                 result.waiting.append(f"{one.label}: {problem}")
             else:
-                result.told.append(f"{one.label}: nobody, since it could not be re-defined, and so it does not work")
+                result.told.append(f"{one.label}: nobody, since it could not be re-defined, and so {_as_it_is(one)}")
                 result.errors.append(f"{one.label}: {problem}")
         _keep_off([one for one in found if one.kind == "EVENT"], session, journal)
     return result
@@ -197,6 +206,19 @@ def _session_as(target: Target, heir: str, journal: Journal) -> Iterator[Session
         session.close()
 
 
+def _no_longer_as_caller(session: Session, one: Defined, journal: Journal) -> ConnectorError | None:
+    """Have a routine run with the rights of its definer; a package has them in the head that is written anew."""
+    if not one.as_caller or one.kind not in _ALTERED:
+        return None
+    try:
+        session.run(statements.as_definer(one.kind, one.sql_name, one.database), journal)
+    except LOST:
+        raise
+    except ConnectorError as error:
+        return error
+    return None
+
+
 def _rewritten(session: Session, one: Defined) -> str | ConnectorError:
     """The statement that makes it anew with the current role as its definer, or why there is none."""
     if one.kind == "EVENT":
@@ -204,7 +226,11 @@ def _rewritten(session: Session, one: Defined) -> str | ConnectorError:
     try:
         made = session.named_rows(f"SHOW CREATE {one.kind} {one.sql_name}")[0]
         head, rest = _around_definer(_text_of(made), one.definer)
-        return f"{head}DEFINER = CURRENT_ROLE {_ordered(one, rest) if one.kind == 'TRIGGER' else rest}"
+        if one.kind == "TRIGGER":
+            rest = _ordered(one, rest)
+        elif one.kind in _ROUTINE_KINDS and one.as_caller:
+            rest = _PACKAGE_AS_CALLER.sub(r"\1", rest)
+        return f"{head}DEFINER = CURRENT_ROLE {rest}"
     except LOST:
         raise
     except ConnectorError as error:
@@ -267,9 +293,20 @@ def _consequence(one: Defined) -> str:
     if one.kind == "TRIGGER":
         what = f"every {one.moment.split()[-1]} on {one.database}.{one.table}"
         return f"so {what} is refused until an administrator re-defines or drops it"
-    if one.as_caller:
+    if one.as_caller and one.kind == "VIEW":
         return "works as before, with the rights of its caller"
+    if one.as_caller and one.kind in _ALTERED:
+        return (
+            "refuses to work, since it ran with the rights of its caller, until an administrator has read it and runs"
+            f" ALTER {one.kind} {one.sql_name} SQL SECURITY INVOKER"
+        )
     return "refuses to work until an administrator re-defines it"
+
+
+def _as_it_is(one: Defined) -> str:
+    if one.as_caller:
+        return "it works on, with the rights of its caller, until an administrator drops or re-defines it"
+    return "it does not work"
 
 
 def _described(row: dict[str, Any]) -> Defined:

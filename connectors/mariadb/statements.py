@@ -296,6 +296,12 @@ def create_heir(heir: str) -> Command:
     return _command(f"CREATE ROLE IF NOT EXISTS {names.role(heir)}", note)
 
 
+def as_definer(kind: str, sql_name: str, database: str) -> Command:
+    """Have a routine run with the rights of its definer, whatever its caller may do."""
+    note = "It ran with the rights of whoever calls it, and would go on to."
+    return _command(f"ALTER {kind} {sql_name} SQL SECURITY DEFINER", note, database)
+
+
 def redefine(sql: str, database: str) -> Command:
     """A view, routine, trigger or event with its new definer."""
     return _command(sql, "The same body, run with the rights of the heir, who has none.", database)

@@ -183,15 +183,14 @@ def test_a_trigger_keeps_its_place_among_others(
 def test_others_may_still_call_a_routine(
     lab: MariaDBLab, alice: Account, session: MariaDBSession, orders: Place
 ) -> None:
-    session.run("CREATE PROCEDURE tidy() SQL SECURITY INVOKER DO 1")
+    session.run("CREATE PROCEDURE tidy() COMMENT 'SQL SECURITY INVOKER' DO 1")
     role = lab.make_role("nightly")
     lab.rows(f"GRANT EXECUTE ON PROCEDURE {quoted(orders.database)}.tidy TO {quoted(role)}")
 
     receipt = alice.revoke()
 
-    assert "rights of its caller" in line_about(receipt, "tidy")
+    assert "refuses to work" in line_about(receipt, "tidy")
     assert lab.rows("SELECT Proc_priv FROM mysql.procs_priv WHERE User = %s", role) == [("Execute",)]
-    lab.rows(f"CALL {quoted(orders.database)}.tidy()")
 
 
 # --- What it may do from then on
@@ -220,6 +219,39 @@ def test_nothing_runs_on_with_rights(lab: MariaDBLab, alice: Account, session: M
     assert len(lab.rows(f"SELECT * FROM {here}as_caller")) == 3
     lab.rows(f"DROP TRIGGER {here}shout")
     lab.rows(f"INSERT INTO {at(orders)} (note) VALUES ('x')")
+
+
+def test_what_ran_with_the_rights_of_its_caller_does_not_go_on_to(
+    lab: MariaDBLab, alice: Account, session: MariaDBSession, orders: Place
+) -> None:
+    """Whoever reads the view that was put in place of theirs would run a person's code who has no access any more."""
+    here = f"{quoted(orders.database)}."
+    act = f"INSERT INTO {at(orders)} (note) VALUES ('by somebody else')"
+    session.run(f"CREATE FUNCTION act() RETURNS INT SQL SECURITY INVOKER BEGIN {act}; RETURN 1; END")
+    session.run(f"CREATE PROCEDURE acts() SQL SECURITY INVOKER {act}")
+    session.run("CREATE SQL SECURITY INVOKER VIEW numbers AS SELECT act() AS one")
+    session.run("SET sql_mode = 'ORACLE'")
+    packaged = "PACKAGE {0} stock {1} SQL SECURITY INVOKER AS PROCEDURE acts"
+    session.run(f"CREATE {packaged.format('', '')}; END")
+    session.run(f"CREATE {packaged.format('BODY', '')} AS BEGIN {act}; END; END")
+    assert lab.rows(f"SELECT * FROM {here}numbers") == [(1,)]
+
+    receipt = alice.revoke()
+
+    assert receipt.is_clean
+    assert not receipt.errors
+    for sql in (
+        f"SELECT * FROM {here}numbers",
+        f"SELECT {here}act()",
+        f"CALL {here}acts()",
+        f"CALL {here}stock.acts()",
+    ):
+        with pytest.raises(MySQLdb.Error, match=r"1356|1370|denied"):
+            lab.rows(sql)
+    assert not lab.rows("SELECT name FROM mysql.proc WHERE db = %s AND security_type = 'INVOKER'", orders.database)
+    # An administrator who has read it lets it go on, with what the receipt says.
+    lab.rows(line_about(receipt, "act").partition("runs ")[2])
+    assert lab.rows(f"SELECT {here}act()") == [(1,)]
 
 
 @pytest.fixture
@@ -292,12 +324,12 @@ def test_a_routine_where_we_may_not_define_is_told(lab: MariaDBLab, accounts: Ac
     lab.rows(f"CREATE DATABASE {quoted(database)}")
     lab.rows(f"GRANT ALL ON {pattern(database)} TO {quoted(role)}")
     alice = accounts.provisioned(Scope(Level.MEMBER, (orders.database,), database_roles=(role,)))
-    alice.log_in(database).run("CREATE PROCEDURE theirs() DO 1")
+    alice.log_in(database).run("CREATE PROCEDURE theirs() SQL SECURITY INVOKER DO 1")
 
     receipt = alice.revoke()
 
     assert receipt.is_clean
-    assert "could not be re-defined" in line_about(receipt, "theirs")
+    assert "could not be re-defined, and so it works on" in line_about(receipt, "theirs")
     lab.drop_database(database)
 
 
