@@ -10,12 +10,14 @@ GatewayError
  │    ├── SettingRefused
  │    ├── NotOpen
  │    ├── FunctionCallRefused
- │    └── StatementRefused
+ │    ├── StatementRefused
+ │    └── NotUnderstood     the server's own grammar does not take it
  ├── LimitReached       it ran, and was cut at a limit of the role
  ├── SessionEnded       it was in, and is not any more
  ├── NotRecorded        the record cannot be written, so nothing runs
  ├── UpstreamFailed     the database server does not answer as it should
  │    └── SettingNotTaken
+ ├── TooManyNames       one session keeps more prepared statements and portals than it may
  └── ProtocolViolated   the client does not speak the protocol
 """
 
@@ -27,6 +29,8 @@ class GatewayError(Exception):
 
     sqlstate = "XX000"
     hint = ""
+    position = 0
+    """Where in the statement, in characters from 1; 0 where it is about no place."""
 
     def __init__(self, detail: str = "", *, hint: str = "") -> None:
         super().__init__(detail)
@@ -109,6 +113,19 @@ class StatementRefused(Refused):
     """The access role does not allow this statement."""
 
 
+class NotUnderstood(Refused):
+    """The statement is not SQL that PostgreSQL takes."""
+
+    def __init__(self, message: str, *, sqlstate: str, position: int) -> None:
+        super().__init__(message)
+        self.sqlstate = sqlstate
+        self.position = position
+
+    def __str__(self) -> str:
+        """In the words of the server's grammar, which clients know."""
+        return self.detail
+
+
 class LimitReached(GatewayError):
     """The statement was stopped at a limit of the access role."""
 
@@ -151,6 +168,12 @@ class SettingNotTaken(UpstreamFailed):
         super().__init__(detail)
         self.sqlstate = sqlstate
         """The server's own."""
+
+
+class TooManyNames(GatewayError):
+    """This session keeps too many prepared statements and portals: close those that are not used any more."""
+
+    sqlstate = "54000"
 
 
 class ProtocolViolated(GatewayError):

@@ -1,66 +1,126 @@
-"""What is known of a statement's text before it runs: understood once for all texts that differ in literals alone."""
+"""What is known of a statement's text before it runs: understood once for all texts that differ in constants alone.
+
+Short texts are understood at once. Long ones are not, since everybody else would wait: `Examiner.glance` says None for them,
+and `gateway.reading` understands them elsewhere.
+"""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from dataclasses import replace
 from functools import lru_cache
+from typing import Final
 
 from access.gateway_rules import Rules
-from gateway.policy import Refusal, decide
+from gateway.policy import decide
 from gateway.recording import Examined
-from gateway.statements.classifying import UNKNOWN, Statement, classify
-from gateway.statements.skeleton import NoSkeleton, Skeleton, bare, skeleton_of
+from gateway.statements import POSTGRESQL, Statement, Understood, understand
+from gateway.statements.postgresql.shape import blanked, read_only
 
-#: How many skeletons one set of rules remembers.
-_MOST_SKELETONS = 4096
-_MOST_RULES = 256
+#: Texts up to this many characters are understood at once: three milliseconds at the most.
+SHORT: Final = 2_000
+#: Up to this many, it is worth to look whether only constants are new.
+_BLANKED: Final = 16_000
+#: How much one set of rules remembers: texts, and characters of them and of their shapes.
+_MOST_KNOWN: Final = 4_096
+_MOST_CHARACTERS: Final = 8_000_000
+_MOST_RULES: Final = 256
+#: Of `Examined.encoding`: the one that the session began with.
+DEFAULT_ENCODING: Final = "*"
 
 
 class Examiner:
     """Understands statements under one set of rules."""
 
     def __init__(self, rules: Rules, dialect: str) -> None:
+        self.dialect = dialect
         self._rules = rules
-        self._dialect = dialect
-        self._known: dict[str, tuple[str, tuple[str, ...], bool, str, str, str, str]] = {}
+        self._known: dict[str, Examined] = {}
+        self._characters = 0
 
     def __call__(self, text: str) -> Examined:
-        """What is known of the text."""
-        digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
-        try:
-            blanked = bare(text)
-        except NoSkeleton:
-            return Examined(digest, *self._unknown())
-        known = self._known.get(blanked)
-        if known is None:
-            if len(self._known) >= _MOST_SKELETONS:
-                self._known.clear()
-            known = self._known[blanked] = self._understand(blanked)
-        return Examined(digest, *known)
+        """What is known of the text, however long that takes."""
+        return self.glance(text) or self.examined(text, understand(text, self.dialect))
 
-    def _understand(self, blanked: str) -> tuple[str, tuple[str, ...], bool, str, str, str, str]:
-        try:
-            skeleton = skeleton_of(blanked)
-        except NoSkeleton:
-            return self._unknown()
-        statement = classify(skeleton, self._dialect)
-        return _told(skeleton, statement, decide(self._rules, statement))
+    def glance(self, text: str) -> Examined | None:
+        """What is known of the text; None where it would take long to know."""
+        digest = digest_of(text)
+        key = self._key(text, digest)
+        known = self._known.get(key)
+        if known is not None:
+            return known if known.text_sha256 == digest else replace(known, text_sha256=digest)
+        if len(text) > SHORT:
+            return None
+        return self._keep(key, text, digest, understand(text, self.dialect))
 
-    def _unknown(self) -> tuple[str, tuple[str, ...], bool, str, str, str, str]:
-        """A text that cannot even be taken apart: nothing of it may be shown, since anything in it may be a literal."""
-        return _told(Skeleton("", "", "0" * 16, ()), UNKNOWN, decide(self._rules, UNKNOWN))
+    def examined(self, text: str, understood: Understood) -> Examined:
+        """What the rules say of a text that was understood elsewhere."""
+        digest = digest_of(text)
+        return self._keep(self._key(text, digest), text, digest, understood)
+
+    def _key(self, text: str, digest: str) -> str:
+        if self.dialect == POSTGRESQL and len(text) <= _BLANKED:
+            return blanked(text) or digest
+        return digest
+
+    def _keep(self, key: str, text: str, digest: str, understood: Understood) -> Examined:
+        examined = self._decide(text, digest, understood)
+        if understood.hangs_on_literals or examined.position or examined.instead:
+            key = digest
+        self._characters += len(key) + len(examined.shape)
+        if len(self._known) >= _MOST_KNOWN or self._characters > _MOST_CHARACTERS:
+            self._known.clear()
+            self._characters = len(key) + len(examined.shape)
+        self._known[key] = examined
+        return examined
+
+    def _decide(self, text: str, digest: str, understood: Understood) -> Examined:
+        statement = understood.statement
+        refusal = decide(self._rules, statement)
+        if refusal is not None and refusal.rule == "read_only" and statement.asks_to_write and statement.count == 1:
+            # It stays read-only, and whoever asked goes on: drivers put back what they found, and break where they may not.
+            tamed = self._tamed(text)
+            if tamed is not None:
+                return tamed
+        fault = statement.fault if refusal is not None and refusal.rule == "syntax" else None
+        return Examined(
+            digest,
+            understood.fingerprint,
+            tuple(sorted(one.value for one in statement.classes)),
+            statement.is_parsed,
+            understood.shape,
+            refusal=refusal.reason if refusal else "",
+            hint=refusal.hint if refusal else "",
+            rule=refusal.rule if refusal else "",
+            account=refusal.account if refusal else "",
+            sqlstate=fault.sqlstate if fault else "",
+            position=fault.position if fault else 0,
+            names=statement.names,
+            is_single=statement.count == 1,
+            encoding=_encoding_of(statement),
+        )
+
+    def _tamed(self, text: str) -> Examined | None:
+        """The same text with READ ONLY for READ WRITE, where that is what it then says."""
+        instead = read_only(text)
+        if instead == text:
+            return None
+        examined = self(instead)
+        return None if examined.refusal else replace(examined, instead=instead)
 
 
-def _told(
-    skeleton: Skeleton, statement: Statement, refusal: Refusal | None
-) -> tuple[str, tuple[str, ...], bool, str, str, str, str]:
-    said = (refusal.reason, refusal.hint, refusal.rule) if refusal else ("", "", "")
-    classes = tuple(sorted(one.value for one in statement.classes))
-    return (skeleton.fingerprint, classes, statement.is_parsed, skeleton.shape, *said)
+def _encoding_of(statement: Statement) -> str:
+    if statement.resets_settings:
+        return DEFAULT_ENCODING
+    return next((one.value or "" for one in statement.settings if one.name == "client_encoding"), "")
+
+
+def digest_of(text: str) -> str:
+    """SHA-256 of a text, as the record has it."""
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 @lru_cache(_MOST_RULES)
-def examiner(rules: Rules, dialect: str) -> Callable[[str], Examined]:
+def examiner(rules: Rules, dialect: str) -> Examiner:
     """The examiner for a role's rules; sessions with the same rules share what it has understood."""
     return Examiner(rules, dialect)

@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from gateway.admission import Admitted
+from gateway.statements.statement import NameChange
 
 
 class Verdict(StrEnum):
@@ -49,6 +50,20 @@ class Examined:
     """How to ask for more."""
     rule: str = ""
     """The name of the rule that refused."""
+    account: str = ""
+    """The one account whose sessions may run it although the rule `role` refuses it to all others."""
+    sqlstate: str = ""
+    """Of a refusal in the server's own words; empty for those of a rule."""
+    position: int = 0
+    """Where in the text the server's own words point to, in characters from 1; 0 where they do not."""
+    instead: str = ""
+    """What is sent in the place of the text that was asked about, and is what all of this says: empty for that text."""
+    names: tuple[NameChange, ...] = ()
+    """What it does to the names of prepared statements and portals."""
+    is_single: bool = True
+    """The text holds one statement."""
+    encoding: str = ""
+    """The encoding that the texts behind it are in, where it sets one."""
 
 
 class Recorder(Protocol):

@@ -24,9 +24,11 @@ from access import clock
 from access.gateway_rules import Rules
 from gateway.admission import Admitted, Attempt, Ended, Identifier
 from gateway.errors import SessionEnded
+from gateway.examining import Examiner
 from gateway.mailbox import Mailbox
 from gateway.outbox import Outbox
-from gateway.recording import Examined, Recorder
+from gateway.reading import Elsewhere
+from gateway.recording import Recorder
 from gateway.wire import arrivals
 from gateway.wire.arrivals import Arrival, Arrivals
 from gateway.wire.postgresql.client import ALPN, Client
@@ -37,7 +39,7 @@ from gateway.wire.proxying import Network
 log = structlog.get_logger(__name__)
 
 #: From the rules of a role and the name of a dialect to what understands statements under them.
-ExaminerOf = Callable[[Rules, str], Callable[[str], Examined]]
+ExaminerOf = Callable[[Rules, str], Examiner]
 
 #: Connections that have not shown yet who they are.
 MOST_AT_THE_DOOR = 1000
@@ -75,6 +77,7 @@ class Worker:
             self.tls.set_alpn_protocols([ALPN])
         self.recorder = recorder
         self.outbox = Outbox(self.loop, recorder)
+        self.elsewhere = Elsewhere(self.loop)
         self.clients: set[Client] = set()
         self.connections: set[Client] = set()
         """Those too whose session is over, until what they are told has gone."""
@@ -110,6 +113,7 @@ class Worker:
             client.end(SessionEnded(reason))
         for task in list(self._tasks):
             task.cancel()
+        await self.elsewhere.stop()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._mailbox.close()
         await self._last_words()
@@ -155,7 +159,7 @@ class Worker:
         """Who this is. Raises an error of `gateway.errors.Refused`."""
         return await asyncio.to_thread(self._identifier.identify, attempt)
 
-    def examiner(self, admitted: Admitted) -> Callable[[str], Examined]:
+    def examiner(self, admitted: Admitted) -> Examiner:
         """What understands the statements of a session."""
         return self._examiner(admitted.rules, admitted.parsed_as)
 

@@ -21,6 +21,7 @@ from gateway.examining import examiner
 
 READ, WRITE, DDL = (rules_for(level) for level in (Level.READ, Level.WRITE, Level.DDL))
 NARROW = replace(WRITE, tables=("shop.*", "note"), denied_functions=("pg_*", "dblink"))
+ORDERS = replace(READ, tables=("orders",))
 
 
 def rule_that_refuses(rules: Rules, text: str) -> str:
@@ -41,12 +42,29 @@ def rule_that_refuses(rules: Rules, text: str) -> str:
         (READ, "DO $$ BEGIN END $$", "class"),
         (READ, "COPY item TO PROGRAM 'sh'", "class"),
         (READ, "SET default_transaction_read_only = off", "read_only"),
-        (READ, "BEGIN READ WRITE", "read_only"),
+        (READ, "SET default_transaction_read_only = on", ""),
+        (READ, "SET transaction_read_only TO DEFAULT", ""),
+        (READ, "SELECT 1; BEGIN READ WRITE", "read_only"),
+        (READ, "SELECT current_setting('jit'), set_config('jit', 'off', false)", ""),
+        (READ, "SELECT set_config('search_path', '', false)", ""),
+        (READ, "SELECT set_config('app.tenant', '42', true)", ""),
+        (READ, "SELECT set_config('default_transaction_read_only', 'off', false)", "read_only"),
+        (READ, "SELECT set_config($1, 'off', false)", "setting"),
+        (WRITE, "SELECT set_config($1, 'off', false)", "setting"),
+        (WRITE, "SELECT set_config('role', 'postgres', false)", "role"),
+        (WRITE, 'SET "role" = postgres', "role"),
+        (READ, "SET ROLE NONE", ""),
+        (READ, "SET SESSION AUTHORIZATION DEFAULT; RESET ALL", ""),
+        (READ, "SET standard_conforming_strings = off", "setting"),
+        (READ, "SET standard_conforming_strings = on", ""),
+        (READ, "SET client_encoding = 'SJIS'", "setting"),
+        (READ, "SET client_encoding = 'utf-8'", ""),
+        (READ, "SET bytea_output = hex", ""),
         (READ, "SELECT set_config('transaction_read_only', 'off', false)", "read_only"),
         (READ, "SET ROLE postgres", "role"),
-        (READ, "FROBNICATE", "unparsed"),
+        (READ, "FROBNICATE", "syntax"),
         (replace(READ, unparsed=Unparsed.PASS), "FROBNICATE", ""),
-        (READ, "SELECT 'open", "unparsed"),
+        (READ, "SELECT 'open", "syntax"),
         (WRITE, "DELETE FROM item WHERE id = 1", ""),
         (WRITE, "SELECT set_config('search_path', 'shop', false)", ""),
         (WRITE, "DELETE FROM item", "where"),
@@ -59,6 +77,15 @@ def rule_that_refuses(rules: Rules, text: str) -> str:
         (NARROW, "SELECT * FROM note JOIN shop.item USING (id)", ""),
         (NARROW, "SELECT * FROM secret.item", "table"),
         (NARROW, "SELECT * FROM pg_catalog.pg_class", ""),
+        (NARROW, "SELECT typname FROM pg_type", ""),
+        (NARROW, "SELECT * FROM information_schema.tables", ""),
+        (ORDERS, "SELECT * FROM pg_mine", "table"),
+        (ORDERS, "WITH customers AS (SELECT * FROM customers) SELECT * FROM customers", "table"),
+        (ORDERS, "WITH customers AS (SELECT * FROM orders) SELECT * FROM customers", ""),
+        (NARROW, "SELECT query_to_xml('select * from secrets', true, false, '')", "table"),
+        (NARROW, "SET search_path = secret", "table"),
+        (NARROW, "SET search_path = shop, public", ""),
+        (NARROW, "SET search_path = ''", ""),
         (NARROW, "SELECT pg_sleep(1)", "function"),
         (NARROW, "SELECT PG_Catalog.PG_Sleep(1)", "function"),
         (Rules(classes=frozenset()), "SELECT 1", "class"),
@@ -99,3 +126,33 @@ def test_what_an_approver_reads_of_the_rules() -> None:
         "encrypted",
     ):
         assert piece in other
+
+
+@pytest.mark.parametrize(
+    ("text", "instead"),
+    [
+        ("BEGIN READ WRITE", "BEGIN READ ONLY"),
+        ("begin isolation level serializable, read  write", "begin isolation level serializable, read  ONLY"),
+        ("START TRANSACTION READ /* please */ WRITE", "START TRANSACTION READ   ONLY"),
+        (
+            "SET SESSION CHARACTERISTICS AS TRANSACTION READ WRITE",
+            "SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY",
+        ),
+        ("SET TRANSACTION READ WRITE", "SET TRANSACTION READ ONLY"),
+    ],
+)
+def test_whoever_asks_to_write_on_a_read_only_role_goes_on_reading(text: str, instead: str) -> None:
+    examined = examiner(READ, "postgres")(text)
+    assert (examined.rule, " ".join(examined.instead.split())) == ("", " ".join(instead.split()))
+    assert examined.text_sha256 == examiner(READ, "postgres")(examined.instead).text_sha256
+    assert examiner(WRITE, "postgres")(text).instead == ""
+
+
+def test_a_text_that_is_no_sql_is_refused_in_the_servers_words() -> None:
+    examined = examiner(READ, "postgres")("SELECT FROM WHERE")
+    assert (examined.refusal, examined.sqlstate, examined.position) == ('syntax error at or near "WHERE"', "42601", 13)
+
+
+def test_a_role_that_names_the_sessions_own_account_is_told_apart() -> None:
+    assert examiner(DDL, "postgres")("SET ROLE 'lg_alice'").account == "lg_alice"
+    assert examiner(DDL, "postgres")("SET ROLE 'lg_alice'; SET ROLE 'boss'").account == ""

@@ -33,6 +33,7 @@ from gateway.wire.postgresql.messages import (
     READY,
     error_response,
     fields_of,
+    parameter_of,
     rows_of,
     sqlstate_of,
 )
@@ -45,6 +46,7 @@ _SYNC: Final = 0
 #: CopyDone or CopyFail, sent before it was known whether the server is at a COPY: if it is not, it reads past it.
 _COPY_END: Final = "copy end"
 _CANCELLED: Final = "57014"
+_IDLE: Final = ord("I")
 _NO_LIMIT: Final = 1 << 61
 #: A message up to this size goes to the client as a whole, so that the session can always end between two.
 _LONGEST_WHOLE: Final = 262_144
@@ -88,7 +90,7 @@ class Answers:
         """Since when the server has been at a statement, on the loop's clock; 0 when it is at none."""
         self.idle_since = 0.0
         """When the server had answered everything, on the loop's clock; 0 before it did so for the first time."""
-        self.transaction = ord("I")
+        self.transaction = _IDLE
         self.has_news = False
         """The server was ready in what was taken last."""
         # Execute: its number. Query: its number, negative. Sync: 0. Others: what `Names.acknowledged` takes.
@@ -169,6 +171,16 @@ class Answers:
         return len(self._sent) <= _FEW_SENT
 
     # --- What the server says
+
+    @property
+    def is_done(self) -> bool:
+        """Whether the server has answered all that was sent."""
+        return not self._sent
+
+    @property
+    def is_behind_a_batch(self) -> bool:
+        """Whether a whole batch was sent that the server has not answered."""
+        return any(type(item) is int and item <= 0 for item in self._sent)
 
     @property
     def is_between_messages(self) -> bool:
@@ -265,7 +277,15 @@ class Answers:
             self._copying_in()
         elif kind == PARAMETER_STATUS:
             _end_if_it_reads_otherwise(data[at : stop - 1])
+            self.reports(*parameter_of(data[at:stop]))
         return None
+
+    def reports(self, name: str, value: str) -> None:
+        """The server tells the value of a setting."""
+        if name == "client_encoding":
+            self._names.client_encoding = value
+        elif name == "server_encoding":
+            self._names.server_encoding = value
 
     def _acknowledged(self) -> None:
         if self._sent and type(self._sent[0]) is tuple:
@@ -377,6 +397,8 @@ class Answers:
         if self._copy_ends:
             self._drop_copy_ends()
         self._names.batch_over()
+        if transaction == _IDLE:
+            self._names.transaction_over()
         if not self._sent:
             # What was refused behind something that failed was never read.
             self.refusals.clear()

@@ -269,13 +269,17 @@ class Client(asyncio.Protocol):
             number=number,
             recorder=self._worker.recorder,
             outbox=self._worker.outbox,
-            examine=self._worker.examiner(self.admitted),
+            examiner=self._worker.examiner(self.admitted),
+            read=self._worker.elsewhere.understand,
             client=self.transport,
             server=server.transport,
             clock=self._loop.time,
             cancel=self.cancel,
             end=self.end,
         )
+        for name, value in server.parameters.items():
+            self.relay.answers.reports(name, value)
+        self.relay.names.default_encoding = self.relay.names.client_encoding
         hello = [message(messages.AUTHENTICATION, struct.pack("!I", messages.AUTHENTICATION_OK))]
         hello += [messages.parameter_status(*pair) for pair in server.parameters.items()]
         hello += [messages.backend_key(*self.key), messages.ready()]

@@ -122,6 +122,8 @@ def error_response(error: GatewayError, *, severity: str = "ERROR", said: str = 
     hint = error.hint if hint is None else hint
     if hint:
         fields["H"] = hint
+    if error.position:
+        fields["P"] = str(error.position)
     content = b"".join(letter.encode() + text(value.replace("\x00", "")) for letter, value in fields.items())
     return message(ERROR, content + b"\x00")
 
@@ -129,6 +131,12 @@ def error_response(error: GatewayError, *, severity: str = "ERROR", said: str = 
 def parameter_status(name: str, value: str) -> bytes:
     """One setting that the server reports."""
     return message(PARAMETER_STATUS, text(name) + text(value))
+
+
+def parameter_of(content: bytes) -> tuple[str, str]:
+    """The name and the value of a ParameterStatus."""
+    name, value, *_ = content.decode("utf-8", "replace").split("\x00")
+    return name, value
 
 
 def ready(status: bytes = b"I") -> bytes:

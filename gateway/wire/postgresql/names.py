@@ -6,24 +6,27 @@ before it failed, and then use the name. So a name means something new only when
 - within one batch (up to a Sync) the new meaning counts: should the server refuse it, it skips the rest of the batch too;
 - across batches nothing is guessed: whoever needs such a name waits for the server's word (`Unsettled`).
 
-SQL can change names as well (PREPARE, DEALLOCATE, DISCARD, DECLARE, CLOSE). After such a text the names it could have
-changed are known no more, and what runs under them is recorded as what it is: the execution of a name.
+SQL can change names as well (PREPARE, DEALLOCATE, DECLARE, CLOSE, DISCARD ALL), and the text tells which (`Examined.names`).
+What SQL has named is recorded as what it is: the execution of a name. Portals end with their transaction.
 """
 
 from __future__ import annotations
 
-import re
 from collections import deque
+from typing import Final
 
-from gateway.errors import ProtocolViolated
+from gateway.errors import TooManyNames
 from gateway.recording import Examined
+from gateway.statements.postgresql.encodings import decoded, encoded
+from gateway.statements.statement import Effect, NameChange
 
 #: How many names one session may have.
 MOST_NAMES = 10_000
 
-_MAKES_STATEMENTS = re.compile(r"\b(?:prepare|deallocate|discard)\b", re.IGNORECASE)
-_MAKES_PORTALS = re.compile(r"\b(?:declare|close|discard)\b", re.IGNORECASE)
-_DEALLOCATES_ONE = re.compile(r"\s*deallocate\s+(?:prepare\s+)?([a-z_][a-z0-9_$]*|\"[^\"]+\")\s*;?\s*", re.IGNORECASE)
+#: And how many characters of texts stand behind them, where the record keeps whole texts.
+_MOST_CHARACTERS: Final = 67_108_864
+#: PostgreSQL's NAMEDATALEN, less one: what a name has beyond, the server does not see.
+_LONGEST_NAME: Final = 63
 
 
 class Unsettled(Exception):
@@ -33,23 +36,17 @@ class Unsettled(Exception):
 class Statement:
     """A text that a client may run, as it is known in one session."""
 
-    __slots__ = ("deallocates", "examined", "makes_portals", "makes_statements", "text")
+    __slots__ = ("examined", "text")
 
     def __init__(self, text: str, examined: Examined) -> None:
         self.text = text
+        """Empty where the record keeps no texts."""
         self.examined = examined
-        self.makes_statements = _MAKES_STATEMENTS.search(text) is not None
-        self.makes_portals = _MAKES_PORTALS.search(text) is not None
-        self.deallocates = b""
-        """The one name that this takes away, where that is all it does."""
-        if self.makes_statements and (one := _DEALLOCATES_ONE.fullmatch(text)) and one[1].lower() != "all":
-            name = one[1][1:-1] if one[1].startswith('"') else one[1].lower()
-            self.deallocates = name.encode()
 
     @property
     def makes_names(self) -> bool:
         """Whether running it may change what a name stands for."""
-        return self.makes_statements or self.makes_portals
+        return bool(self.examined.names)
 
 
 class Portal:
@@ -75,11 +72,21 @@ class Names:
     """The names of one session."""
 
     def __init__(self) -> None:
+        self.default_encoding = "UTF8"
+        self.client_encoding = "UTF8"
+        self.server_encoding = "UTF8"
         self._settled: _Names = {}
+        self._characters = 0
         self._batch: _Names = {}
         self._batch_unsure = False
         self._flying: deque[_Names | None] = deque()
         """One for each batch whose end the server has not told yet; None for one that may change any name."""
+
+    def key(self, name: bytes) -> bytes:
+        """A name of the wire as the server keeps it: in its own encoding, and cut."""
+        if not name.isascii() and self.client_encoding != self.server_encoding:
+            name = encoded(decoded(name, self.client_encoding), self.server_encoding)
+        return name[:_LONGEST_NAME]
 
     def statement(self, name: bytes) -> Statement | None:
         """The statement of this name; None when its text is not known. Raises `Unsettled`."""
@@ -105,12 +112,20 @@ class Names:
         """A Parse, a Bind or, with None, a Close goes to the server; what to give to `acknowledged` when it says yes."""
         self._batch[kind, name] = meaning
         if len(self._batch) > MOST_NAMES:
-            raise ProtocolViolated(f"More than {MOST_NAMES} names before a Sync.")
+            raise TooManyNames(f"There are more than {MOST_NAMES} before a Sync.")
         return kind, name, meaning
 
     def runs(self, statement: Statement) -> None:
-        """A statement that may change names runs in this batch."""
-        self._batch_unsure = True
+        """A statement that may change names runs in this batch: should it fail, the server skips the rest of the batch."""
+        for change in statement.examined.names:
+            if change.name is None:
+                self._batch_unsure = True
+            else:
+                self._batch[self._changed(change)] = None
+
+    def _changed(self, change: NameChange) -> tuple[int, bytes]:
+        kind = STATEMENT if change.effect in (Effect.PREPARE, Effect.DEALLOCATE) else PORTAL
+        return kind, encoded(change.name or "", self.server_encoding)
 
     def batch_sent(self) -> None:
         """A Sync goes to the server, or a Query, which is a batch of its own."""
@@ -139,24 +154,41 @@ class Names:
     def acknowledged(self, change: tuple[int, bytes, _Meaning]) -> None:
         """The server has done what `sent` told of."""
         kind, name, meaning = change
+        self._forget((kind, name))
         if meaning is None:
-            self._settled.pop((kind, name), None)
             return
         self._settled[kind, name] = meaning
+        if isinstance(meaning, Statement):
+            self._characters += len(meaning.text)
         if len(self._settled) > MOST_NAMES:
-            raise ProtocolViolated(f"More than {MOST_NAMES} prepared statements and portals.")
+            raise TooManyNames(f"There are more than {MOST_NAMES}.")
+        if self._characters > _MOST_CHARACTERS:
+            raise TooManyNames(f"Their texts have more than {_MOST_CHARACTERS} characters.")
+
+    def _forget(self, key: tuple[int, bytes]) -> None:
+        gone = self._settled.pop(key, None)
+        if isinstance(gone, Statement):
+            self._characters -= len(gone.text)
 
     def ran(self, statement: Statement, *, is_done: bool) -> None:
         """A statement that may change names is through."""
-        if statement.deallocates:
-            if is_done:
-                self._settled.pop((STATEMENT, statement.deallocates), None)
+        if not is_done and statement.examined.is_single:
+            # It has changed nothing. Of several, those before the one that failed have.
             return
-        gone = {
-            kind for kind, goes in ((STATEMENT, statement.makes_statements), (PORTAL, statement.makes_portals)) if goes
-        }
-        # Also after a failure: what it did before that stays done.
-        self._settled = {key: meaning for key, meaning in self._settled.items() if key[0] not in gone}
+        for change in statement.examined.names:
+            if change.name is None:
+                kind = STATEMENT if change.effect is Effect.DEALLOCATE else PORTAL
+                self._forget_all(kind)
+                continue
+            self._forget(self._changed(change))
+
+    def _forget_all(self, kind: int) -> None:
+        for key in [key for key in self._settled if key[0] == kind]:
+            self._forget(key)
+
+    def transaction_over(self) -> None:
+        """No transaction is open any more, and portals end with theirs."""
+        self._forget_all(PORTAL)
 
     def batch_over(self) -> None:
         """The server is ready for the next one."""

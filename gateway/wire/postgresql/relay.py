@@ -15,6 +15,8 @@ from __future__ import annotations
 import secrets
 from collections import deque
 from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from typing import Final, Protocol
 
 import structlog
@@ -27,11 +29,15 @@ from gateway.errors import (
     FunctionCallRefused,
     GatewayError,
     NotRecorded,
+    NotUnderstood,
     ProtocolViolated,
     StatementRefused,
 )
+from gateway.examining import DEFAULT_ENCODING, SHORT, Examiner
 from gateway.outbox import Outbox
 from gateway.recording import Examined, Recorder
+from gateway.statements import Understood
+from gateway.statements.postgresql.encodings import decoded
 from gateway.wire.postgresql import messages
 from gateway.wire.postgresql.answers import REFUSED_QUERY, Answers
 from gateway.wire.postgresql.messages import (
@@ -59,10 +65,20 @@ log = structlog.get_logger(__name__)
 LONGEST_MESSAGE: Final = 67_108_864
 #: What a client may send once it is in.
 _FROM_CLIENT = frozenset(b"QPBEDCSHXFdcf")
-#: How many texts one session remembers with what they were examined to be.
-_MOST_TEXTS: Final = 1_000
+#: How many bytes of short texts one session remembers with what they were examined to be.
+_MOST_REMEMBERED: Final = 131_072
+#: An Execute of no portal: the server skips it, and where it does not, it runs nothing.
+_NO_EXECUTE: Final = message(EXECUTE, b"lockgate_refused\x00\x00\x00\x00\x00")
 #: What may wait for the disk before the client is no longer read.
 _MOST_HELD: Final = 1_048_576
+
+
+class Unread(Exception):
+    """A text that is too long to be understood while others wait. Not an error: it is tried again once it is."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.text = text
 
 
 class Side(Protocol):
@@ -118,7 +134,8 @@ class Relay:
         number: int,
         recorder: Recorder,
         outbox: Outbox,
-        examine: Callable[[str], Examined],
+        examiner: Examiner,
+        read: Callable[[str, str, Callable[[Understood], None]], None],
         client: Side,
         server: Side,
         clock: Callable[[], float],
@@ -126,10 +143,11 @@ class Relay:
         end: Callable[[GatewayError], None],
     ) -> None:
         rules = admitted.rules
-        self._number, self._recorder, self._outbox, self._examine = number, recorder, outbox, examine
+        self._number, self._recorder, self._outbox = number, recorder, outbox
+        self._examiner, self._read_elsewhere, self._account = examiner, read, admitted.upstream.user
         self._client, self._server, self._clock, self._end = client, server, clock, end
         self._is_strict = rules.durability is Durability.STRICT
-        self._keeps_parameters = rules.keep is Keep.TEXT
+        self._keeps_text = rules.keep is Keep.TEXT
         self.names = Names()
         self.answers = Answers(rules=rules, recorder=recorder, names=self.names, clock=clock, cancel=cancel)
         self.last_active = clock()
@@ -141,9 +159,16 @@ class Relay:
         self._passing: i64 = 0
         """What is still to come of a message that passes in pieces."""
         self._is_unsettled = False
+        self._is_reading = False
+        """A long text is being understood elsewhere."""
+        self._understood: tuple[str, Understood] | None = None
+        """The long text that was, last."""
         self._was_refused = False
         """A Parse of the batch that is being sent."""
         self._texts: dict[bytes, Statement] = {}
+        self._remembered: i64 = 0
+        self._encoding_asked = ""
+        """What the client has asked to change its encoding to, until the server has said whether it has."""
         self._in_outbox = 0
         self._held: deque[bytes] = deque()
         """What waits for the disk: one item for each call of `durable` to come."""
@@ -160,7 +185,7 @@ class Relay:
         if self._chunks:
             self._chunks.append(data)
             self._waiting += len(data)
-            if self._is_unsettled or self._waiting < self._wanted:
+            if self._is_unsettled or self._is_reading or self._waiting < self._wanted:
                 return
             data = b"".join(self._chunks)
             self._chunks.clear()
@@ -197,8 +222,8 @@ class Relay:
                 raise ProtocolViolated(f"A message of kind {chr(kind)!r} and {length} bytes.")
             try:
                 instead, intended = self._take(kind, data, position + HEADER, stop)
-            except Unsettled:
-                self._wait_for_the_server()
+            except (Unsettled, Unread) as reason:
+                self._wait(reason)
                 break
             intents += intended
             if instead is not None:
@@ -229,7 +254,7 @@ class Relay:
         elif kind == PARSE:
             return self._parse(data, at, stop), 0
         elif kind == CLOSE:
-            self.answers.expect(self.names.sent(data[at], data[at + 1 : stop - 1], None))
+            self.answers.expect(self.names.sent(data[at], self.names.key(data[at + 1 : stop - 1]), None))
         elif kind in (COPY_DONE, COPY_FAIL):
             self.answers.copy_in_ended()
         elif kind == FUNCTION_CALL:
@@ -249,42 +274,44 @@ class Relay:
         except NotRecorded as error:
             self.answers.expect_query(REFUSED_QUERY)
             return messages.query(self._refusal_word(error)), 0
-        if statement.makes_names:
-            self.names.runs(statement)
+        self._runs(statement)
         self.answers.expect_query(number, statement)
-        return None, 1
+        instead = statement.examined.instead
+        return messages.query(instead.encode()) if instead else None, 1
 
     def _parse(self, data: bytes, at: i64, stop: i64) -> bytes | None:
         end = data.index(b"\x00", at, stop)
-        statement = self._statement(data[end + 1 : data.index(b"\x00", end + 1, stop)])
-        self.answers.expect(self.names.sent(STATEMENT, data[at:end], statement))
+        behind = data.index(b"\x00", end + 1, stop)
+        statement = self._statement(data[end + 1 : behind])
+        self.answers.expect(self.names.sent(STATEMENT, self.names.key(data[at:end]), statement))
         if statement.examined.refusal:
             self._was_refused = True
             return message(PARSE, data[at : end + 1] + self._refuse(statement) + b"\x00\x00\x00")
+        if statement.examined.instead:
+            return message(PARSE, data[at : end + 1] + statement.examined.instead.encode() + data[behind:stop])
         return None
 
     def _bind(self, data: bytes, at: i64, stop: i64) -> None:
         end = data.index(b"\x00", at, stop)
         second = data.index(b"\x00", end + 1, stop)
         name = data[end + 1 : second]
-        statement = self.names.statement(name) or self._by_name(b"EXECUTE", name)
-        portal = Portal(statement, data[second + 1 : stop] if self._keeps_parameters else b"")
-        self.answers.expect(self.names.sent(PORTAL, data[at:end], portal))
+        statement = self.names.statement(self.names.key(name)) or self._by_name(b"EXECUTE", name)
+        portal = Portal(statement, data[second + 1 : stop] if self._keeps_text else b"")
+        self.answers.expect(self.names.sent(PORTAL, self.names.key(data[at:end]), portal))
 
     def _execute(self, name: bytes) -> tuple[bytes | None, i64]:
-        portal = self.names.portal(name) or Portal(self._by_name(b"FETCH FROM", name), b"")
+        portal = self.names.portal(self.names.key(name)) or Portal(self._by_name(b"FETCH FROM", name), b"")
         statement = portal.statement
         if statement.examined.refusal and self._was_refused:
-            # Its Parse was, a moment ago: the server skips this as well.
-            return None, 0
+            # Its Parse was, a moment ago: the server skips this as well. Some do not, behind a COPY in the same batch.
+            return _NO_EXECUTE, 0
         if statement.examined.refusal:
             return message(PARSE, b"\x00" + self._refuse(statement) + b"\x00\x00\x00"), 0
         try:
             number = self._recorder.intent(self._number, statement.examined, statement.text, portal.parameters)
         except NotRecorded as error:
             return message(PARSE, b"\x00" + self._refusal_word(error) + b"\x00\x00\x00"), 0
-        if statement.makes_names:
-            self.names.runs(statement)
+        self._runs(statement)
         self.answers.expect_execute(number, statement, portal)
         return None, 1
 
@@ -292,22 +319,69 @@ class Relay:
         """What was named by SQL is recorded as the use of that name."""
         return self._statement(verb + b' "' + name.replace(b'"', b'""') + b'"')
 
+    def _runs(self, statement: Statement) -> None:
+        if statement.examined.names:
+            self.names.runs(statement)
+        if statement.examined.encoding:
+            asked = statement.examined.encoding
+            self._encoding_asked = self.names.default_encoding if asked == DEFAULT_ENCODING else asked
+            self._forget_texts()
+
+    # --- What a text is
+
     def _statement(self, sql: bytes) -> Statement:
         known = self._texts.get(sql)
-        if known is None:
-            if len(self._texts) >= _MOST_TEXTS:
-                self._texts.clear()
-            try:
-                text = sql.decode()
-            except UnicodeDecodeError:
-                # Another encoding of the client's: every byte is kept, and can be read back.
-                text = sql.decode("latin-1")
-            known = self._texts[sql] = Statement(text, self._examine(text))
-        return known
+        if known is not None:
+            return known
+        text = sql.decode() if sql.isascii() else decoded(sql, self._encoding())
+        statement = Statement("", self._examined(text))
+        if self._keeps_text:
+            statement.text = statement.examined.instead or text
+        if len(sql) <= SHORT:
+            if self._remembered > _MOST_REMEMBERED:
+                self._forget_texts()
+            self._texts[sql] = statement
+            self._remembered += len(sql)
+        return statement
+
+    def _examined(self, text: str) -> Examined:
+        if self._understood is not None and self._understood[0] == text:
+            examined = self._examiner.examined(text, self._understood[1])
+            self._understood = None
+        else:
+            glanced = self._examiner.glance(text)
+            if glanced is None:
+                raise Unread(text)
+            examined = glanced
+        if examined.account and examined.account == self._account:
+            # SET ROLE to the session's own account.
+            return replace(examined, refusal="", hint="", rule="", account="")
+        return examined
+
+    def _encoding(self) -> str:
+        """What the client's texts are in. Raises `Unsettled` where the server has to say so first."""
+        if self._encoding_asked:
+            if self.answers.is_behind_a_batch:
+                raise Unsettled
+            if self.answers.is_done:
+                self._encoding_asked = ""
+            else:
+                # In the same batch: should it fail, the server skips what is behind it.
+                return self._encoding_asked
+        return self.names.client_encoding
+
+    def _forget_texts(self) -> None:
+        self._texts.clear()
+        self._remembered = 0
 
     def _refuse(self, statement: Statement) -> bytes:
-        self._recorder.refused(self._number, statement.examined, statement.text)
-        return self._refusal_word(StatementRefused(statement.examined.refusal, hint=statement.examined.hint))
+        examined = statement.examined
+        self._recorder.refused(self._number, examined, statement.text)
+        if examined.sqlstate:
+            return self._refusal_word(
+                NotUnderstood(examined.refusal, sqlstate=examined.sqlstate, position=examined.position)
+            )
+        return self._refusal_word(StatementRefused(examined.refusal, hint=examined.hint))
 
     def _refusal_word(self, error: GatewayError) -> bytes:
         word = b"lockgate_refused_" + secrets.token_hex(8).encode()
@@ -328,11 +402,24 @@ class Relay:
         if len(rest) < HEADER:
             self._wanted = HEADER
 
-    def _wait_for_the_server(self) -> None:
-        self._is_unsettled = True
-        # The message is there; it is the server's word that is missing, not more of it.
+    def _wait(self, reason: Unsettled | Unread) -> None:
+        # The message is there; what is missing is not more of it.
         self._wanted = HEADER
-        self.pause("unsettled")
+        if isinstance(reason, Unread):
+            self._is_reading = True
+            self.pause("reading")
+            self._read_elsewhere(reason.text, self._examiner.dialect, partial(self._was_read, reason.text))
+        else:
+            self._is_unsettled = True
+            self.pause("unsettled")
+
+    def _was_read(self, text: str, understood: Understood) -> None:
+        if self.is_over:
+            return
+        self._is_reading = False
+        self._understood = (text, understood)
+        self.resume("reading")
+        self.client_said(b"")
 
     # --- The order of recording and sending
 

@@ -21,11 +21,14 @@ import struct
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
+from access.gateway_rules import Keep
 from gateway.admission import Admitted
 from gateway.errors import GatewayError, ProtocolViolated
+from gateway.examining import Examiner
 from gateway.outbox import Outbox
 from gateway.recording import Examined, Verdict
 from gateway.wire.postgresql import messages
@@ -130,7 +133,8 @@ class _Server:
             self._say(packed(b"C", b"SELECT 0\0"), packed(b"Z", b"I"))
 
     def _extended(self, kind: int, content: bytes) -> None:
-        first = content.split(b"\0")[0]
+        # Names are cut where PostgreSQL cuts them.
+        first = content.split(b"\0")[0][:63]
         if kind == ord("P"):
             text = content.split(b"\0")[1].decode("latin-1")
             if text.startswith("lockgate_refused_") or self._dice.random() < 0.1:
@@ -139,17 +143,20 @@ class _Server:
             self._statements[first] = text
             self._say(packed(b"1"))
         elif kind == ord("B"):
-            second = content.split(b"\0")[1]
+            second = content.split(b"\0")[1][:63]
             if second not in self._statements:
                 self._fail(packed(b"E", b"SERROR\0VERROR\0C26000\0Mno\0\0"))
                 return
             self._portals[first] = self._statements[second]
             self._say(packed(b"2"))
+        elif kind == ord("E") and first == b"lockgate_refused":
+            # What stands for one that the relay does not send.
+            self._fail(packed(b"E", b"SERROR\0VERROR\0C34000\0Mno\0\0"))
         elif kind == ord("E"):
             self._execute(self._portals.get(first))
         elif kind == ord("C"):
             names = self._statements if content[:1] == b"S" else self._portals
-            names.pop(content[1:].split(b"\0")[0], None)
+            names.pop(content[1:].split(b"\0")[0][:63], None)
             self._say(packed(b"3"))
         elif kind == ord("D"):
             self._say(packed(b"n"))
@@ -258,17 +265,29 @@ def examine(text: str) -> Examined:
     return examined(text, refusal="No." if FORBIDDEN in text else "", rule="class" if FORBIDDEN in text else "")
 
 
+KEEPS_TEXTS = replace(admitted().rules, keep=Keep.TEXT)
+
+
+class _Forbids(Examiner):
+    """Knows the forbidden word, and what a text does to names."""
+
+    def glance(self, text: str) -> Examined:
+        known = super().glance(text)
+        return replace(examine(text), names=known.names if known else (), is_single=known is None or known.is_single)
+
+
 def run(seed: int) -> str:
     """One stream through one relay; how it ended. Raises `Broken`, or whatever the relay must not raise."""
     dice = random.Random(seed)
     turns, record, client, server = _Turns(), _Record(), _Client(), _Server(dice)
     ended: list[GatewayError] = []
     relay = Relay(
-        admitted=admitted(),
+        admitted=replace(admitted(), rules=KEEPS_TEXTS),
         number=1,
         recorder=record,
         outbox=Outbox(turns, record),
-        examine=examine,
+        examiner=_Forbids(KEEPS_TEXTS, "postgres"),
+        read=lambda text, dialect, done: None,
         client=client,
         server=server,
         clock=lambda: 1.0,

@@ -168,6 +168,6 @@ def test_a_refused_text_under_a_taken_name_does_not_run(start: Callable[..., Gat
         wire.send(parse("a", FIRST), SYNC, parse("a", "SELECT 'unterminated"), SYNC, RUN_A, SYNC)
         said = wire.until(b"Z", 3)
         assert values(said) == ["first"]
-        assert errors(said) == ["42501"]
+        assert errors(said) == ["42601"]
         assert own.execute("SELECT 1").fetchone() == (1,)
     assert recorded(gateway) == ["first"]

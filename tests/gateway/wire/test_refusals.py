@@ -170,11 +170,9 @@ def test_the_server_is_told_that_it_is_read_only(start: Start) -> None:
     "text",
     [
         "SET default_transaction_read_only = off",
-        "SET SESSION CHARACTERISTICS AS TRANSACTION READ WRITE",
         "SELECT set_config('default_transaction_read_only', 'off', false)",
-        "BEGIN READ WRITE",
+        "BEGIN READ WRITE; SELECT 1",
         "BEGIN; SET transaction_read_only TO off",
-        "SET LOCAL default_transaction_read_only TO DEFAULT",
     ],
 )
 def test_nobody_turns_that_off(start: Start, text: str) -> None:

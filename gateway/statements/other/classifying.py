@@ -17,7 +17,8 @@ from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
 from access.gateway_rules import StatementClass as Class
-from gateway.statements.skeleton import Skeleton
+from gateway.statements.other.skeleton import Skeleton
+from gateway.statements.statement import Setting, Statement
 
 #: Longer ones are not parsed: the parser is slow, and whoever waits for it holds up his neighbours.
 LONGEST_PARSED = 64 * 1024
@@ -109,28 +110,6 @@ _BEFORE_PARENTHESIS = frozenset(
         *("char", "decimal", "timestamp", "time", "do", "update", "nothing", "conflict", "sets", "distinct"),
     }
 )
-#: What decides whether a session may write.
-WRITE_SETTINGS = frozenset({"default_transaction_read_only", "transaction_read_only"})
-
-
-@dataclass(frozen=True, slots=True)
-class Statement:
-    """What one text does; where it holds several statements, what all of them do."""
-
-    classes: frozenset[Class]
-    tables: frozenset[str] = frozenset()
-    """As they are written: `schema.table` or `table`, unquoted names in lower case."""
-    functions: frozenset[str] = frozenset()
-    """In lower case, without their schema."""
-    changes_every_row: bool = False
-    """An UPDATE or DELETE whose WHERE names no column, or which has none; a TRUNCATE."""
-    settings: frozenset[str] = frozenset()
-    """What it SETs."""
-    asks_to_write: bool = False
-    """READ WRITE of a transaction, by whatever words."""
-    changes_role: bool = False
-    """SET ROLE or SET SESSION AUTHORIZATION."""
-    is_parsed: bool = True
 
 
 @dataclass(slots=True)
@@ -138,14 +117,10 @@ class _Found:
     classes: set[Class] = field(default_factory=set)
     tables: set[str] = field(default_factory=set)
     functions: set[str] = field(default_factory=set)
-    settings: set[str] = field(default_factory=set)
+    settings: set[Setting] = field(default_factory=set)
     changes_every_row: bool = False
     asks_to_write: bool = False
-    changes_role: bool = False
     is_parsed: bool = True
-
-
-UNKNOWN = Statement(frozenset({Class.UNKNOWN}), is_parsed=False)
 
 
 def classify(skeleton: Skeleton, dialect: str) -> Statement:
@@ -160,8 +135,8 @@ def classify(skeleton: Skeleton, dialect: str) -> Statement:
         changes_every_row=found.changes_every_row,
         settings=frozenset(found.settings),
         asks_to_write=found.asks_to_write,
-        changes_role=found.changes_role,
         is_parsed=found.is_parsed,
+        count=len(skeleton.words),
     )
 
 
@@ -207,8 +182,8 @@ def _session(found: _Found, words: tuple[str, ...]) -> None:
     found.classes.add(Class.SESSION)
     rest = [word for word in words[1:] if word not in ("session", "local")]
     if words[0] == "set" and rest:
-        found.settings.add(rest[0].strip('"').lower())
-        found.changes_role |= rest[0] in ("role", "authorization")
+        name = rest[0].strip('"').lower()
+        found.settings.add(Setting("role" if name == "authorization" else name, None, is_known=False))
         found.asks_to_write |= _has(words, "read", "write")
 
 
@@ -355,7 +330,6 @@ def _add(found: _Found, inner: _Found) -> None:
     found.settings |= inner.settings
     found.changes_every_row |= inner.changes_every_row
     found.asks_to_write |= inner.asks_to_write
-    found.changes_role |= inner.changes_role
     found.is_parsed &= inner.is_parsed
 
 

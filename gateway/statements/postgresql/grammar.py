@@ -1,0 +1,70 @@
+"""The one reading of a text: PostgreSQL's own grammar, version 17, by libpg_query.
+
+What it takes, the servers from 13 to 18 take as well, but for a few words that one of them does not know: those are the
+server's own syntax errors. What it does not take is not sent at all where the rules refuse what is not understood.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import pgparse
+
+from access.gateway_rules import StatementClass as Class
+from gateway.statements.postgresql.reading import Reader
+from gateway.statements.postgresql.shape import shape_of
+from gateway.statements.statement import UNKNOWN, Fault, Statement, Understood
+
+#: The grammar's version, for whoever is told that it does not take a text.
+VERSION = 17
+#: The tree comes as JSON, whose reader counts every level of it as a call. The bound is for texts that are short enough to be
+#: read beside others: it takes a level for every two characters or so.
+_DEEPEST = 20_000
+_STACK = "stack depth limit exceeded"
+
+
+def understand(text: str) -> Understood:
+    """What a text does. Never raises for what a text may hold."""
+    if sys.getrecursionlimit() < _DEEPEST:
+        sys.setrecursionlimit(_DEEPEST)
+    try:
+        tree = pgparse.parse(text)
+        fingerprint = pgparse.fingerprint(text) if tree else _NO_FINGERPRINT
+    except pgparse.PGQueryError as error:
+        return Understood(_faulty(str(error.message), int(error.position)))
+    except RecursionError:
+        return Understood(_faulty(_STACK, 0))
+    reader = Reader()
+    statement = reader.read(tree)
+    return Understood(
+        statement,
+        shape_of(text, shown=_is_open(statement)),
+        fingerprint,
+        hangs_on_literals=reader.hangs_on_literals,
+    )
+
+
+_NO_FINGERPRINT = "0" * 16
+#: Settings whose values change what a text means, or what is told of it: they stand in the record as they are.
+_OPEN = frozenset(
+    {
+        *("search_path", "client_encoding", "standard_conforming_strings", "default_transaction_read_only"),
+        *("transaction_read_only", "timezone", "datestyle", "intervalstyle", "role", "session_authorization"),
+    }
+)
+
+
+def _is_open(statement: Statement) -> bool:
+    """Whether it does nothing but to set what the record has to tell."""
+    return (
+        statement.classes == {Class.SESSION}
+        and statement.count == 1
+        and bool(statement.settings)
+        and not statement.functions
+        and all(setting.name in _OPEN for setting in statement.settings)
+    )
+
+
+def _faulty(message: str, position: int) -> Statement:
+    sqlstate = "54001" if message.startswith(_STACK) else "42601"
+    return Statement(UNKNOWN.classes, is_parsed=False, fault=Fault(message, position, sqlstate))

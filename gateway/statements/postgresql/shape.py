@@ -1,0 +1,130 @@
+"""A text without its literals and comments, for people and for finding what is the same. Pure.
+
+The pieces are those of PostgreSQL's own scanner, for a text that its grammar has taken: strings go on behind a line break,
+`E''` has backslashes, dollar quotes have tags, comments nest, names may be quoted.
+
+`blanked` is the quick way for what has none of that. Its result is still SQL, and differs from the text in nothing but
+constants: texts that share it are understood once.
+"""
+
+from __future__ import annotations
+
+import re
+
+#: Longer ones are cut: what stands further behind tells nobody anything.
+LONGEST = 8_000
+#: What makes a text more than words, numbers and plain strings.
+_NEEDS_CARE = re.compile(r"[\"\\$\x00-\x08\x0b-\x1f\x7f-\U0010ffff]|--|/\*|[A-Za-z_&]'")
+_PLAIN_LITERAL = re.compile(r"'(?:[^']|'')*'|(?<![\w$.])(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?(?![\w$])")
+#: A number that the quick way has not seen as one, such as in `1FROM`.
+_STRAY_DIGIT = re.compile(r"(?<![\w$])(?!0(?![\w.]))\.?\d")
+_LITERAL = r"(?:''|0|\$\d+|null|true|false)"
+#: `IN (0, 0, 0)`, and the rows of VALUES.
+_LIST = re.compile(rf"\b(in\s*)\(\s*({_LITERAL})(?:\s*,\s*{_LITERAL})+\s*\)", re.IGNORECASE)
+_ROWS = re.compile(rf"(\(\s*{_LITERAL}(?:\s*,\s*{_LITERAL})*\s*\))(?:\s*,\s*\1)+", re.IGNORECASE)
+_SPACE = r"[ \t\n\r\f\v]"
+#: What may stand between two pieces of one string: white space with a line break in it, comments to the end of a line too.
+_GOES_ON = rf"(?:{_SPACE}|--[^\n\r]*[\n\r])*[\n\r](?:{_SPACE}|--[^\n\r]*[\n\r])*"
+_PIECE = re.compile(
+    rf"""
+      (?P<space>{_SPACE}+ | --[^\n\r]*)
+    | (?P<comment>/\*)
+    | (?P<escape>[eE]'(?:[^'\\]|''|\\.)*'(?:{_GOES_ON}'(?:[^'\\]|''|\\.)*')*)
+    | (?P<text>(?:[uU]&|[nNbBxX])?'(?:[^']|'')*'(?:{_GOES_ON}'(?:[^']|'')*')*)
+    | (?P<quoted>(?:[uU]&)?"(?:[^"]|"")*")
+    | (?P<dollar>\$(?P<tag>(?:[A-Za-z_\x80-\U0010ffff][A-Za-z_0-9\x80-\U0010ffff]*)?)\$)
+    | (?P<parameter>\$[0-9]+)
+    | (?P<number>0[xX](?:_?[0-9A-Fa-f])+ | 0[oO](?:_?[0-7])+ | 0[bB](?:_?[01])+
+        | (?:[0-9](?:_?[0-9])*(?:\.(?!\.)(?:[0-9](?:_?[0-9])*)?)?|\.[0-9](?:_?[0-9])*)(?:[eE][+-]?[0-9](?:_?[0-9])*)?)
+    | (?P<word>[A-Za-z_\x80-\U0010ffff][A-Za-z_0-9$\x80-\U0010ffff]*)
+    | (?P<operator>::|:=|\.\.|(?:(?!--|/\*)[-+*/<>=~!@\#%^&|`?])+)
+    | (?P<other>.)
+    """,
+    re.VERBOSE | re.DOTALL,
+)
+
+
+def blanked(text: str) -> str | None:
+    """The text with its constants blanked, where the quick way can tell for sure which they are; else None."""
+    if _NEEDS_CARE.search(text) is not None or text.count("'") % 2:
+        return None
+    bare = _PLAIN_LITERAL.sub(_blank, text)
+    if _STRAY_DIGIT.search(bare) is not None:
+        return None
+    return collapsed(bare)
+
+
+def collapsed(bare: str) -> str:
+    """Lists of constants are one constant long, however many there were."""
+    return _ROWS.sub(r"\1", _LIST.sub(r"\1(\2)", bare))
+
+
+def _blank(found: re.Match[str]) -> str:
+    return "''" if found[0][0] == "'" else "0"
+
+
+def shape_of(text: str, *, shown: bool = False) -> str:
+    """What to show of a text that the grammar has taken. With `shown`, strings stay: what they say is no secret."""
+    bare = None if shown else blanked(text)
+    if bare is None:
+        bare = collapsed("".join(piece for _, piece in pieces_of(text, shown=shown)))
+    shape = " ".join((bare if shown else _BLANKS.sub("?", bare)).split()).rstrip("; ")
+    return shape if len(shape) <= LONGEST else shape[: LONGEST - 1] + "…"
+
+
+_BLANKS = re.compile(r"''|(?<![\w$.])0(?![\w$.])|\$[0-9]+")
+
+
+def pieces_of(text: str, *, shown: bool = False) -> list[tuple[str, str]]:
+    """The text taken apart: the kind of each piece, and what is left of it, without comments, with constants blanked.
+
+    Whatever is no piece of SQL is taken for a string to its end: nothing of it is shown.
+    """
+    found: list[tuple[str, str]] = []
+    position = 0
+    while position < len(text):
+        match = _PIECE.match(text, position)
+        if match is None or match[0] in "'\"\x00":
+            found.append(("text", "''"))
+            break
+        # The tag is a group inside another one.
+        kind = "dollar" if match.lastgroup == "tag" else str(match.lastgroup)
+        position = match.end()
+        piece = match[0]
+        if kind == "comment":
+            position, kind = _end_of_comment(text, position), "space"
+        elif kind == "dollar":
+            end = text.find(piece, position)
+            position, kind = (len(text) if end < 0 else end + len(piece)), "text"
+            piece = "''"
+        elif not shown and kind in ("escape", "text", "number"):
+            piece = "0" if kind == "number" else "''"
+        found.append((kind, " " if kind == "space" else piece))
+    return found
+
+
+def read_only(text: str) -> str:
+    """The text with each READ WRITE made READ ONLY."""
+    words = pieces_of(text, shown=True)
+    last = ""
+    for at, (kind, piece) in enumerate(words):
+        if kind == "word":
+            if last == "read" and piece.lower() == "write":
+                words[at] = (kind, "ONLY")
+            last = piece.lower()
+        elif kind != "space":
+            last = ""
+    return "".join(piece for _, piece in words)
+
+
+def _end_of_comment(text: str, position: int) -> int:
+    depth = 1
+    while depth:
+        begins, ends = text.find("/*", position), text.find("*/", position)
+        if ends < 0:
+            return len(text)
+        if 0 <= begins < ends:
+            depth, position = depth + 1, begins + 2
+        else:
+            depth, position = depth - 1, ends + 2
+    return position
