@@ -15,7 +15,6 @@ from access.risk import Assessment, Risk
 from access.states import RequestState
 from console.http import PersonRequest
 from console.paging import paged
-from console.views.requests import deciding_forms
 from people.models import User
 
 #: Each takes several lines and two forms: more than this on a page is scrolled past, not decided on.
@@ -34,6 +33,7 @@ class Ask:
     risk: Assessment
     similar: AccessRequest | None
     forms: dict[str, Any] = field(default_factory=dict)
+    """Those in its sheets, where something is to be corrected."""
     refusal: str = ""
     """Why the click on its button came to nothing."""
     is_edited: bool = False
@@ -94,7 +94,7 @@ def asks_of(requests: Iterable[AccessRequest], viewer: User) -> list[Ask]:
     """Each request with what its row shows."""
     rows = list(requests)
     similar = similar_to(rows, viewer=viewer)
-    return [Ask(row, risk_of(row), similar.get(row.pk), deciding_forms(row)) for row in rows]
+    return [Ask(row, risk_of(row), similar.get(row.pk)) for row in rows]
 
 
 def news_of(request: PersonRequest) -> News | None:

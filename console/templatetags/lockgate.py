@@ -8,15 +8,15 @@ import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 from django import template
 from django.conf import settings
-from django.contrib.staticfiles import finders
-from django.forms.boundfield import BoundWidget
+from django.forms.boundfield import BoundField, BoundWidget
+from django.template.context import Context
+from django.templatetags.static import static
 from django.urls import reverse
-from django.utils.html import escape, format_html
+from django.utils.html import escape, format_html, format_html_join
 from django.utils.http import quote_etag
 from django.utils.safestring import SafeString, mark_safe
 
@@ -30,12 +30,11 @@ from access.states import GrantState
 from connectors.base import Scope
 from console import durations, wording
 from console.forms.quick import tick_of
+from console.icons import icon, icon_tag
+from console.sheets import sheets_of
 from people.models import User
 
 register = template.Library()
-
-#: Where the icons of the front-end kit lie among the static files.
-ICONS = "vendor/tabler-icons/outline"
 
 #: Of those who can take a step, so many are named.
 _MOST_NAMES = 6
@@ -61,25 +60,7 @@ _SQL_KEYWORDS = frozenset(
 )
 
 
-def _icon_body(name: str) -> str:
-    """The inside of an icon's `<svg>`; empty when the front-end files have not been fetched."""
-    found = finders.find(f"{ICONS}/{name}.svg")
-    if not isinstance(found, str):
-        return ""
-    text = Path(found).read_text()
-    return text[text.index(">", text.index("<svg")) + 1 : text.rindex("</svg>")].strip()
-
-
-@register.simple_tag
-@cache
-def icon(name: str, classes: str = "") -> SafeString:
-    """An icon that says nothing by itself: a word stands beside it, or a label on its button."""
-    return format_html(
-        '<svg class="icon {}" viewBox="0 0 24 24" fill="none" stroke="currentColor" stroke-linecap="round"'
-        ' stroke-linejoin="round" aria-hidden="true" focusable="false" width="16" height="16">{}</svg>',
-        classes,
-        mark_safe(_icon_body(name)),  # noqa: S308 - a file of ours, named by a template
-    )
+register.tag("icon", icon_tag)
 
 
 @register.simple_tag
@@ -278,16 +259,51 @@ def words(text: str) -> list[str]:
     return text.split()
 
 
-@register.filter
-def stylesheet(component: str) -> str:
-    """Where the style sheet of a component lies."""
-    return f"css/components/{component}.css"
+@register.simple_tag
+@cache
+def stylesheets(components: str) -> SafeString:
+    """The links to the style sheets of these components."""
+    addresses = ((static(f"css/components/{name}.css"),) for name in components.split())
+    return format_html_join("\n  ", '<link rel="stylesheet" href="{}">', addresses)
 
 
-@register.filter
-def scriptfile(name: str) -> str:
-    """Where a script lies."""
-    return f"js/{name}.js"
+@register.simple_tag
+@cache
+def scripts(names: str) -> SafeString:
+    """These scripts of ours, which run when the page is there."""
+    addresses = ((static(f"js/{name}.js"),) for name in names.split())
+    return format_html_join("\n  ", '<script src="{}" defer></script>', addresses)
+
+
+@register.simple_tag
+def labelled(field: BoundField, help: str = "") -> SafeString:  # noqa: A002 - what templates call it
+    """A field of a form with its label, its help, and what is wrong with it in words."""
+    optional = "" if field.field.required else _OPTIONAL
+    told = format_html('<div class="field-help">{}</div>', help) if help else ""
+    wrong = field_errors(field) if field.form.is_bound else ""
+    return format_html(_FIELD, field.id_for_label, field.label, optional, field, told, wrong)
+
+
+_FIELD = '<div class="field">\n  <label for="{}">{}{}</label>\n  {}\n  {}\n  {}\n</div>'
+_OPTIONAL = mark_safe(' <span class="field-optional">optional</span>')
+
+
+@register.simple_tag
+def field_errors(field: BoundField) -> SafeString:
+    """What is wrong with a field, in words; nothing while nothing is."""
+    if not field.form.is_bound or not field.errors:
+        return mark_safe("")
+    words = " ".join(str(error) for error in field.errors)
+    return format_html(_ERROR, field.auto_id, icon("alert-circle"), words)
+
+
+_ERROR = '<div class="field-error" id="{}_error" role="alert">{}<span>{}</span></div>'
+
+
+@register.simple_tag(takes_context=True)
+def blank_sheets(context: Context, asked: AccessRequest) -> SafeString:
+    """The sheets of a row of Approvals."""
+    return sheets_of(asked, str(context.get("csrf_token", "")))
 
 
 @register.filter

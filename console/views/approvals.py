@@ -24,7 +24,7 @@ from console.forms.asking import show as show_error
 from console.forms.deciding import ApproveForm, DenyForm, approval_form
 from console.freshness import authenticated_at, led_to_reauthenticate
 from console.http import PersonRequest, signed_in, wants
-from console.views.requests import keep_for_later, render_page
+from console.views.requests import deciding_forms, keep_for_later, render_page
 from console.waiting_list import asks_of, list_context, news_of
 
 
@@ -159,7 +159,8 @@ def _again(request: PersonRequest, asked: AccessRequest, name: str, form: forms.
         return render_page(request, fresh, status=422, **shown)
     ask = asks_of([fresh], request.user)[0]
     ask.refusal = shown.pop("refusal", "")
-    ask.forms |= shown
+    if shown:
+        ask.forms = deciding_forms(fresh) | shown
     if request.htmx:
         return render(request, "approvals/_ask.html", {"ask": ask}, status=422)
     context = list_context(request)

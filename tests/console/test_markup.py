@@ -11,7 +11,7 @@ from django.conf import settings
 from django.template.loader import get_template
 from django.urls import reverse
 
-from console.templatetags.lockgate import ICONS
+from console.icons import ICONS
 from deploy.local.installed import icon_names
 from tests.console.people_and_pages import Pages, signed_in
 from tests.console.test_permissions import MATRIX, address

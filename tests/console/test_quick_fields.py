@@ -1,15 +1,21 @@
-"""Fields are written by hand, and are to the letter what Django's own templates would write."""
+"""What is written by hand is to the letter what templates would write: fields, and the sheets of Approvals."""
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from django import forms
 from django.forms.renderers import DjangoTemplates, get_default_renderer
+from django.template.loader import render_to_string
 from django.utils.safestring import mark_safe
 
+from access.models import AccessRequest, AccessRole
 from console.forms.quick import QuickRenderer, tick_of
+from console.sheets import sheets_of
+from console.views.requests import deciding_forms
+from people.models import User
 
 CHOICES = [
     ("", "Nobody"),
@@ -61,3 +67,19 @@ def test_what_is_not_written_by_hand_is_left_to_django() -> None:
 
 def test_every_form_is_written_so() -> None:
     assert isinstance(get_default_renderer(), QuickRenderer)
+
+
+@pytest.mark.parametrize("name", ["", "Bob <b>&amp;</b>", "standsfor0here", '"Carol" standsfor5here'])
+@pytest.mark.parametrize("minutes", [10, 60, 61, 480])
+def test_sheets_are_filled_in_as_they_would_be_written(name: str, minutes: int) -> None:
+    who = User(email="o'standsfor2here@example.com", display_name=name)
+    role = AccessRole(name="<orders> & 'standsfor1here'")
+    asked = AccessRequest(
+        reference="R-7K2M9QXT",
+        content_hash="ab" * 32,
+        requester=who,
+        role=role,
+        duration=timedelta(minutes=minutes),
+    )
+    context = {"request_": asked, "back": "approvals", "csrf_token": "T0ken", **deciding_forms(asked)}
+    assert sheets_of(asked, "T0ken") == render_to_string("approvals/_sheets.html", context)
