@@ -12,7 +12,7 @@ import pgparse
 
 from access.gateway_rules import StatementClass as Class
 from gateway.statements.postgresql.reading import Reader
-from gateway.statements.postgresql.shape import shape_of
+from gateway.statements.postgresql.shape import shape_of, shortened
 from gateway.statements.statement import UNKNOWN, Fault, Statement, Understood
 
 #: The grammar's version, for whoever is told that it does not take a text.
@@ -28,22 +28,43 @@ def understand(text: str) -> Understood:
     if sys.getrecursionlimit() < _DEEPEST:
         sys.setrecursionlimit(_DEEPEST)
     try:
-        tree = pgparse.parse(text)
-        fingerprint = pgparse.fingerprint(text) if tree else _NO_FINGERPRINT
+        if len(text) > _LONG and (short := _shortened(text)) is not None:
+            understood = _understood(short, text)
+            if not understood.hangs_on_literals:
+                return understood
+        return _understood(text, text)
     except pgparse.PGQueryError as error:
         return Understood(_faulty(str(error.message), int(error.position)))
     except RecursionError:
         return Understood(_faulty(_STACK, 0))
+
+
+def _understood(read: str, text: str) -> Understood:
+    tree = pgparse.parse(read)
     reader = Reader()
     statement = reader.read(tree)
     return Understood(
         statement,
-        shape_of(text, shown=_is_open(statement)),
-        fingerprint,
+        shape_of(read, shown=_is_open(statement)),
+        pgparse.fingerprint(text) if tree else _NO_FINGERPRINT,
         hangs_on_literals=reader.hangs_on_literals,
     )
 
 
+def _shortened(text: str) -> str | None:
+    """The same statement with fewer and shorter constants, where the grammar itself says that it is the same.
+
+    The tree of a hundred thousand rows would take a gigabyte. Its fingerprint is made without one, and leaves out what
+    constants say and how many there are.
+    """
+    short = shortened(text)
+    if len(short) > len(text) // 2 or pgparse.fingerprint(short) != pgparse.fingerprint(text):
+        return None
+    return short
+
+
+#: Longer texts are worth it.
+_LONG = 16_000
 _NO_FINGERPRINT = "0" * 16
 #: Settings whose values change what a text means, or what is told of it: they stand in the record as they are.
 _OPEN = frozenset(

@@ -96,14 +96,16 @@ class Reader:
         while len(todo) > before:
             one, inside = todo.pop()
             if type(one) is list:
-                for piece in one:
+                pieces: list[Any] = one
+                for piece in pieces:
                     todo.append((piece, inside))
                 continue
-            for key, value in one.items():
+            members: dict[str, Any] = one
+            for key, value in members.items():
                 look = _NODES.get(key)
                 if look is not None:
                     look(self, value, inside)
-                elif type(value) is dict or type(value) is list:
+                elif (type(value) is dict or type(value) is list) and key not in _LEAVES:
                     todo.append((value, inside))
 
     def _rest(self, body: _Node, scope: _Scope, *but: str) -> None:
@@ -293,5 +295,9 @@ _NODES: dict[str, _Look] = {
     "FuncCall": Reader._call,
     "funccall": Reader._call,
 }
+#: What names nothing that is looked for, and holds nothing that does.
+_LEAVES = frozenset(
+    {"ColumnRef", "A_Const", "ParamRef", "String", "Integer", "Float", "Boolean", "typeName", "name", "names", "alias"}
+)
 for _field in ("relation", "pktable", "view", "sequence"):
     _NODES[_field] = Reader._range

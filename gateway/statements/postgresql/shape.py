@@ -13,15 +13,20 @@ import re
 
 #: Longer ones are cut: what stands further behind tells nobody anything.
 LONGEST = 8_000
+# Patterns begin with what is rare, and look behind it: the scan then passes over all the rest at once.
 #: What makes a text more than words, numbers and plain strings.
-_NEEDS_CARE = re.compile(r"[\"\\$\x00-\x08\x0b-\x1f\x7f-\U0010ffff]|--|/\*|[A-Za-z_&]'")
-_PLAIN_LITERAL = re.compile(r"'(?:[^']|'')*'|(?<![\w$.])(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?(?![\w$])")
+_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
+_PREFIXED = re.compile(r"''(?<=[A-Za-z_&]'')")
+_STRING = re.compile(r"'(?:[^']|'')*'")
+_NUMBER = re.compile(r"[.0-9](?<![\w$.][.0-9])(?:(?<=\.)\d+|(?<=\d)\d*(?:\.\d*)?)(?:[eE][+-]?\d+)?(?![\w$])")
 #: A number that the quick way has not seen as one, such as in `1FROM`.
-_STRAY_DIGIT = re.compile(r"(?<![\w$])(?!0(?![\w.]))\.?\d")
-_LITERAL = r"(?:''|0|\$\d+|null|true|false)"
-#: `IN (0, 0, 0)`, and the rows of VALUES.
-_LIST = re.compile(rf"\b(in\s*)\(\s*({_LITERAL})(?:\s*,\s*{_LITERAL})+\s*\)", re.IGNORECASE)
+_STRAY_DIGIT = re.compile(r"[.0-9](?<![\w$][.0-9])(?:(?<=\.)\d|(?<=[1-9])|(?<=0)(?=[\w.]))")
+_LITERAL = r"(?:''|[-+]?0|\?|-\?|\$\d+|null|true|false)"
+#: `(0, 0, 0)` behind IN, and the rows of VALUES.
+_LIST = re.compile(rf"\(\s*({_LITERAL})(?:\s*,\s*{_LITERAL})+\s*\)", re.IGNORECASE)
 _ROWS = re.compile(rf"(\(\s*{_LITERAL}(?:\s*,\s*{_LITERAL})*\s*\))(?:\s*,\s*\1)+", re.IGNORECASE)
+_IN = re.compile(r"(?<![\w$.\"])in\s*\Z", re.IGNORECASE)
+_ZERO = re.compile(r"0(?<![\w$.]0)(?![\w$.])")
 _SPACE = r"[ \t\n\r\f\v]"
 #: What may stand between two pieces of one string: white space with a line break in it, comments to the end of a line too.
 _GOES_ON = rf"(?:{_SPACE}|--[^\n\r]*[\n\r])*[\n\r](?:{_SPACE}|--[^\n\r]*[\n\r])*"
@@ -46,29 +51,44 @@ _PIECE = re.compile(
 
 def blanked(text: str) -> str | None:
     """The text with its constants blanked, where the quick way can tell for sure which they are; else None."""
-    if _NEEDS_CARE.search(text) is not None or text.count("'") % 2:
+    if not text.isascii() or "$" in text or '"' in text or "\\" in text or "--" in text or "/*" in text:
         return None
-    bare = _PLAIN_LITERAL.sub(_blank, text)
-    if _STRAY_DIGIT.search(bare) is not None:
+    if _CONTROLS.search(text) is not None:
         return None
-    return collapsed(bare)
+    if "'" in text:
+        if text.count("'") % 2:
+            return None
+        text = _STRING.sub("''", text)
+        if _PREFIXED.search(text) is not None:
+            return None
+    bare = _NUMBER.sub("0", text)
+    return None if _STRAY_DIGIT.search(bare) is not None else collapsed(bare)
 
 
 def collapsed(bare: str) -> str:
     """Lists of constants are one constant long, however many there were."""
-    return _ROWS.sub(r"\1", _LIST.sub(r"\1(\2)", bare))
+    return _ROWS.sub(r"\1", _LIST.sub(_one_of, bare)) if "," in bare else bare
 
 
-def _blank(found: re.Match[str]) -> str:
-    return "''" if found[0][0] == "'" else "0"
+def _one_of(found: re.Match[str]) -> str:
+    is_list = _IN.search(found.string, max(0, found.start() - 40), found.start()) is not None
+    return f"({found[1]})" if is_list else found[0]
+
+
+def shortened(text: str) -> str:
+    """The text with one constant in the place of each, of each list, and of each parameter."""
+    return blanked(text) or collapsed("".join("0" if kind == "parameter" else piece for kind, piece in pieces_of(text)))
 
 
 def shape_of(text: str, *, shown: bool = False) -> str:
     """What to show of a text that the grammar has taken. With `shown`, strings stay: what they say is no secret."""
     bare = None if shown else blanked(text)
-    if bare is None:
+    if bare is not None:
+        shape = _ZERO.sub("?", bare.replace("''", "?"))
+    else:
         bare = collapsed("".join(piece for _, piece in pieces_of(text, shown=shown)))
-    shape = " ".join((bare if shown else _BLANKS.sub("?", bare)).split()).rstrip("; ")
+        shape = bare if shown else _BLANKS.sub("?", bare)
+    shape = collapsed(" ".join(shape.split()).rstrip("; "))
     return shape if len(shape) <= LONGEST else shape[: LONGEST - 1] + "…"
 
 

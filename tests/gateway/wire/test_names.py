@@ -171,3 +171,66 @@ def test_a_refused_text_under_a_taken_name_does_not_run(start: Callable[..., Gat
         assert errors(said) == ["42601"]
         assert own.execute("SELECT 1").fetchone() == (1,)
     assert recorded(gateway) == ["first"]
+
+
+@pytest.mark.parametrize(
+    "harmless",
+    [
+        "SELECT 'discard'",
+        "SELECT 1 /* prepare, deallocate */",
+        "DISCARD TEMP",
+        "DISCARD PLANS",
+        "DISCARD SEQUENCES",
+        "PREPARE x AS SELECT 1",
+        'SELECT 1 AS "close all"',
+        "DEALLOCATE nobody",
+    ],
+)
+def test_a_harmless_word_makes_the_record_forget_nothing(gateway: Gateway, harmless: str) -> None:
+    with Wire(gateway) as wire:
+        wire.send(parse("a", FIRST), SYNC)
+        wire.until(b"Z")
+        wire.query(harmless)
+        wire.send(RUN_A, SYNC)
+        assert values(wire.until(b"Z")) == ["first"]
+    assert recorded(gateway) == ["first"]
+
+
+def test_names_that_agree_in_what_the_server_keeps_of_them_are_one(gateway: Gateway) -> None:
+    long = "n" * 63
+    with Wire(gateway) as wire:
+        wire.send(parse(long + "one", FIRST), SYNC, close("S", long + "two"), parse(long + "three", SECOND), SYNC)
+        wire.until(b"Z", 2)
+        wire.send(bind("", long + "one"), execute(), SYNC)
+        assert values(wire.until(b"Z")) == ["second"]
+    assert recorded(gateway) == ["second"]
+
+
+def test_portals_end_with_their_transaction(gateway: Gateway) -> None:
+    with Wire(gateway) as wire:
+        for number in range(300):
+            wire.send(parse("", FIRST), bind(f"p{number}", ""), execute(f"p{number}"), SYNC)
+            assert errors(wire.until(b"Z")) == []
+        (client,) = gateway.worker.clients
+        assert len(client.relay.names._settled) < 5  # type: ignore[union-attr]
+
+
+def test_names_are_read_in_the_encoding_of_the_client(gateway: Gateway) -> None:
+    with Wire(gateway) as wire:
+        wire.send(parse("naïve", FIRST), SYNC)
+        wire.until(b"Z")
+        assert errors(wire.query("SET client_encoding = 'LATIN1'")) == []
+        wire.send(packed(b"B", b"\0na\xefve\0\0\0\0\0\0\0"), execute(), SYNC)
+        assert values(wire.until(b"Z")) == ["first"]
+    assert recorded(gateway) == ["first"]
+
+
+def test_a_text_behind_a_change_of_encoding_is_read_in_it(gateway: Gateway) -> None:
+    text = "SELECT 'café'"
+    with Wire(gateway) as wire:
+        wire.send(
+            query("SET client_encoding = 'LATIN1'"), packed(b"Q", text.encode("latin-1") + b"\0"), query("RESET ALL")
+        )
+        wire.until(b"Z", 3)
+        wire.query(text)
+    assert [one.verdict for one in gateway.all_settled() if one.sha256 == sha256(text)] == ["done", "done"]
