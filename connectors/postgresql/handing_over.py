@@ -14,6 +14,7 @@ from connectors.errors import ConnectorError, ServerRefused
 from connectors.postgresql import receiving, statements
 from connectors.postgresql.failures import UNDEFINED_OBJECT, UNKNOWN_DATABASE, is_collision
 from connectors.postgresql.owned import ASK_FOR_DATABASE, Owned, owned_by
+from connectors.postgresql.passed_on import passed_on
 from connectors.postgresql.session import Session, Sessions
 from connectors.postgresql.statements import Command
 
@@ -75,6 +76,16 @@ class HandingOver:
         runs with the group's rights for ever.
         """
         self._hand_over(group, database, is_account=False)
+
+    def take_back(self, principal: str, database: str) -> None:
+        """In one database: what the account has passed on of columns, as long as it reaches them. Raises `ConnectorError`."""
+        session = self._sessions.on(database)
+        if not (found := passed_on(session, principal)):
+            return
+        acting = statements.act_for(principal, database, self._sessions.planned_version)
+        ending = [command for each in found for command in each.ending(principal, database)]
+        session.run_together(lambda: [acting, *ending, statements.stop_acting_for(principal, database)], self._journal)
+        self.lines += [f"{each} in {database}: taken back" for each in found]
 
     def _hand_over(self, role: str, database: str, *, is_account: bool) -> None:
         session = self._sessions.on(database)

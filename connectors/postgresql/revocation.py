@@ -127,6 +127,8 @@ class Revocation:
         self._attempt(partial(self._run, statements.block_logins(account.name, database)))
         self._attempt(ending.end_sessions)
         left = self._what_is_left(account)
+        for place in left.places:
+            self._attempt(partial(self._hand_over, self._handing_over.take_back, account.name, place))
         self._leave_all(account, ending)
         self._attempt(ending.end_logins_under_way)
         for borrower in left.borrowers:

@@ -179,3 +179,29 @@ def test_findings_in_every_database_have_names(lab: PostgreSQLLab, accounts: Acc
     for database in (orders.database, elsewhere):
         lab.run(f"DROP OWNED BY {principal}", database=database)
     assert alice.revoke().is_clean
+
+
+@pytest.mark.parametrize(("owned_by_a_stranger", "is_taken_back"), [(False, False), (True, False), (False, True)])
+def test_a_column_passed_on_by_a_right_on_the_table_ends_with_the_account(
+    lab: PostgreSQLLab, accounts: Accounts, orders: Place, owned_by_a_stranger: bool, is_taken_back: bool
+) -> None:
+    alice, bob = accounts.provisioned(scope_of(Level.WRITE, orders)), lab.make_role("bob")
+    where = f"{name(orders.schema)}.{name(orders.name)}"
+    if owned_by_a_stranger:
+        lab.run(f"ALTER TABLE {where} OWNER TO CURRENT_USER", database=orders.database)
+    lab.run(f"GRANT SELECT ON {where} TO {name(alice.principal)} WITH GRANT OPTION", database=orders.database)
+    alice.log_in().run(f"GRANT SELECT (note) ON {where} TO {name(bob)}, PUBLIC")
+    if is_taken_back:
+        lab.run(f"REVOKE ALL ON {where} FROM {name(alice.principal)}", database=orders.database)
+
+    receipt = alice.revoke()
+
+    assert any("passed on to" in line and bob in line for line in receipt.handed_over)
+    held = f"SELECT has_any_column_privilege('{bob}', '{where}', 'SELECT')"
+    assert lab.run(held, database=orders.database) == [(False,)]
+    if owned_by_a_stranger:
+        # What the stranger gave is theirs to take back, and nothing else is in the way.
+        assert not receipt.is_clean
+        lab.run(f"REVOKE ALL ON {where} FROM {name(alice.principal)}", database=orders.database)
+        receipt = alice.revoke()
+    assert receipt.is_clean, receipt
