@@ -10,6 +10,7 @@ gateway's shipper and by nothing else (migration 0003). The database lets a stre
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from django.contrib.postgres.indexes import BrinIndex
@@ -24,6 +25,9 @@ BEGINS = Q(kind__in=["intent", "refused"])
 
 #: Outcomes that somebody looks for among many.
 UNUSUAL = Q(kind__in=["outcome", "refused"]) & ~Q(verdict="done")
+
+
+_EVENTS: Mapping[str, str] = dict(Event.choices)
 
 
 class Entry(models.Model):
@@ -74,7 +78,7 @@ class Entry(models.Model):
     @property
     def event_label(self) -> str:
         """The event in words; an event that this version does not know shows its value."""
-        return str(Event(self.event).label) if self.event in Event.values else self.event
+        return _EVENTS.get(self.event, self.event)
 
     def content(self) -> dict[str, Any]:
         """What the hash is computed from; together with `hash` also what an export in JSON Lines holds."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any, ClassVar
@@ -26,6 +27,9 @@ class Environment(models.TextChoices):
     PRODUCTION = "production", "Production"
     STAGING = "staging", "Staging"
     DEVELOPMENT = "development", "Development"
+
+
+_ENVIRONMENTS: Mapping[str, str] = dict(Environment.choices)
 
 
 class Server(models.Model):
@@ -83,6 +87,11 @@ class Server(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def environment_label(self) -> str:
+        """The environment in a word. What Django would offer makes the list of all choices anew, for each row of a list."""
+        return _ENVIRONMENTS.get(self.environment, self.environment)
 
     @property
     def engine_label(self) -> str:

@@ -18,7 +18,8 @@ from django.db.models import DateTimeField, Field, IntegerField, Model, Q, Query
 
 Row = TypeVar("Row", bound=Model)
 
-SIZE = 50
+#: Rows of a page, where a list says nothing else.
+SIZE = 30
 
 _NEXT, _BACK = "next", "back"
 _LONGEST_CURSOR = 1000

@@ -5,9 +5,12 @@ Two queries whatever the number of people and roles: one for the roles, one for 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cache, partial
+from heapq import nsmallest
+
+from django.db.models import QuerySet
 
 from access.audience import NOBODY, Audience, Guarded, Members, Rules, audience
 from access.models import AccessRole, Policy, Server
@@ -97,48 +100,62 @@ class WhoCouldGet:
     guards_nothing: bool
 
 
+FirstNames = Callable[[frozenset[int]], list[str]]
+"""The first names among some people, in their order. The same thousands may ask for most roles: they are gone through once."""
+
+
 def who_could_get_under(policy: Policy | None, rules: Rules, *, viewer: User) -> WhoCouldGet:
     """What `rules` would mean for every role that `policy` guards, beside what is saved; None: a policy to be added."""
     saved = policy.rules() if policy else None
-    roles = list(AccessRole.objects.filter(policy=policy).select_related("server")) if policy else []
+    guarded = AccessRole.objects.filter(policy=policy).select_related("server")
+    roles, more = _first(guarded) if policy else ([], 0)
     cases = [Case(role.guarded, rules, role.guarded, saved) for role in roles]
     if not cases:
         cases = [Case(ANY_ROLE, rules, ANY_ROLE if saved else None, saved)]
-    return who_could_get(cases, viewer=viewer, guards_nothing=not roles)
+    return who_could_get(cases, viewer=viewer, guards_nothing=not roles, more_roles=more)
 
 
 def who_could_get_on(
-    server: Server, roles: Iterable[AccessRole], *, environment: str, is_enabled: bool, viewer: User
+    server: Server, roles: QuerySet[AccessRole], *, environment: str, is_enabled: bool, viewer: User
 ) -> WhoCouldGet:
     """What another environment, or switching the server on or off, would mean for the `roles` on it."""
     cases = []
-    for role in roles:
+    worked_out, more = _first(roles)
+    for role in worked_out:
         rules = role.policy.rules() if role.policy and role.is_enabled else None
         edited = replace(role.guarded, environment=environment)
         now = rules if server.is_enabled else None
         cases.append(Case(edited, rules if is_enabled else None, role.guarded, now))
-    return who_could_get(cases, viewer=viewer)
+    return who_could_get(cases, viewer=viewer, more_roles=more)
 
 
-def who_could_get(cases: Sequence[Case], *, viewer: User, guards_nothing: bool = False) -> WhoCouldGet:
-    """The same for any roles under any rules; `viewer` is told what they would give to themself."""
-    worked_out = cases[:MOST_ROLES]
-    rules = [rules for case in worked_out for rules in (case.rules, case.saved_rules) if rules]
+def _first(roles: QuerySet[AccessRole]) -> tuple[list[AccessRole], int]:
+    """The roles that are worked out, and how many more there are; those are counted, and not read."""
+    found = list(roles[: MOST_ROLES + 1])
+    return found[:MOST_ROLES], roles.count() - MOST_ROLES if len(found) > MOST_ROLES else 0
+
+
+def who_could_get(
+    cases: Sequence[Case], *, viewer: User, guards_nothing: bool = False, more_roles: int = 0
+) -> WhoCouldGet:
+    """The same for any roles under any rules, at most `MOST_ROLES`; `viewer` is told what they would give to themself."""
+    rules = [rules for case in cases for rules in (case.rules, case.saved_rules) if rules]
     members, names, teams = _people_of({team for each in rules for team in each.teams})
     find = partial(_audience, members=members)
     groups: dict[tuple[Audience, Audience, bool], list[str]] = {}
     alone: list[str] = []
-    for case in worked_out:
+    for case in cases:
         after, before = find(case.rules, case.role), find(case.saved_rules, case.saved_role)
         groups.setdefault((after, before, case.rules is not None), []).append(case.role.name)
         if not guards_nothing and viewer.pk in _newly_alone(after, NOBODY if case.loosens else before):
             alone.append(case.role.name)
+    first = cache(lambda people: nsmallest(MOST_NAMES, (names[one] for one in people)))
     outlooks = tuple(
-        _outlook(roles, after, before, guarded, names, teams) for (after, before, guarded), roles in groups.items()
+        _outlook(roles, after, before, guarded, first, teams) for (after, before, guarded), roles in groups.items()
     )
     return WhoCouldGet(
         outlooks=outlooks,
-        more_roles=len(cases) - len(worked_out),
+        more_roles=more_roles,
         changes=any(outlook.changes for outlook in outlooks),
         alone=tuple(sorted(alone)),
         guards_nothing=guards_nothing,
@@ -174,10 +191,10 @@ def _outlook(
     after: Audience,
     before: Audience,
     guarded: bool,
-    names: Mapping[int, str],
+    first: FirstNames,
     teams: Mapping[str, str],
 ) -> Outlook:
-    people = partial(_people, names=names)
+    people = partial(_people, first=first)
     decided_before = before.by_team()
     return Outlook(
         roles=tuple(sorted(roles)),
@@ -196,9 +213,10 @@ def _outlook(
     )
 
 
-def _people(after: frozenset[int], before: frozenset[int], *, names: Mapping[int, str]) -> People:
+def _people(after: frozenset[int], before: frozenset[int], *, first: FirstNames) -> People:
     gained, lost = after - before, before - after
-    marked = [(lost, "loses"), (gained, "gains"), (after & before, "")]
-    everybody = [Somebody(name, mark) for ids, mark in marked for name in sorted(names[one] for one in ids)]
-    shown = everybody[:MOST_NAMES]
-    return People(tuple(shown), len(after), len(gained), len(lost), len(everybody) - len(shown))
+    kept = after & before if gained or lost else after
+    shown: list[Somebody] = []
+    for people, mark in ((lost, "loses"), (gained, "gains"), (kept, "")):
+        shown += [Somebody(name, mark) for name in first(people)[: MOST_NAMES - len(shown)]]
+    return People(tuple(shown), len(after), len(gained), len(lost), len(after | lost) - len(shown))

@@ -13,6 +13,7 @@ from django.template.loader import render_to_string
 from django.utils.safestring import SafeString
 
 from console import durations
+from console.forms.quick import options_of
 from people.models import Team
 
 _CONTROL = {"class": "form-control"}
@@ -164,8 +165,8 @@ class StepsWidget(forms.Widget):
         self, name: str, value: Any, attrs: dict[str, Any] | None = None, renderer: BaseRenderer | None = None
     ) -> SafeString:
         """As HTML, from the project's own templates."""
-        rows = [(str(team), str(count)) for team, count in value or ()]
-        return render_to_string(self.template_name, {"name": name, "rows": rows, "teams": self.teams})
+        rows = [(options_of(self.teams, str(team)), str(count)) for team, count in value or ()]
+        return render_to_string(self.template_name, {"name": name, "rows": rows})
 
 
 class StepsField(forms.Field):

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from django.forms.boundfield import BoundField
 from django.forms.renderers import DjangoTemplates
 from django.http import HttpRequest
 from django.utils.safestring import SafeString, mark_safe
@@ -20,9 +21,22 @@ class QuickRenderer(DjangoTemplates):
         return write(context["widget"]) if write else str(super().render(template_name, context, request))
 
 
-def tick_of(choice: Mapping[str, Any]) -> SafeString:
-    """The box of one choice (`BoundWidget.data`), without its label."""
-    return mark_safe(_input(choice))  # noqa: S308 - each value is escaped below
+def ticks_of(field: BoundField) -> SafeString:
+    """A box with its label for each choice of a field that takes several."""
+    return mark_safe("".join(_tick(box.data) for box in field))  # noqa: S308 - each value is escaped below
+
+
+def _tick(choice: Mapping[str, Any]) -> str:
+    return f'<label class="tick">{_input(choice)} <span>{_escaped(choice["label"])}</span></label>'
+
+
+def options_of(choices: Iterable[tuple[str, str]], chosen: str) -> SafeString:
+    """The options of a select: values and labels."""
+    written = (
+        f'<option value="{_escaped(value)}"{" selected" if value == chosen else ""}>{_escaped(label)}</option>'
+        for value, label in choices
+    )
+    return mark_safe("".join(written))  # noqa: S308 - each value is escaped above
 
 
 def _input(widget: Mapping[str, Any]) -> str:

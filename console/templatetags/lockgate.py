@@ -7,12 +7,12 @@ import json
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 from django import template
 from django.conf import settings
-from django.forms.boundfield import BoundField, BoundWidget
+from django.forms.boundfield import BoundField
 from django.template.context import Context
 from django.templatetags.static import static
 from django.urls import reverse
@@ -25,11 +25,13 @@ from access.gateway_rules import in_words, rules_from_json
 from access.models import AccessRequest, Grant
 from access.queries import counting
 from access.queries.roles import Approvers
+from access.queries.who import People, Somebody
 from access.reach import reach
 from access.states import GrantState
+from audit.models import Entry
 from connectors.base import Scope
 from console import durations, wording
-from console.forms.quick import tick_of
+from console.forms.quick import ticks_of
 from console.icons import icon, icon_tag
 from console.sheets import sheets_of
 from people.models import User
@@ -121,6 +123,30 @@ def person(user: User) -> SafeString:
     )
 
 
+@register.simple_tag
+def people(found: People) -> SafeString:
+    """Some people by name, and how many more; with those for whom an edit changes something."""
+    more = format_html('<span class="muted">and {} more</span>', found.more) if found.more else ""
+    nobody = "" if found.shown else _NOBODY
+    return format_html(
+        "{}{}{}", format_html_join("", "{}", ((_marked_person(one),) for one in found.shown)), more, nobody
+    )
+
+
+_NOBODY = mark_safe('<span class="muted">nobody</span>')
+
+
+def _marked_person(one: Somebody) -> SafeString:
+    if one.mark == "gains":
+        return format_html(_MARKED, "gains", "ins", icon("plus"), "newly", one.name, "ins")
+    if one.mark == "loses":
+        return format_html(_MARKED, "loses", "del", icon("x"), "no longer", one.name, "del")
+    return format_html('<span class="person">{}</span>', one.name)
+
+
+_MARKED = '<span class="person person-{}"><{}>{}<span class="unseen">{}: </span>{}</{}></span>'
+
+
 @register.filter
 def compact(duration: timedelta | None) -> str:
     """`1h30m`."""
@@ -197,10 +223,10 @@ def _marked(piece: re.Match[str]) -> str:
     return text
 
 
-@register.filter
-def tick(box: BoundWidget) -> SafeString:
-    """One box of a list that may have hundreds."""
-    return tick_of(box.data)
+@register.simple_tag
+def ticks(field: BoundField) -> SafeString:
+    """The boxes of a list that may have hundreds."""
+    return ticks_of(field)
 
 
 @register.simple_tag
@@ -230,12 +256,26 @@ _PAGES = {
 }
 
 
+@lru_cache(maxsize=2_000)
 def _page_of(kind: str, ident: str) -> str:
     if kind == "statement":
         stream, _, seq = ident.partition(":")
         return reverse("statement", args=[stream, seq])
     name = _PAGES.get(kind)
     return reverse(name, args=[ident]) if name and ident else ""
+
+
+@register.simple_tag
+def related(entry: Entry) -> SafeString:
+    """What else an entry of the audit trail is about, each with its page where it has one."""
+    return mark_safe("".join(_related(subject) for subject in entry.related))  # noqa: S308 - each is escaped below
+
+
+def _related(subject: Mapping[str, Any]) -> str:
+    kind, ident = str(subject.get("kind", "")), str(subject.get("id", ""))
+    if address := _page_of(kind, ident):
+        return f', <a href="{html.escape(address)}">{html.escape(kind)} {html.escape(ident)}</a>'
+    return f", {html.escape(kind)} {html.escape(str(subject.get('label', '')))}"
 
 
 @register.filter

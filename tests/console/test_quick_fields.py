@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from typing import Any
 
@@ -9,10 +10,11 @@ import pytest
 from django import forms
 from django.forms.renderers import DjangoTemplates, get_default_renderer
 from django.template.loader import render_to_string
+from django.utils.html import conditional_escape
 from django.utils.safestring import mark_safe
 
 from access.models import AccessRequest, AccessRole
-from console.forms.quick import QuickRenderer, tick_of
+from console.forms.quick import QuickRenderer, options_of, ticks_of
 from console.sheets import sheets_of
 from console.views.requests import deciding_forms
 from people.models import User
@@ -56,8 +58,20 @@ def test_a_box_is_written_as_django_writes_it() -> None:
         teams = forms.MultipleChoiceField(choices=CHOICES, widget=forms.CheckboxSelectMultiple)
 
     boxes = list(Some(initial={"teams": ["dba", 'a"><script>']}, renderer=DjangoTemplates())["teams"])
-    assert [tick_of(box.data) for box in boxes] == [box.tag() for box in boxes]
-    assert sum("checked" in tick_of(box.data) for box in boxes) == 2
+    written = ticks_of(Some(initial={"teams": ["dba", 'a"><script>']})["teams"])
+    labels = (conditional_escape(box.choice_label) for box in boxes)
+    assert written == "".join(
+        f'<label class="tick">{box.tag()} <span>{label}</span></label>'
+        for box, label in zip(boxes, labels, strict=True)
+    )
+    assert written.count("checked") == 2
+
+
+@pytest.mark.parametrize("value", ["", "dba", 'a"><script>', "gone"])
+def test_options_are_written_as_django_writes_them(value: str) -> None:
+    plain = CHOICES[:3]
+    select = forms.Select(choices=plain).render("n", value, {}, DjangoTemplates())
+    assert re.findall("<option.*?</option>", select) == re.findall("<option.*?</option>", options_of(plain, value))
 
 
 def test_what_is_not_written_by_hand_is_left_to_django() -> None:
