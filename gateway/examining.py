@@ -65,7 +65,10 @@ class Examiner:
 
     def _keep(self, key: str, text: str, digest: str, understood: Understood) -> Examined:
         examined = self._decide(text, digest, understood)
-        if understood.hangs_on_literals or examined.position or examined.instead:
+        if understood.statement.fault is not None:
+            # Where it stumbles, and whether the reading process was lost with it, is said of this text alone.
+            return examined
+        if understood.hangs_on_literals or examined.instead:
             key = digest
         self._characters += len(key) + len(examined.shape)
         if len(self._known) >= _MOST_KNOWN or self._characters > _MOST_CHARACTERS:
