@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import logging
+
 from gateway.statements.other.classifying import classify
 from gateway.statements.other.skeleton import NoSkeleton, bare, skeleton_of
 from gateway.statements.statement import UNKNOWN, Understood
+
+# Its warnings hold the texts that it does not understand, and no log may.
+logging.getLogger("sqlglot").setLevel(logging.CRITICAL)
 
 
 def understand(text: str, dialect: str) -> Understood:

@@ -63,3 +63,11 @@ OF_THE_SERVER = frozenset(
 )
 #: Objects whose names are names of tables to the rules.
 TABLES = frozenset({"OBJECT_TABLE", "OBJECT_VIEW", "OBJECT_MATVIEW", "OBJECT_FOREIGN_TABLE"})
+
+#: Functions of the server that write, whatever the statement around them is called.
+WRITING_FUNCTIONS = frozenset(
+    {
+        *("lo_creat", "lo_create", "lo_from_bytea", "lo_import", "lo_put", "lo_truncate", "lo_truncate64", "lo_unlink"),
+        *("lowrite", "nextval", "setval", "pg_logical_emit_message", "dblink_exec"),
+    }
+)

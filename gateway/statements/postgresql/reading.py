@@ -167,6 +167,8 @@ class Reader:
     def _call(self, body: _Node, scope: _Scope) -> None:
         name = body["funcname"][-1]["String"]["sval"].lower()
         self._functions.add(name)
+        if name in kinds.WRITING_FUNCTIONS:
+            self._add(Class.WRITE)
         if name == "set_config":
             setting = set_by_function(body.get("args", []))
             self._settings.add(setting)
