@@ -81,11 +81,18 @@ EVENT_LOOKS: Mapping[str, Look] = {
 _ANY_EVENT = Look("", icon="point", tone="over")
 
 
-def look_of(request_state: str, grant_state: str = "") -> Look:
+def look_of(request_state: str, grant_state: str = "", *, never_began: bool = False) -> Look:
     """How a request looks: as its grant does, once there is one."""
     if grant_state:
-        return GRANT_LOOKS[GrantState(grant_state)]
+        return look_of_grant(grant_state, never_began=never_began)
     return REQUEST_LOOKS[RequestState(request_state)]
+
+
+def look_of_grant(state: str, *, never_began: bool = False) -> Look:
+    """How a grant looks. Of one that was cancelled before it began nothing was revoked."""
+    if state == GrantState.REVOKED and never_began:
+        return REQUEST_LOOKS[RequestState.CANCELLED]
+    return GRANT_LOOKS[GrantState(state)]
 
 
 def look_of_event(event: str) -> Look:

@@ -44,13 +44,17 @@ def test_connection(*, person: User, server: Server, now: datetime) -> CheckRepo
 def check(*, server: Server, now: datetime, thorough: bool = True) -> CheckReport:
     """Connect, and keep the outcome on the server's row; raises what `Connector.check` raises.
 
-    A thorough check tries what each access role of the server needs; the one of each minute does not.
+    A thorough check tries what each access role of the server needs; the one of each minute does not, unless something
+    stood in the way before: then the same question is asked again before it is called well.
     """
     try:
         with connect(server) as connector:
-            scopes = [role.scope for role in server.roles.filter(is_enabled=True)] if thorough else []
+            scopes = [role.scope for role in server.roles.filter(is_enabled=True)]
             begun = clock.now()
-            report = connector.check(scopes)
+            report = connector.check(scopes if thorough else [])
+            if report.ok and not thorough and scopes and server.check_ok is False:
+                begun = clock.now()
+                report = connector.check(scopes)
             clocks = tuple(about_its_clock(report, before=begun, after=clock.now()))
             report = _with_itself(server, replace(report, remedies=(*report.remedies, *clocks)), now)
     except (ConnectorError, SecretUnavailable) as error:

@@ -72,6 +72,8 @@ class FakeConnector:
         remedies = []
         if self._server.lacks_rights:
             remedies.append(Remedy("Lockgate's account may not make accounts.", "Run the SQL that this page shows."))
+        not_there = sorted({each for scope in scopes for each in self._missing(scope)})
+        remedies += [Remedy(f"{each} is not there.", "Correct the access role.") for each in not_there]
         return CheckReport(
             "Fake 1.0",
             timedelta(microseconds=1),

@@ -27,7 +27,6 @@ from access.queries import counting
 from access.queries.roles import Approvers
 from access.queries.who import People, Somebody
 from access.reach import reach
-from access.states import GrantState
 from audit.models import Entry
 from connectors.base import Scope
 from console import durations, wording
@@ -182,17 +181,21 @@ def badge(look: wording.Look, classes: str = "") -> SafeString:
     )
 
 
+def _never_began(grant: Grant | None) -> bool:
+    return grant is not None and grant.activated_at is None
+
+
 @register.simple_tag
 def request_badge(request: AccessRequest, classes: str = "") -> SafeString:
     """Where a request stands, its grant included."""
     grant: Grant | None = getattr(request, "grant", None)
-    return badge(wording.look_of(request.state, grant.state if grant else ""), classes)
+    return badge(wording.look_of(request.state, grant.state if grant else "", never_began=_never_began(grant)), classes)
 
 
 @register.simple_tag
 def grant_badge(grant: Grant, classes: str = "") -> SafeString:
     """Where a grant stands."""
-    return badge(wording.GRANT_LOOKS[GrantState(grant.state)], classes)
+    return badge(wording.look_of_grant(grant.state, never_began=_never_began(grant)), classes)
 
 
 @register.simple_tag

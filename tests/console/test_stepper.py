@@ -11,6 +11,7 @@ from access.models.grants import EndReason
 from access.services import requests, votes
 from access.states import GrantState
 from console.stepper import Standing, is_settled, pace_of, steps_of
+from console.templatetags.lockgate import grant_badge, request_badge
 from tests.access.world import World
 from tests.console.people_and_pages import activated, approved, ask, ended
 
@@ -74,6 +75,9 @@ def test_what_never_began_was_never_revoked(
     request = grant.request
     request.grant = grant
     assert [step.name for step in steps_of(request)][2:] == names
+    word = "Cancelled" if state is GrantState.REVOKED else "Ending"
+    assert f">{word}<" in request_badge(request)
+    assert f">{word}<" in grant_badge(grant)
 
 
 @pytest.mark.parametrize(
