@@ -155,6 +155,10 @@ class Reader:
         self._change(body, scope)
 
     def _range(self, body: _Node, scope: _Scope) -> None:
+        if "relname" not in body:
+            # A few statements hold a node of any kind there.
+            self._rest(body, scope)
+            return
         name, schema = body["relname"], body.get("schemaname")
         if schema is not None:
             self._table(f"{schema}.{name}")
