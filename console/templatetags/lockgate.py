@@ -80,6 +80,31 @@ def moment(at: datetime | None, style: str = "auto") -> SafeString:
     )
 
 
+@register.simple_tag(takes_context=True)
+def countdown(
+    context: Context, until: datetime, name: str, classes: str = "", figure: str = "", announce: bool = False
+) -> SafeString:
+    """The time left until then, kept by countdown.js; `name` says of what it tells."""
+    return format_html(
+        _COUNTDOWN,
+        classes=classes,
+        until=until.astimezone(UTC).isoformat(),
+        name=name,
+        announce=_ANNOUNCE if announce else "",
+        figure=figure,
+        left=left(until, context.get("now")),
+        clock=icon("clock"),
+    )
+
+
+_COUNTDOWN = (
+    '<span class="countdown {classes}" role="timer" data-until="{until}" data-name="{name}"{announce}>'
+    '<span class="{figure}" data-figure>{left}</span>'
+    '<span class="state tone-waiting" data-soon-word hidden>{clock}Ends soon</span></span>'
+)
+_ANNOUNCE = mark_safe(" data-announce")
+
+
 @register.filter
 def counted(count: int) -> str:
     """A number that was counted only so far: `7`, or `99+`."""
@@ -350,7 +375,7 @@ def blank_sheets(context: Context, asked: AccessRequest) -> SafeString:
 
 
 @register.filter
-def left(ends_at: datetime, now: datetime) -> str:
+def left(ends_at: datetime, now: datetime | None) -> str:
     """Time left, for the first paint of a countdown."""
     return durations.spoken(max(ends_at - now, timedelta())) if now else ""
 
