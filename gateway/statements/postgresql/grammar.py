@@ -23,13 +23,12 @@ VERSION = 17
 #: The tree comes as JSON, whose reader counts every level of it as a call. The bound is for texts that are short enough to be
 #: read beside others: it takes a level for every two characters or so.
 _DEEPEST = 20_000
+sys.setrecursionlimit(max(_DEEPEST, sys.getrecursionlimit()))
 _STACK = "stack depth limit exceeded"
 
 
 def understand(text: str) -> Understood:
     """What a text does. Never raises for what a text may hold."""
-    if sys.getrecursionlimit() < _DEEPEST:
-        sys.setrecursionlimit(_DEEPEST)
     try:
         if len(text) > _LONG and (short := _shortened(text)) is not None:
             understood = _understood(short, text)

@@ -18,7 +18,12 @@ from tests.gateway.wire.gateways import Gateway, Shop
 
 @pytest.fixture(scope="session")
 def shop() -> Iterator[Shop]:
-    """A database of its own with a table `orders` of three rows, for every test of this process."""
+    """One for every test of this process."""
+    yield from databases()
+
+
+def databases() -> Iterator[Shop]:
+    """A database of its own with a table `orders` of three rows, gone at the end."""
     url = urlsplit(os.environ["LOCKGATE_TEST_POSTGRESQL_URL"])
     name, password = f"wire_{secrets.token_hex(4)}", secrets.token_hex(12)
     made = Shop(url.hostname or "", url.port or 5432, name, name, password)
