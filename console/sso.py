@@ -26,7 +26,7 @@ from django.http import HttpRequest, HttpResponse
 
 from console.freshness import SIGNED_IN_THERE_AT
 from people.models import User
-from people.sso import endpoints
+from people.sso import bounded, endpoints
 from people.sso.arrival import arrive, remembered
 from people.sso.claims import Identity, can_be_kept, find, has_too_many_groups, identity_from
 from people.sso.errors import (
@@ -163,6 +163,10 @@ class SocialAdapter(DefaultSocialAccountAdapter):  # type: ignore[misc]
         sociallogin.account = SocialAccount.objects.get(provider=provider.id, uid=sociallogin.account.uid)
         # Not before they are let in: what a stranger has shown proves nothing about whoever is signed in here.
         request.session[SIGNED_IN_THERE_AT] = sociallogin.signed_in_there_at
+
+    def get_requests_session(self) -> requests.Session:
+        """By which allauth exchanges a code for a token."""
+        return bounded.BoundedSession()
 
     def on_authentication_error(
         self,

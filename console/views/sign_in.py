@@ -27,6 +27,7 @@ from audit.log import Actor, Subject, record
 from console.sso import CallbackView, OpenIDConnectAdapter, refusal_of
 from people.models import User
 from people.services import person_subject
+from people.sso import bounded
 from people.sso.errors import ProviderBusy, SignInRefused
 
 log = structlog.get_logger(__name__)
@@ -65,7 +66,7 @@ def _answered(
         raise Http404
     adapter = OpenIDConnectAdapter(request, provider_id)
     try:
-        with _turn():
+        with _turn(), bounded.exchange():
             return view_of(adapter)(request)
     except SocialApp.DoesNotExist as error:
         raise Http404 from error

@@ -14,16 +14,16 @@ import jwt
 import requests
 from django.core.cache import cache
 
+from people.sso.bounded import REQUEST_SECONDS, BoundedSession
 from people.sso.claims import can_be_kept
 from people.sso.errors import GroupsNotReadable, ProviderDown, ProviderMisconfigured, WrongIssuer
 from people.sso.providers import Provider
 
-TIMEOUT_SECONDS = 5
 _KEPT_SECONDS = 300
 #: A token with a key that is not known makes us look again, but a flood of such tokens no oftener than this.
 _LOOK_AGAIN_SECONDS = 10
 #: Who looks for new keys has found them, or not, at most so much later; the others ask so often whether it is so.
-_OTHERS_LOOK_SECONDS = TIMEOUT_SECONDS + 1.0
+_OTHERS_LOOK_SECONDS = REQUEST_SECONDS + 1.0
 _ASK_EVERY_SECONDS = 0.1
 _LOOKING, _HAS_LOOKED = "looking", "has looked"
 _MOST_PAGES = 20
@@ -137,7 +137,8 @@ def _get(address: str, access_token: str = "") -> dict[str, Any]:
         headers["Authorization"] = f"Bearer {access_token}"
     try:
         # A provider that leads elsewhere is not the one that was configured.
-        answer = requests.get(address, headers=headers, timeout=TIMEOUT_SECONDS, allow_redirects=False)
+        with BoundedSession() as session:
+            answer = session.get(address, headers=headers, allow_redirects=False)
         found = answer.json() if answer.status_code == 200 else None
     except requests.RequestException as error:
         raise ProviderDown(f"{urlsplit(address).netloc}: {type(error).__name__}") from error
