@@ -40,6 +40,7 @@ from deploy.local import installed
 from deploy.local.processes import end, spawn
 from deploy.local.servers import free_port
 from tests.bench.gateway_house import CUSTOMERS, PATIENCE_SECONDS, Way, Ways, program, running_house, wait_for_page
+from tests.bench.gateway_texts import examined, neighbours
 
 TURNS = 5
 SERVICE_TURNS = 3
@@ -290,6 +291,8 @@ def main() -> int:
         page, cheapest = (throughput(ways, record, statement) for statement in STATEMENTS)
         medians = latency(ways, record, Path(folder))
         service = {statement: service_rates(ways, record, statement) for statement in PATHS}
+        waits = neighbours(ways.batched)
+        new_texts = examined()
         growth_kib = growth(ways, record)
         recorded = record.outcomes()
         print(f"record: {record.statements} statements or a few more were sent, {recorded} are in the audit tables")
@@ -306,6 +309,9 @@ def main() -> int:
         "sustained_ratio_strict": page.sustained_ratio("strict"),
         "cheapest_ratio_batched": cheapest.ratio("batched"),
         "cheapest_ratio_strict": cheapest.ratio("strict"),
+        "examined_ratio_new_texts": round(new_texts["before"] / new_texts["grammar"], 1),
+        "neighbour_wait_p99_ms": round(waits["beside"], 2),
+        "neighbour_wait_p99_ms_alone": round(waits["alone"], 2),
         "idle_session_kib": round(idle_kib, 1),
         "growth_kib_per_million": growth_kib,
         "statements_sent": record.statements,
