@@ -49,6 +49,8 @@ class Admitted:
     rules: Rules
     parsed_as: str
     """sqlglot's name of the engine's dialect, `postgres`."""
+    ask_at: str = ""
+    """The address in the console where access roles of this server are asked for."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,9 +10,12 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
 from hashlib import sha256
+from urllib.parse import urlencode
 
+from django.conf import settings
 from django.core.cache import cache
 from django.db import close_old_connections, transaction
+from django.urls import reverse
 
 from access import clock as database_clock
 from access.credentials import Credential
@@ -154,6 +157,7 @@ def _admitted(token: GatewayToken, attempt: Attempt) -> Admitted:
         ends_at=grant.ends_at,
         rules=rules_from_json(grant.gateway),
         parsed_as=_DIALECTS[grant.address["engine"]],
+        ask_at=f"{settings.LOCKGATE_BASE_URL}{reverse('request_new')}?{urlencode({'q': grant.server.name})}",
     )
 
 

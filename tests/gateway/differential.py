@@ -34,9 +34,7 @@ JOIN pg_class c ON c.oid = l.relation WHERE l.pid = pg_backend_pid() AND c.relna
 AND c.relkind = 'r' GROUP BY 1
 """
 
-_space = st.sampled_from(
-    [" ", "\n", "\t", "  ", " /* a; b */ ", " -- no; more\n", " /* /* '; */ */ ", "\f", "\r\n"]
-)
+_space = st.sampled_from([" ", "\n", "\t", "  ", " /* a; b */ ", " -- no; more\n", " /* /* '; */ */ ", "\f", "\r\n"])
 _inside = st.text(st.sampled_from("ab;'\"\\$-/* \n%é"), max_size=8)
 
 

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from urllib.parse import quote_plus
 
 import psycopg
 import pytest
@@ -111,7 +112,9 @@ def test_a_person_reads_as_the_principal_and_every_statement_is_in_the_audit_tab
         assert row == (grant.principal, 3)
         with pytest.raises(psycopg.errors.InsufficientPrivilege, match="class write") as refused:
             connection.execute("DELETE FROM orders WHERE id = 1")
-        assert "Ask in the console" in (refused.value.diag.message_hint or "")
+        hint = refused.value.diag.message_hint or ""
+        assert "Ask in the console" in hint
+        assert hint.endswith(f"/request/?q={quote_plus(grant.server.name)}"), hint
     gateway.stop()
     kinds = list(StatementEntry.objects.order_by("at", "seq").values_list("kind", flat=True))
     assert [kind for kind in kinds if kind in ("opened", "intent", "outcome", "refused", "closed")] == [

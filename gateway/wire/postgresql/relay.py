@@ -145,6 +145,7 @@ class Relay:
         rules = admitted.rules
         self._number, self._recorder, self._outbox = number, recorder, outbox
         self._examiner, self._read_elsewhere, self._account = examiner, read, admitted.upstream.user
+        self._ask_at = admitted.ask_at
         self._client, self._server, self._clock, self._end = client, server, clock, end
         self._is_strict = rules.durability is Durability.STRICT
         self._keeps_text = rules.keep is Keep.TEXT
@@ -381,7 +382,9 @@ class Relay:
             return self._refusal_word(
                 NotUnderstood(examined.refusal, sqlstate=examined.sqlstate, position=examined.position)
             )
-        return self._refusal_word(StatementRefused(examined.refusal, hint=examined.hint))
+        # Where the words say to ask, they say where as well.
+        hint = f"{examined.hint} {self._ask_at}" if examined.hint and self._ask_at else examined.hint
+        return self._refusal_word(StatementRefused(examined.refusal, hint=hint))
 
     def _refusal_word(self, error: GatewayError) -> bytes:
         word = b"lockgate_refused_" + secrets.token_hex(8).encode()
