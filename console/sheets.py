@@ -1,6 +1,6 @@
 """The two sheets of a row of Approvals: approve for less, and deny.
 
-A page has twenty pairs that differ in a few words, and each takes longer to write than all the rest of its row. So a pair is
+A page has fifteen pairs that differ in a few words, and each takes longer to write than all the rest of its row. So a pair is
 written once for a stand-in, and filled in for each request that is to be decided on.
 """
 

@@ -18,7 +18,7 @@ from console.paging import paged
 from people.models import User
 
 #: Each takes several lines and two forms: more than this on a page is scrolled past, not decided on.
-_SHOWN = 20
+_SHOWN = 15
 _QUESTIONED_SHOWN = 10
 
 #: Digits of a content's hash that tell it from others of the same request.

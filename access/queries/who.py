@@ -19,7 +19,7 @@ from people.models import Membership, User
 
 #: Lists are cut to this many names; the rest is a number.
 MOST_NAMES = 12
-MOST_ROLES = 40
+MOST_ROLES = 30
 
 #: What a policy that guards nothing yet is worked out for.
 ANY_ROLE = Guarded("", "any access role that writes", Level.WRITE, "production")

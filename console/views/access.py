@@ -32,7 +32,7 @@ from console.paging import paged
 from console.views.gateway import gateway_context
 from people.models import User
 
-_SHOWN = 30
+_SHOWN = 25
 _ENDED_SHOWN = 10
 _PLACEHOLDER = "{password}"
 _MASK = "••••••••"

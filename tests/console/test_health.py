@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import importlib
 import os
 import subprocess
 import sys
@@ -52,3 +54,9 @@ def test_a_probe_comes_by_address_and_without_https(client: Client, settings: Se
     settings.ALLOWED_HOSTS = ["lockgate.example.com"]
     settings.SECURE_SSL_REDIRECT = True
     assert client.get(path, headers={"host": "10.1.2.3:8000"}).status_code == 200
+
+
+def test_a_web_process_keeps_what_it_has_loaded_out_of_the_collectors_way() -> None:
+    importlib.import_module("console.wsgi")
+    assert gc.get_freeze_count() > 0
+    gc.unfreeze()
