@@ -289,6 +289,16 @@ def test_a_name_of_with_is_no_table_where_it_can_be_seen(text: str, tables: set[
         ("true OR id = 1", True),
         ("NOT false", True),
         ("id = 1 OR $1::bool", True),
+        ("orders.id = orders.id", True),
+        ("id = id AND item = item", True),
+        ("NOT id <> id", True),
+        ("id BETWEEN id AND id", True),
+        ("orders IS NOT NULL", True),
+        ("(SELECT true FROM orders LIMIT 1)", True),
+        ("id = item", False),
+        ("id = id + 1", False),
+        ("id IS NOT NULL", False),
+        ("id = old.id", False),
         ("id = 1 AND true", False),
         ("NOT id = 1", False),
         ("CURRENT OF c", False),
@@ -304,6 +314,21 @@ def test_a_name_of_with_is_no_table_where_it_can_be_seen(text: str, tables: set[
 def test_whether_a_condition_chooses_rows(condition: str, every_row: bool) -> None:
     assert told(f"DELETE FROM orders WHERE {condition}").changes_every_row is every_row
     assert told(f"UPDATE orders SET item = '' WHERE {condition}").changes_every_row is every_row
+
+
+@pytest.mark.parametrize(
+    ("condition", "every_row"),
+    [
+        ("ON true WHEN MATCHED THEN DELETE", True),
+        ("ON s.id = 1 WHEN MATCHED THEN UPDATE SET item = ''", True),
+        ("ON o.id = s.id WHEN MATCHED THEN DELETE", False),
+        ("ON true WHEN MATCHED AND o.id = 1 THEN DELETE", False),
+        ("ON true WHEN MATCHED AND o.id = 1 THEN DELETE WHEN MATCHED THEN UPDATE SET item = ''", True),
+        ("ON false WHEN NOT MATCHED THEN INSERT VALUES (1)", False),
+    ],
+)
+def test_whether_a_merge_chooses_rows(condition: str, every_row: bool) -> None:
+    assert told(f"MERGE INTO orders o USING source s {condition}").changes_every_row is every_row
 
 
 def test_a_condition_on_another_table_chooses_no_rows() -> None:

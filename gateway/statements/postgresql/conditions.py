@@ -14,12 +14,24 @@ _Node = dict[str, Any]
 def chooses(body: _Node) -> bool:
     """For an UpdateStmt or DeleteStmt."""
     where = body.get("whereClause")
-    if where is None:
-        return False
-    relation = body["relation"]
-    alias = relation.get("alias", {}).get("aliasname")
-    changed = alias or relation["relname"]
-    return _chooses(where, changed)
+    return where is not None and _chooses(where, _changed(body["relation"]))
+
+
+def merge_chooses(body: _Node) -> bool:
+    """For a MergeStmt: what it updates or deletes, its ON chooses, or the condition of that WHEN."""
+    changed = _changed(body["relation"])
+    if _chooses(body["joinCondition"], changed):
+        return True
+    for one in body.get("mergeWhenClauses", ()):
+        clause = one["MergeWhenClause"]
+        changes = clause.get("commandType") in ("CMD_UPDATE", "CMD_DELETE")
+        if changes and not ("condition" in clause and _chooses(clause["condition"], changed)):
+            return False
+    return True
+
+
+def _changed(relation: _Node) -> str:
+    return str(relation.get("alias", {}).get("aliasname") or relation["relname"])
 
 
 def _chooses(where: _Node, changed: str) -> bool:
@@ -44,11 +56,11 @@ def _chooses(where: _Node, changed: str) -> bool:
 def _names_a_column(node: _Node, changed: str) -> bool:
     if "CurrentOfExpr" in node:
         return True
-    comparison = node.get("A_Expr")
-    if comparison is not None and _same(comparison.get("lexpr"), comparison.get("rexpr")):
-        return False
     # A bare name is a column of the changed table, but for those inside of a subquery: they may be the subquery's own.
     todo: list[tuple[Any, bool]] = [(node, True)]
+    named: list[str] = []
+    # `id = id` chooses nothing, `id = $1` does.
+    is_bound = False
     while todo:
         one, is_bare_enough = todo.pop()
         if type(one) is list:
@@ -57,21 +69,20 @@ def _names_a_column(node: _Node, changed: str) -> bool:
         for key, value in one.items():
             if key == "ColumnRef":
                 fields = [field.get("String", {}).get("sval", "*") for field in value["fields"]]
-                if is_bare_enough if len(fields) == 1 else fields[-2] == changed:
-                    return True
+                is_bound |= not is_bare_enough
+                # The table's own name is the whole row.
+                if (is_bare_enough and fields != [changed]) if len(fields) == 1 else fields[-2] == changed:
+                    named.append(fields[-1])
             elif key == "subselect":
+                is_bound = True
                 todo.append((value, False))
+            elif key in _BOUND:
+                is_bound = True
+                todo.append((value, is_bare_enough))
             elif type(value) is dict or type(value) is list:
                 todo.append((value, is_bare_enough))
-    return False
+    return bool(named) and (is_bound or len(named) == 1 or len(set(named)) > 1)
 
 
-def _same(left: Any, right: Any) -> bool:
-    """Whether both sides of a comparison are one and the same column."""
-    return (
-        isinstance(left, dict)
-        and isinstance(right, dict)
-        and "ColumnRef" in left
-        and "ColumnRef" in right
-        and left["ColumnRef"]["fields"] == right["ColumnRef"]["fields"]
-    )
+#: What a column can be held against.
+_BOUND = frozenset({"A_Const", "ParamRef", "FuncCall", "NullTest", "BooleanTest", "SQLValueFunction", "SubLink"})

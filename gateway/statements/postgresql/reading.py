@@ -146,11 +146,19 @@ class Reader:
         self._add(Class.WRITE)
         # What is changed is a table, whatever WITH may name like it.
         self._range(body["relation"], _NOTHING)
+        if body["relation"]["relname"] == "pg_settings":
+            # A view with a rule: an update of it is a SET.
+            self._settings.add(Setting("*", None, is_known=False))
         self._rest(body, self._with(body, scope), "withClause", "relation")
 
     def _change_chosen(self, body: _Node, scope: _Scope) -> None:
         """UPDATE and DELETE: what they change, their WHERE has to choose."""
         if not self._is_planned and not conditions.chooses(body):
+            self._changes_every_row = True
+        self._change(body, scope)
+
+    def _merge(self, body: _Node, scope: _Scope) -> None:
+        if not self._is_planned and not conditions.merge_chooses(body):
             self._changes_every_row = True
         self._change(body, scope)
 
@@ -293,7 +301,7 @@ _NODES: dict[str, _Look] = {
     "larg": Reader._select,
     "rarg": Reader._select,
     "InsertStmt": Reader._change,
-    "MergeStmt": Reader._change,
+    "MergeStmt": Reader._merge,
     "UpdateStmt": Reader._change_chosen,
     "DeleteStmt": Reader._change_chosen,
     "intoClause": Reader._into,

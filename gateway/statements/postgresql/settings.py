@@ -32,9 +32,13 @@ def setting_of(body: _Node) -> Setting | None:
 
 
 def set_by_function(arguments: list[_Node]) -> Setting:
-    """What `set_config(name, value, is_local)` sets."""
-    name = constant(arguments[0]) if arguments else None
-    value = constant(arguments[1]) if len(arguments) > 1 else None
+    """What `set_config(name, value, is_local)` sets, whether its arguments are in this order or named."""
+    given = dict(enumerate(arguments))
+    for number, argument in enumerate(arguments):
+        if (named := argument.get("NamedArgExpr")) is not None:
+            given.pop(number)
+            given[_ARGUMENTS.get(named["name"], -1)] = named["arg"]
+    name, value = (constant(given[place]) if place in given else None for place in (0, 1))
     return Setting("*" if name is None else name.lower(), value, is_known=value is not None)
 
 
@@ -62,6 +66,7 @@ def name_by_where(select: _Node) -> None:
             arguments[0] = told[column]
 
 
+_ARGUMENTS = {"setting_name": 0, "new_value": 1}
 _EQUALS = [{"String": {"sval": "="}}]
 
 
