@@ -15,18 +15,19 @@ _HEADER = struct.Struct("!cI")
 class Wire:
     """One session over a socket."""
 
-    def __init__(self, gateway: Gateway, *, logs_in: bool = True, **parameters: str) -> None:
+    def __init__(self, gateway: Gateway, *, logs_in: bool = True, version: int = 196608, **parameters: str) -> None:
         self.socket = socket.create_connection((gateway.host, gateway.port), timeout=10)
         self._rest, self._at = bytearray(), 0
         """What has come, and how far it is read: cutting off each message would copy all the others every time."""
-        self.key = (0, 0)
+        self.key = (0, b"")
+        """What cancels: the process on the server, and a secret."""
         if logs_in:
-            self.send(startup(**parameters))
+            self.send(startup(version=version, **parameters))
             self.until(b"R")
             self.send(packed(b"p", TOKEN.encode() + b"\0"))
             for kind, content in self.until(b"Z"):
                 if kind == b"K":
-                    self.key = struct.unpack("!II", content)
+                    self.key = (int.from_bytes(content[:4], "big"), content[4:])
 
     def __enter__(self) -> Wire:
         return self
@@ -76,9 +77,19 @@ class Wire:
             assert time.monotonic() < deadline
         return found
 
+    def cancel(self, gateway: Gateway) -> None:
+        """Ask a gateway to stop what this session runs; comes back when it has closed."""
+        cancel(gateway, *self.key)
+
     def query(self, sql: str) -> list[tuple[bytes, bytes]]:
         self.send(query(sql))
         return self.until(b"Z")
+
+
+def cancel(gateway: Gateway, pid: int, secret: bytes) -> None:
+    with Wire(gateway, logs_in=False) as post:
+        post.send(struct.pack("!III", 12 + len(secret), 80877102, pid) + secret)
+        assert post.rest() == []
 
 
 def query(sql: str) -> bytes:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -17,7 +19,7 @@ from access.gateway_rules import Durability
 from gateway.errors import NotRecorded
 from gateway.journal.journal import Journal, Limits
 from tests.gateway.wire.gateways import EVERYTHING, Gateway, packed
-from tests.gateway.wire.sockets import Wire, errors, field, query, values
+from tests.gateway.wire.sockets import Wire, cancel, errors, field, query, values
 
 Start = Callable[..., Gateway]
 _PAGE = 4096
@@ -73,7 +75,8 @@ def test_a_cancel_request_reaches_its_own_session_alone_also_through_another_wor
             session.send(query("SELECT pg_sleep(3), 'slept'"))
         sleeping(first, 3)
         pid, secret = wire.key
-        for wrong in ((pid, secret ^ 1), (pid + 1, secret), (0, 0)):
+        flipped = bytes([secret[0] ^ 1]) + secret[1:]
+        for wrong in ((pid, flipped), (pid + 1, secret), (0, bytes(4)), (pid, secret + bytes(28)), (pid, b"")):
             cancel(second, *wrong)
         cancel(second, pid, secret)
         assert errors(wire.until(b"Z")) == ["57014"]
@@ -81,10 +84,41 @@ def test_a_cancel_request_reaches_its_own_session_alone_also_through_another_wor
             assert errors(session.until(b"Z")) == []
 
 
-def cancel(gateway: Gateway, pid: int, secret: int) -> None:
-    with Wire(gateway, logs_in=False) as post:
-        post.send(b"".join(number.to_bytes(4, "big") for number in (16, 80877102, pid, secret)))
-        assert post.rest() == []
+@pytest.mark.parametrize("number", [1, 2])
+def test_a_cancel_just_before_the_next_statement_does_not_hit_it(start: Start, number: int) -> None:
+    """As on a direct connection, whichever worker takes the request."""
+    gateways = {one: start(number=one) for one in (1, 2)}
+    with Wire(gateways[1]) as wire:
+        for _ in range(20):
+            wire.cancel(gateways[number])
+            assert errors(wire.query("SELECT pg_sleep(0.005)")) == []
+
+
+_CANCELS = """
+import psycopg, sys
+connection = psycopg.connect(sys.argv[1], autocommit=True)
+for _ in range(40):
+    connection.cancel()
+    connection.execute("SELECT pg_sleep(0.005)")
+"""
+
+
+def test_a_driver_that_cancels_and_goes_on_is_not_hit(gateway: Gateway) -> None:
+    """In a process of its own: libpq's request holds up the whole of Python, and the worker here with it."""
+    subprocess.run([sys.executable, "-c", _CANCELS, gateway.conninfo], check=True, timeout=30)
+
+
+def test_a_client_sees_the_process_of_the_server(gateway: Gateway) -> None:
+    with (
+        psycopg.connect(gateway.conninfo, autocommit=True) as one,
+        psycopg.connect(gateway.conninfo, autocommit=True) as two,
+    ):
+        for connection in (one, two):
+            row = connection.execute("SELECT pg_backend_pid()").fetchone()
+            assert row == (connection.info.backend_pid,)
+        assert two.execute("SELECT pg_terminate_backend(%s)", (one.info.backend_pid,)).fetchone() == (True,)
+        with pytest.raises(psycopg.OperationalError):
+            one.execute("SELECT 1")
 
 
 # --- Ends
