@@ -22,7 +22,8 @@ class Attempt:
     """The person's e-mail address, or the part before the @."""
     password: Secret
     wanted: str
-    """What the client named as its database: an access role or a grant, with `/database` behind it where there are several."""
+    """What the client named as its database: an access role or a grant, with `/database` behind it where there are several, or
+    one of the grant's databases by its own name."""
     client_ip: str
     client_port: int
     application: str
@@ -67,7 +68,8 @@ class Identifier(Protocol):
     def identify(self, attempt: Attempt) -> Admitted:
         """Who this is and where they may go. Records every refusal in the audit log, slows those who guess.
 
-        Raises an error of `gateway.errors.Refused` with a sentence that tells an outsider nothing.
+        Raises an error of `gateway.errors.Refused` with a sentence that tells an outsider nothing, and the owner of a token
+        what is in the way.
         """
         ...
 

@@ -1,7 +1,9 @@
 """Who comes in with a personal token, and whether they still may.
 
-The token alone finds the grant; the user and the database that the client names have to be those of the grant. To whoever
-is refused it is always the same: nobody learns which of the three was wrong. The audit log tells.
+The token alone finds the grant; the user and the database that the client names have to be those of the grant. Whoever shows
+a token that there is, as the person it belongs to, guesses nothing and is told what is in the way: a pool that outlived its
+access locks nobody out. To everybody else it is always the same: nobody learns whether the token or the user was wrong. The
+audit log tells.
 """
 
 from __future__ import annotations
@@ -30,9 +32,9 @@ from audit.events import Event
 from audit.log import Actor, Subject, record
 from audit.origin import Origin, coming_from
 from gateway.admission import Admitted, Attempt, Ended
-from gateway.errors import NotAdmitted, TooManyAttempts
+from gateway.errors import NotAdmitted, NotOpen, TooManyAttempts
 
-#: Failed attempts from one address in one minute; further ones are not even looked up.
+#: Guesses from one address in one minute; whoever guesses further learns nothing more, and good tokens come in all the same.
 MOST_FAILURES = 10
 _MINUTE = 60
 #: The minute moves on by this many seconds, so that it begins nowhere and nobody fails twice as often around its beginning.
@@ -41,6 +43,9 @@ _SLICE = 10
 _DIALECTS = {"postgresql": "postgres"}
 #: A login that takes longer than this is given up; people wait in front of it.
 _CONNECT = timedelta(seconds=5)
+
+#: Names of databases in the answer to a wrong one.
+_MOST_NAMED = 5
 
 KIND = "personal_token"
 Clock = Callable[[], datetime]
@@ -56,19 +61,24 @@ class PersonalTokens:
         """See `Identifier`."""
         close_old_connections()
         with coming_from(Origin(channel="gateway", ip=attempt.client_ip, user_agent=attempt.application)):
-            failures = _Failures(attempt, self._clock())
-            failures.refuse_if_too_many()
+            now = self._clock()
+            failures = _Failures(attempt, now)
             token = _token(attempt)
-            why = _why_not(token, attempt, self._clock())
-            if token is None or why:
-                failures.add(token, why)
+            if token is None or not _is_user(token.grant, attempt.user):
+                failures.guessed(
+                    token, "No such token." if token is None else "The user is not the owner of the token."
+                )
                 raise NotAdmitted
+            why = _why_not(token, attempt, now)
+            if why:
+                failures.told(token, why)
+                raise NotOpen(why)
             try:
                 admitted = _admitted(token, attempt)
             except UnsealFailed as error:
-                failures.add(token, "Its password cannot be unsealed.")
+                failures.told(token, "Its password cannot be unsealed.")
                 raise NotAdmitted from error
-            GatewayToken.objects.filter(pk=token.pk).update(used_at=self._clock())
+            GatewayToken.objects.filter(pk=token.pk).update(used_at=now)
             return admitted
 
     def ended(self, sessions: Iterable[Admitted]) -> dict[tuple[str, int], tuple[datetime, Ended | None]]:
@@ -89,18 +99,20 @@ def _token(attempt: Attempt) -> GatewayToken | None:
     return rows.filter(digest=digest_of(attempt.password.reveal())).first()
 
 
-def _why_not(token: GatewayToken | None, attempt: Attempt, now: datetime) -> str:
-    """For the audit log; empty when the attempt is good."""
-    if token is None:
-        return "No such token."
+def _why_not(token: GatewayToken, attempt: Attempt, now: datetime) -> str:
+    """What is in the way, for its owner; empty when the attempt is good."""
     ended = _ended(token, now)
     if ended is not None:
         return ended.reason
-    if not _is_user(token.grant, attempt.user):
-        return "The user is not the owner of the token."
     if _database(token.grant, attempt.wanted) is None:
-        return "The database is none of the grant's."
+        return _what_it_opens(token.grant)
     return why_not_through_the_gateway(token.grant)
+
+
+def _what_it_opens(grant: Grant) -> str:
+    slug, databases = grant.request.role.slug, grant.scope["databases"]
+    names = ", ".join([*databases[:_MOST_NAMED], *(["…"] if len(databases) > _MOST_NAMED else [])])
+    return f"This token opens {slug}: write {slug}, {grant.reference} or the name of one of its databases ({names})."
 
 
 def _ended(token: GatewayToken, now: datetime) -> Ended | None:
@@ -124,11 +136,15 @@ def _is_user(grant: Grant, user: str) -> bool:
 
 
 def _database(grant: Grant, wanted: str) -> str | None:
-    """The database behind what the client named: a role or a grant, with `/database` behind it where there are several."""
+    """The database behind what the client named: one of the grant's by its own name, as tools do that look what there is; or a
+    role or a grant, with `/database` behind it where there are several.
+    """
+    databases: list[str] = grant.scope["databases"]
+    if wanted in databases:
+        return wanted
     name, slash, database = wanted.partition("/")
     if name.lower() not in (grant.request.role.slug.lower(), grant.reference.lower()):
         return None
-    databases: list[str] = grant.scope["databases"]
     if not slash:
         return databases[0]
     return database if database in databases else None
@@ -173,16 +189,9 @@ class _Failures:
     def _slice_key(self, number: int) -> str:
         return f"{self._key}:{number}"
 
-    def refuse_if_too_many(self) -> None:
-        slices = range(self._slice - _MINUTE // _SLICE, self._slice + 1)
-        if sum(map(int, cache.get_many(map(self._slice_key, slices)).values())) < MOST_FAILURES:
-            return
-        # Told once a minute: nobody fills the audit log by knocking.
-        if cache.add(f"{self._key}:told", 1, timeout=_MINUTE):
-            self._record(Event.GATEWAY_LIMITED, None, "")
-        raise TooManyAttempts
-
-    def add(self, token: GatewayToken | None, why: str) -> None:
+    def guessed(self, token: GatewayToken | None, why: str) -> None:
+        """Raises `TooManyAttempts` for one who has guessed enough."""
+        self._refuse_if_too_many()
         # Kept far longer than it is added to: a count that ran out in the middle would be made anew without an end.
         key = self._slice_key(self._slice)
         if not cache.add(key, 1, timeout=2 * _MINUTE):
@@ -191,6 +200,21 @@ class _Failures:
             except ValueError:  # Redis has forgotten it in between
                 cache.set(key, 1, timeout=2 * _MINUTE)
         self._record(Event.GATEWAY_REFUSED, token, why)
+
+    def told(self, token: GatewayToken, why: str) -> None:
+        """No guess. A pool asks every second for as long as it lives: the audit log has it once a minute."""
+        digest = sha256(f"{why}|{self._attempt.wanted}".encode("utf-8", "surrogatepass")).hexdigest()
+        if cache.add(f"{self._key}:told:{token.pk}:{digest}", 1, timeout=_MINUTE):
+            self._record(Event.GATEWAY_REFUSED, token, why)
+
+    def _refuse_if_too_many(self) -> None:
+        slices = range(self._slice - _MINUTE // _SLICE, self._slice + 1)
+        if sum(map(int, cache.get_many(map(self._slice_key, slices)).values())) < MOST_FAILURES:
+            return
+        # Told once a minute: nobody fills the audit log by knocking.
+        if cache.add(f"{self._key}:told", 1, timeout=_MINUTE):
+            self._record(Event.GATEWAY_LIMITED, None, "")
+        raise TooManyAttempts
 
     def _record(self, event: Event, token: GatewayToken | None, why: str) -> None:
         tried = self._attempt.user[:200]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -16,7 +17,7 @@ from audit.models import Entry
 from connectors.base import Level, Secret
 from gateway import identity
 from gateway.admission import Attempt
-from gateway.errors import NotAdmitted, TooManyAttempts
+from gateway.errors import NotAdmitted, NotOpen, TooManyAttempts
 from gateway.identity import PersonalTokens
 from people.models import User
 from tests.access.conftest import world  # noqa: F401
@@ -57,8 +58,6 @@ def test_a_good_token_opens_its_own_grant(attempt: Attempt, grant: Grant) -> Non
     [
         {"user": "bob@example.com"},
         {"user": ""},
-        {"wanted": "orders"},
-        {"wanted": "orders-read/other"},
         {"password": Secret("lgt_no")},
         {"password": Secret("\ud800")},
     ],
@@ -91,14 +90,86 @@ def _unsealable(who: World, grant: Grant) -> None:  # noqa: F811
     Grant.objects.filter(pk=grant.pk).update(password="not a seal")
 
 
-@pytest.mark.parametrize("change", [_revoked, _ended, _deactivated, _other_engine, _unsealable])
-def test_what_has_ended_does_not_come_in(world: World, grant: Grant, attempt: Attempt, change) -> None:  # type: ignore[no-untyped-def]  # noqa: F811
+_SAID = {
+    _revoked: "Its token was revoked at 2026-03-02",
+    _ended: "The access ended at 2026-03-02",
+    _deactivated: "Its owner was deactivated",
+    _other_engine: "speaks the protocol of PostgreSQL alone",
+    _unsealable: "",
+}
+
+
+@pytest.mark.parametrize("change", list(_SAID))
+def test_what_has_ended_does_not_come_in_and_its_owner_is_told_why(
+    world: World,  # noqa: F811
+    grant: Grant,  # noqa: F811
+    attempt: Attempt,
+    change: Callable[[World, Grant], None],
+) -> None:
     at().identify(attempt)
     change(world, grant)
-    with pytest.raises(NotAdmitted) as told:
+    for _ in range(identity.MOST_FAILURES + 2):
+        with pytest.raises((NotOpen, NotAdmitted)) as told:
+            at().identify(attempt)
+        assert _SAID[change] in str(told.value)
+        assert isinstance(told.value, NotOpen) == bool(_SAID[change])
+    with pytest.raises(NotAdmitted):
+        at().identify(replace(attempt, user="bob"))
+    reasons = list(Entry.objects.filter(event=Event.GATEWAY_REFUSED).values_list("reason", flat=True))
+    assert len(reasons) == 2, "A pool that goes on is in the log once a minute."
+
+
+@pytest.mark.parametrize("wanted", ["customers", "orders-read/other", "orders-read/", "", "ORDERS"])
+def test_a_wrong_database_is_told_what_the_token_opens_and_is_no_guess(attempt: Attempt, wanted: str) -> None:
+    for _ in range(identity.MOST_FAILURES + 2):
+        with pytest.raises(NotOpen, match="This token opens orders-read: write orders-read, ") as told:
+            at().identify(replace(attempt, wanted=wanted))
+    assert str(told.value).endswith("(orders).")
+    assert at().identify(attempt).upstream.database == "orders"
+
+
+def test_the_real_name_of_a_database_of_the_grant_opens_it(attempt: Attempt, grant: Grant) -> None:  # noqa: F811
+    Grant.objects.filter(pk=grant.pk).update(
+        scope={**grant.scope, "databases": ["orders", "orders/old", "orders-read"]}
+    )
+    for wanted, database in (
+        *(("orders", "orders"), ("orders/old", "orders/old"), ("orders-read/orders", "orders")),
+        *(("orders-read/orders/old", "orders/old"), (grant.reference, "orders"), ("orders-read", "orders-read")),
+    ):
+        assert at().identify(replace(attempt, wanted=wanted)).upstream.database == database
+
+
+def test_whoever_guesses_locks_out_nobody_with_a_good_token(
+    world: World,  # noqa: F811
+    grant: Grant,  # noqa: F811
+    attempt: Attempt,
+) -> None:
+    for _ in range(identity.MOST_FAILURES):
+        with pytest.raises(NotAdmitted):
+            at().identify(replace(attempt, password=Secret("lgt_guess")))
+    with pytest.raises(TooManyAttempts):
+        at().identify(replace(attempt, password=Secret("lgt_guess")))
+    at().identify(attempt)
+    with pytest.raises(NotOpen):
+        at().identify(replace(attempt, wanted="other"))
+    _ended(world, grant)
+    with pytest.raises(NotOpen, match="The access ended at"):
         at().identify(attempt)
-    assert told.value.args == NotAdmitted().args
-    assert Entry.objects.filter(event=Event.GATEWAY_REFUSED).count() == 1
+
+
+@pytest.mark.parametrize("where", ["user", "wanted", "application"])
+def test_a_token_that_is_typed_in_the_wrong_place_is_in_no_log(attempt: Attempt, where: str) -> None:
+    token = attempt.password.reveal()
+    typed = {where: f"x {token.upper()} {token}", "password": Secret("x")}
+    with pytest.raises(NotAdmitted):
+        at().identify(replace(attempt, **typed))  # type: ignore[arg-type]
+    if where == "wanted":
+        with pytest.raises(NotOpen) as told:
+            at().identify(replace(attempt, wanted=token))
+        assert token not in str(told.value)
+    for entry in Entry.objects.filter(event=Event.GATEWAY_REFUSED):
+        assert token.lower() not in str(entry.__dict__).lower()
+        assert "********" in str(entry.__dict__) or "This token opens" in str(entry.__dict__)
 
 
 def test_knocking_is_throttled_and_told_once(attempt: Attempt) -> None:
@@ -107,9 +178,10 @@ def test_knocking_is_throttled_and_told_once(attempt: Attempt) -> None:
             at().identify(replace(attempt, user="bob"))
     for _ in range(3):
         with pytest.raises(TooManyAttempts):
-            at().identify(attempt)
+            at().identify(replace(attempt, user="bob"))
     assert Entry.objects.filter(event=Event.GATEWAY_LIMITED).count() == 1
-    at().identify(replace(attempt, client_ip="192.0.2.2"))
+    with pytest.raises(NotAdmitted):
+        at().identify(replace(attempt, user="bob", client_ip="192.0.2.2"))
 
 
 def test_whatever_the_minute_no_more_than_ten_failures_are_in_it(attempt: Attempt) -> None:
@@ -121,13 +193,12 @@ def test_whatever_the_minute_no_more_than_ten_failures_are_in_it(attempt: Attemp
                 at(turn + timedelta(seconds=seconds)).identify(replace(attempt, user="bob"))
     for seconds in (6, 30, 54):
         with pytest.raises(TooManyAttempts):
-            at(turn + timedelta(seconds=seconds)).identify(attempt)
-    at(turn + timedelta(seconds=60)).identify(attempt)
+            at(turn + timedelta(seconds=seconds)).identify(replace(attempt, user="bob"))
     for _ in range(identity.MOST_FAILURES // 2):
         with pytest.raises(NotAdmitted):
             at(turn + timedelta(seconds=61)).identify(replace(attempt, user="bob"))
     with pytest.raises(TooManyAttempts):
-        at(turn + timedelta(seconds=62)).identify(attempt)
+        at(turn + timedelta(seconds=62)).identify(replace(attempt, user="bob"))
 
 
 def test_many_sessions_are_looked_up_with_one_query(
