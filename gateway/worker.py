@@ -232,9 +232,12 @@ class Worker:
         while True:
             await asyncio.sleep(_LOOK_SECONDS)
             self.outbox.write_what_is_left()
-            now, at = clock.last_known(), self.loop.time()
-            for client in list(self._inside.values()):
-                self._look(client, now, at)
+            self._look_at_all()
+
+    def _look_at_all(self) -> None:
+        now, at = clock.last_known(), self.loop.time()
+        for client in list(self._inside.values()):
+            self._look(client, now, at)
 
     def _look(self, client: Client, now: datetime, at: float) -> None:
         """Whether the window, the statement or the silence has lasted too long."""

@@ -80,6 +80,8 @@ class Answers:
         self._has_limits = rules.most_rows is not None or rules.most_bytes is not None
         longest = rules.longest_statement
         self._longest = longest.total_seconds() if longest is not None else 0.0
+        self._heard_since = 0.0
+        """`running_since` as it was when this part of the stream came."""
         self._was_asked_to_stop = False
         """By the client: what the server then cuts was not cut for its time."""
         self._portals: dict[int, Portal] = {}
@@ -190,6 +192,7 @@ class Answers:
     def take(self, data: bytes) -> bytes:  # noqa: C901 - one loop, read from above to below
         """What of the stream goes to the client now. Raises `UpstreamFailed` for what is no stream of messages."""
         self.has_news = False
+        self._heard_since = self.running_since
         if self._tail:
             data = self._tail + data
             self._tail = b""
@@ -475,7 +478,8 @@ class Answers:
         """Whether what the server has cancelled by itself was at the limit of the role, which is its timeout as well."""
         if self._was_asked_to_stop or not self._longest:
             return False
-        return self._clock() - self.running_since > self._longest - _TIMEOUT_SLACK
+        # What came before it may have been told of only now, with it.
+        return self._clock() - self._heard_since > self._longest - _TIMEOUT_SLACK
 
     def _in_batch(self) -> int:
         """How many statements the server may be through with and has not told of."""
