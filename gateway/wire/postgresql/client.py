@@ -317,9 +317,22 @@ class Client(asyncio.Protocol):
     # --- The end
 
     def cancel(self) -> None:
-        """Ask the server to stop what this session runs."""
-        if self.server is not None:
+        """Ask the server to stop what this session runs, and read nothing of the client until it has taken that.
+
+        What runs may have come to its end meanwhile, and then it would be the client's next statement that is stopped.
+        """
+        if self.server is None:
+            return
+        if self.relay is None or self._is_over:
             self._worker.spawn(self._cancel(self.server))
+            return
+        self.relay.pause("cancel")
+        self._worker.spawn(self._cancel_and_go_on(self.server, self.relay))
+
+    async def _cancel_and_go_on(self, server: Upstream, relay: Relay) -> None:
+        await self._cancel(server)
+        if not relay.is_over:
+            relay.resume("cancel")
 
     async def cancel_now(self) -> None:
         """The client asks for it; comes back when the server has taken it."""
