@@ -33,10 +33,10 @@ def connect(
 ) -> Connector:
     """A connector for the server; with `address`, for where a grant was made. Raises `SecretUnavailable`."""
     account = account_of(server, address)
-    require_bound(server, account)
+    tls, authority = require_bound(server, account, where_made=address is not None)
     credential = resolve(server.admin_secret, account)
     source = ServerSource(server.admin_secret, account, settle=partial(settle, server))
-    target = target_of(server, credential, address, source)
+    target = replace(target_of(server, credential, address, source), tls=Tls(tls), tls_ca_file=authority)
     target = replace(target, replicas=tuple(each for each in target.replicas if _may_be_told(server, account, *each)))
     return open_connector(replace(target, connect_timeout=connect_timeout) if connect_timeout else target)
 

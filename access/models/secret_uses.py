@@ -8,6 +8,7 @@ from django.conf import settings
 from django.db import models
 
 from access.models.servers import Server
+from connectors.base import Tls
 
 
 class SecretUse(models.Model):
@@ -21,6 +22,9 @@ class SecretUse(models.Model):
     """Which secret, as `access.credentials.places` names it; never the secret itself."""
     host = models.CharField(max_length=255)
     port = models.PositiveIntegerField()
+    tls = models.CharField(max_length=20, default=Tls.VERIFY_FULL.value)
+    """The encryption with which it was asked for; more than that takes nobody's word."""
+    tls_ca_file = models.CharField(max_length=500, blank=True)
     server = models.ForeignKey(Server, on_delete=models.CASCADE, related_name="secret_uses")
     """For which entry it was asked for."""
     asked_by = models.ForeignKey(
@@ -33,7 +37,9 @@ class SecretUse(models.Model):
     class Meta:
         ordering: ClassVar = ["id"]
         constraints: ClassVar = [
-            models.UniqueConstraint(fields=["place", "host", "port"], name="access_secret_use_once"),
+            models.UniqueConstraint(
+                fields=["place", "host", "port", "tls", "tls_ca_file"], name="access_secret_use_once"
+            ),
         ]
 
     def __str__(self) -> str:

@@ -13,9 +13,10 @@ from access.errors import AnotherServer, Refused, SecretUnavailable
 from access.models import Server
 from access.recognition import recognise
 from access.rules import may_manage_servers
+from access.secret_uses import keep_encryption
 from access.services.door import actor_of
 from access.services.server_clocks import about_its_clock
-from access.targets import connect
+from access.targets import account_of, connect
 from audit.events import Event
 from audit.log import Subject, record
 from connectors.base import CheckReport, Remedy
@@ -57,6 +58,7 @@ def check(*, server: Server, now: datetime, thorough: bool = True) -> CheckRepor
                 report = connector.check(scopes)
             clocks = tuple(about_its_clock(report, before=begun, after=clock.now()))
             report = _with_itself(server, replace(report, remedies=(*report.remedies, *clocks)), now)
+        keep_encryption(server, account_of(server))
     except (ConnectorError, SecretUnavailable) as error:
         _store(server, now, ok=False, message=str(error))
         raise

@@ -13,7 +13,7 @@ from pytest_django import Settings
 from access.credentials.base import Account
 from access.credentials.places import host_of, names_another, place_of
 from access.models import Environment, Grant, SecretUse, Server
-from access.secret_uses import SecretHeld
+from access.secret_uses import EncryptionHeld, SecretHeld, keep_encryption
 from access.services import catalogue, servers
 from access.services.catalogue.changes import NotYourOwnSecret
 from access.services.catalogue.checks import OutsideTheFolders, OwnSecret
@@ -52,7 +52,9 @@ def orders(world: World) -> Server:
     return added(world, "orders-db", OF_ORDERS, "db.example.com", 5432)
 
 
-def added(world: World, slug: str, secret: str, host: str, port: int) -> Server:
+def added(
+    world: World, slug: str, secret: str, host: str, port: int, *, tls: Tls = Tls.DISABLE, tls_ca_file: str = ""
+) -> Server:
     return catalogue.add_server(
         person=world.erin,
         slug=slug,
@@ -63,7 +65,8 @@ def added(world: World, slug: str, secret: str, host: str, port: int) -> Server:
         port=port,
         admin_user="lockgate",
         admin_secret=secret,
-        tls=Tls.DISABLE,
+        tls=tls,
+        tls_ca_file=tls_ca_file,
     )
 
 
@@ -105,6 +108,51 @@ def test_nor_to_an_address_that_an_edit_names(world: World, orders: Server, want
     with pytest.raises(SecretHeld):
         connect(moved)
     assert connect(moved, {**moved.address, "host": "db.example.com", "port": 5432}), "what lives there still ends"
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "is_held"),
+    [
+        ((Tls.VERIFY_FULL, ""), (Tls.REQUIRE, ""), True),
+        ((Tls.VERIFY_FULL, ""), (Tls.DISABLE, ""), True),
+        ((Tls.VERIFY_FULL, "/ca.pem"), (Tls.VERIFY_CA, "/ca.pem"), True),
+        ((Tls.VERIFY_FULL, ""), (Tls.VERIFY_FULL, "/mine.pem"), True),
+        ((Tls.VERIFY_FULL, "/ca.pem"), (Tls.VERIFY_FULL, ""), True),
+        ((Tls.REQUIRE, ""), (Tls.DISABLE, ""), True),
+        ((Tls.REQUIRE, ""), (Tls.VERIFY_FULL, "/ca.pem"), False),
+        ((Tls.DISABLE, ""), (Tls.REQUIRE, ""), False),
+        ((Tls.VERIFY_CA, "/ca.pem"), (Tls.VERIFY_FULL, "/ca.pem"), False),
+    ],
+)
+def test_nor_with_less_encryption_than_before_nor_by_another_authority(
+    world: World, before: tuple[Tls, str], after: tuple[Tls, str], is_held: bool, frank: User
+) -> None:
+    orders = added(world, "orders-db", OF_ORDERS, "db.example.com", 5432, tls=before[0], tls_ca_file=before[1])
+    assert connect(orders)
+    less = changed(world, orders, tls=after[0], tls_ca_file=after[1])
+    if not is_held:
+        assert connect(less).target.tls is after[0]
+        return
+    with pytest.raises(EncryptionHeld):
+        connect(less)
+    there = connect(less, less.address).target
+    assert (there.tls, there.tls_ca_file) == before, "what lives there still ends, as it was reached until now"
+    use = SecretUse.objects.get(confirmed_at=None)
+    with pytest.raises(NotYourOwnSecret):
+        catalogue.confirm_secret(actor=actor_of(world.erin), person=world.erin, use=use)
+    catalogue.confirm_secret(actor=actor_of(frank), person=frank, use=use)
+    assert connect(less).target.tls is after[0]
+
+
+def test_what_is_taken_back_waits_for_nobody(world: World, orders: Server) -> None:
+    stronger = changed(world, orders, tls=Tls.REQUIRE)
+    assert connect(stronger)
+    # As a check does that has got in.
+    keep_encryption(stronger, account_of(stronger))
+    weaker = changed(world, stronger, tls=Tls.DISABLE)
+    assert SecretUse.objects.filter(confirmed_at=None).exists()
+    assert connect(changed(world, weaker, tls=Tls.REQUIRE))
+    assert not SecretUse.objects.filter(confirmed_at=None).exists()
 
 
 def test_a_second_administrator_confirms_it_and_not_the_one_who_asked(

@@ -160,7 +160,13 @@ def confirm_secret(*, actor: Actor, person: User | None, use: SecretUse) -> None
             Event.SERVER_SECRET_CONFIRMED,
             actor=actor,
             subject=Subject("server", found.server.slug, found.server.name),
-            after={"host": found.host, "port": found.port, "source": found.scheme},
+            after={
+                "host": found.host,
+                "port": found.port,
+                "tls": found.tls,
+                "tls_ca_file": found.tls_ca_file,
+                "source": found.scheme,
+            },
         )
 
 

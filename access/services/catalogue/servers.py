@@ -151,6 +151,9 @@ def _held_secret(server: Server, person: User) -> dict[str, Any]:
     if not sends_secrets(server.engine):
         return {}
     now, account = timezone.now(), account_of(server)
+    # What was asked for and is wanted no more must not be confirmed by mistake.
+    asked = SecretUse.objects.filter(server=server, confirmed_at=None)
+    asked.exclude(tls=server.tls, tls_ca_file=server.tls_ca_file).delete()
     is_new = not SecretUse.objects.filter(place=place_of(server.admin_secret, account)).exists()
     use = bind(server, account, asked_by=person, now=now)
     # Whoever may name a replica must not be able to send the secret of a server to an address of their own.
