@@ -13,6 +13,7 @@ GatewayError
  │    ├── StatementRefused
  │    └── NotUnderstood     the server's own grammar does not take it
  ├── LimitReached       it ran, and was cut at a limit of the role
+ │    └── MessageTooLong
  ├── SessionEnded       it was in, and is not any more
  ├── NotRecorded        the record cannot be written, so nothing runs
  ├── UpstreamFailed     the database server does not answer as it should
@@ -136,6 +137,18 @@ class LimitReached(GatewayError):
         super().__init__(detail)
         self.limit = limit
         """`rows`, `bytes` or `time`."""
+
+
+class MessageTooLong(LimitReached):
+    """A single message is longer than the gateway takes."""
+
+    hint = "Send a large value in parts, or by COPY, whose data may be of any length."
+
+    def __init__(self, length: int, longest: int) -> None:
+        super().__init__(
+            f"It has {length} bytes, and {longest} ({longest >> 20} MiB) are the most, parameters and text together.",
+            limit="message",
+        )
 
 
 class SessionEnded(GatewayError):

@@ -15,7 +15,7 @@ from librt.strings import read_i32_be
 from mypy_extensions import i64
 
 from access.gateway_rules import Rules
-from gateway.errors import GatewayError, LimitReached, SessionEnded, UpstreamFailed
+from gateway.errors import GatewayError, LimitReached, UpstreamFailed
 from gateway.recording import Recorder, Verdict
 from gateway.wire.postgresql.messages import (
     BIND_DONE,
@@ -38,7 +38,7 @@ from gateway.wire.postgresql.messages import (
     sqlstate_of,
 )
 from gateway.wire.postgresql.names import Names, Portal, Statement
-from gateway.wire.postgresql.startup import is_unsafe_encoding
+from gateway.wire.postgresql.startup import end_if_it_reads_otherwise
 
 #: Stands in the queue for a Query that was not sent as it is, and has no outcome to record.
 REFUSED_QUERY: Final = 1 << 61
@@ -279,7 +279,7 @@ class Answers:
         elif kind == COPY_IN:
             self._copying_in()
         elif kind == PARAMETER_STATUS:
-            _end_if_it_reads_otherwise(data[at : stop - 1])
+            end_if_it_reads_otherwise(data[at : stop - 1])
             self.reports(*parameter_of(data[at:stop]))
         return None
 
@@ -507,14 +507,3 @@ class Answers:
 
 def _too_long(seconds: float) -> LimitReached:
     return LimitReached(f"It has run for {seconds:g} seconds.", limit="time")
-
-
-def _end_if_it_reads_otherwise(content: bytes) -> None:
-    """The server reports a setting: one under which it reads texts as they were not examined ends the session."""
-    name, _, value = content.partition(b"\x00")
-    if name == b"standard_conforming_strings" and value != b"on":
-        raise SessionEnded("standard_conforming_strings was turned off, and its texts would read otherwise.")
-    if name == b"client_encoding" and is_unsafe_encoding(value.decode(errors="replace")):
-        raise SessionEnded(
-            "client_encoding became one in which a part of a letter can look like a backslash. Use UTF8."
-        )

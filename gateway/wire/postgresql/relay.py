@@ -28,6 +28,7 @@ from gateway.admission import Admitted
 from gateway.errors import (
     FunctionCallRefused,
     GatewayError,
+    MessageTooLong,
     NotRecorded,
     NotUnderstood,
     ProtocolViolated,
@@ -63,6 +64,8 @@ log = structlog.get_logger(__name__)
 
 #: The longest single message of a client but for COPY's data, which passes in pieces.
 LONGEST_MESSAGE: Final = 67_108_864
+#: PostgreSQL's own bound. What says that it is longer is no message.
+_LONGEST_AT_ALL: Final = 1_073_741_823
 #: What a client may send once it is in.
 _FROM_CLIENT = frozenset(b"QPBEDCSHXFdcf")
 #: How many bytes of short texts one session remembers with what they were examined to be.
@@ -395,6 +398,8 @@ class Relay:
         """How much is needed before it is worth looking again. Raises `ProtocolViolated` for what never will be."""
         if kind not in _FROM_CLIENT:
             raise ProtocolViolated(f"A message of kind {chr(kind)!r}.")
+        if LONGEST_MESSAGE < length < _LONGEST_AT_ALL:
+            raise MessageTooLong(length, LONGEST_MESSAGE)
         if not 4 <= length <= LONGEST_MESSAGE:
             raise ProtocolViolated(f"A message of {length} bytes.")
         self._wanted = length + 1

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from access.gateway_rules import Rules
-from gateway.errors import SettingRefused
+from gateway.errors import SessionEnded, SettingRefused
 
 #: What a startup message says that is no setting.
 _NO_SETTINGS: Final = frozenset({"user", "database", "replication", "options"})
@@ -94,6 +94,17 @@ def refuse_what_reads_otherwise(reported: Mapping[str, str]) -> None:
         raise SettingRefused("standard_conforming_strings", "The server has it off, and a text would read otherwise.")
     if is_unsafe_encoding(reported.get("client_encoding", "")):
         _refuse_encoding(reported["client_encoding"])
+
+
+def end_if_it_reads_otherwise(content: bytes) -> None:
+    """Look at a setting that the server reports in mid-session, `name NUL value`. Raises `SessionEnded`."""
+    name, _, value = content.partition(b"\x00")
+    if name == b"standard_conforming_strings" and value != b"on":
+        raise SessionEnded("standard_conforming_strings was turned off, and its texts would read otherwise.")
+    if name == b"client_encoding" and is_unsafe_encoding(value.decode(errors="replace")):
+        raise SessionEnded(
+            "client_encoding became one in which a part of a letter can look like a backslash. Use UTF8."
+        )
 
 
 def is_unsafe_encoding(name: str) -> bool:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gc
+import subprocess
+import sys
 import time
 import weakref
 from collections.abc import Callable
@@ -145,6 +147,27 @@ def test_idling_begins_with_the_answer(start: Start) -> None:
         began = time.monotonic()
         assert errors(wire.rest(3)) == ["57P01"]
         assert time.monotonic() - began > 0.5
+
+
+# --- Length
+
+_SENDS = """
+import psycopg, sys
+connection = psycopg.connect(sys.argv[1], autocommit=True)
+assert connection.execute("SELECT length(%b)", (b"x" * (60 << 20),)).fetchone() == (60 << 20,)
+try:
+    connection.execute("SELECT length(%b)", (b"x" * (65 << 20),))
+except psycopg.Error as error:
+    print(error)
+"""
+
+
+def test_a_parameter_that_is_too_long_is_told_the_limit(gateway: Gateway) -> None:
+    ran = subprocess.run(
+        [sys.executable, "-c", _SENDS, gateway.conninfo], check=True, timeout=60, capture_output=True, text=True
+    )
+    assert "longer than the gateway takes" in ran.stdout
+    assert "67108864 (64 MiB) are the most" in ran.stdout
 
 
 # --- What a session keeps
