@@ -5,7 +5,7 @@
 goes on with new seeds until the time is over, and prints the seed of whatever fails; `--seed` runs one again. Whatever
 comes in, four things hold:
 
-- it is passed on, or it is a `ProtocolViolated`; nothing else is raised;
+- it is passed on, or it is a `ProtocolViolated` or a `MessageTooLong`; nothing else is raised;
 - the server gets whole messages of known kinds, one behind the other;
 - what became of each Query and each Execute is recorded in the order in which the server was at them, under the text that
   it had there; only what SQL gave a name to is recorded as the use of that name;
@@ -27,7 +27,7 @@ from typing import Any
 
 from access.gateway_rules import Keep
 from gateway.admission import Admitted
-from gateway.errors import GatewayError, ProtocolViolated
+from gateway.errors import GatewayError, MessageTooLong, ProtocolViolated
 from gateway.examining import Examiner
 from gateway.outbox import Outbox
 from gateway.recording import Examined, Verdict
@@ -304,7 +304,7 @@ def run(seed: int) -> str:
                 break
         while server.said and not ended:
             _hear(relay, server, turns)
-    except ProtocolViolated as error:
+    except (ProtocolViolated, MessageTooLong) as error:
         ended.append(error)
     relay.over("The fuzzer has no more.")
     _compare(record, server)

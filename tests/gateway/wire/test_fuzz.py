@@ -20,7 +20,7 @@ STREAMS = 3000
 
 def test_streams_that_are_broken_in_every_way() -> None:
     ends = {fuzzing.run(seed) for seed in range(STREAMS)}
-    assert ends == {"whole", "ProtocolViolated"}
+    assert {"whole", "ProtocolViolated"} <= ends <= {"whole", "ProtocolViolated", "MessageTooLong"}
     for seed in range(STREAMS):
         fuzzing.startup(seed)
 
