@@ -7,7 +7,8 @@ where it was given the standby's address: a primary knows from where a standby c
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
 from connectors.base import Finding, Journal, Replica
@@ -113,24 +114,20 @@ def end_sessions(sessions: Sessions, oids: Sequence[int], journal: Journal) -> F
     return told
 
 
-class _standby:  # noqa: N801 - used as a function
+@contextmanager
+def _standby(sessions: Sessions, host: str, port: int) -> Iterator[Session]:
     """The session on a standby, closed afterwards. Raises `ConnectorError` where it is no standby of this server."""
-
-    def __init__(self, sessions: Sessions, host: str, port: int) -> None:
-        self._primary = sessions
-        self._there = Sessions(replace(sessions.target, host=host, port=port, replicas=()))
-
-    def __enter__(self) -> Session:
-        standby = self._there.home
+    there = Sessions(replace(sessions.target, host=host, port=port, replicas=()))
+    try:
+        standby = there.home
         in_recovery, identifier = standby.rows(_STANDBY)[0]
-        if self._primary.home.rows(_ITSELF) != [(identifier,)]:
+        if sessions.home.rows(_ITSELF) != [(identifier,)]:
             raise ConnectorError("It is no copy of this server.")
         if not in_recovery:
             raise ConnectorError("It follows no server any more.")
-        return standby
-
-    def __exit__(self, *exc: object) -> None:
-        self._there.close()
+        yield standby
+    finally:
+        there.close()
 
 
 def _end_on(standby: Session, address: str, oids: Sequence[int], log: str, journal: Journal, told: Followers) -> None:
