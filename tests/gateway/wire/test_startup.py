@@ -270,3 +270,13 @@ def test_a_session_whose_texts_would_read_otherwise_ends_with_words(
                 assert setting.partition(" ")[0] in field(said[-1][1], "M")
         finally:
             own.execute("DROP FUNCTION odd")
+
+
+def test_a_token_that_is_typed_in_the_wrong_place_is_not_in_the_record(gateway: Gateway) -> None:
+    with Wire(gateway, application_name=f"x {TOKEN}", search_path=TOKEN) as wire:
+        wire.query(f"SET application_name = {TOKEN}; SELECT 1 AS {TOKEN}")
+    code, _ = refused(gateway, **{TOKEN: TOKEN.upper()})
+    assert code == "42704"
+    gateway.all_settled()
+    assert "lgt_" not in str(gateway.entries()).lower()
+    assert any(entry.get("application") == "x ********" for entry in gateway.entries())
