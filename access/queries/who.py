@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from functools import cache, partial
 from heapq import nsmallest
 
-from django.db.models import QuerySet
+from django.db.models import Count, QuerySet, Window
 
 from access.audience import NOBODY, Audience, Guarded, Members, Rules, audience
 from access.models import AccessRole, Policy, Server
@@ -130,9 +130,9 @@ def who_could_get_on(
 
 
 def _first(roles: QuerySet[AccessRole]) -> tuple[list[AccessRole], int]:
-    """The roles that are worked out, and how many more there are; those are counted, and not read."""
-    found = list(roles[: MOST_ROLES + 1])
-    return found[:MOST_ROLES], roles.count() - MOST_ROLES if len(found) > MOST_ROLES else 0
+    """The roles that are worked out, and how many more there are; those are counted in the same query, and not read."""
+    found = list(roles.annotate(together=Window(Count("pk")))[:MOST_ROLES])
+    return [*found], found[0].together - len(found) if found else 0
 
 
 def who_could_get(
