@@ -13,8 +13,9 @@ from typing import Final
 
 from access.gateway_rules import Rules
 from gateway.policy import decide
+from gateway.reading import understand
 from gateway.recording import Examined
-from gateway.statements import POSTGRESQL, Statement, Understood, understand
+from gateway.statements import POSTGRESQL, Statement, Understood
 from gateway.statements.postgresql.shape import blanked, read_only
 
 #: Texts up to this many characters are understood at once: three milliseconds at the most.

@@ -18,7 +18,8 @@ from typing import BinaryIO
 
 import structlog
 
-from gateway.statements import Understood, understand
+from gateway import statements
+from gateway.statements import Understood
 from gateway.statements.statement import UNKNOWN, Fault, Statement
 
 log = structlog.get_logger(__name__)
@@ -30,6 +31,16 @@ _MOST_STACK = 64 << 20
 _TOO_COMPLEX = Understood(
     Statement(UNKNOWN.classes, is_parsed=False, fault=Fault("stack depth limit exceeded", sqlstate="54001"))
 )
+
+
+def understand(text: str, dialect: str) -> Understood:
+    """What a text does. Never raises: a mistake of ours costs one statement, which counts as not understood."""
+    try:
+        return statements.understand(text, dialect)
+    except (LookupError, TypeError, AttributeError, ValueError, AssertionError):
+        # Without the text, which no log may hold.
+        log.exception("gateway.not_understood")
+        return Understood(UNKNOWN)
 
 
 class Elsewhere:

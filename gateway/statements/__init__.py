@@ -14,5 +14,5 @@ POSTGRESQL = "postgres"
 
 
 def understand(text: str, dialect: str) -> Understood:
-    """What a text does. `dialect` is sqlglot's name of the engine's language. Never raises for what a text may hold."""
+    """What a text does. `dialect` is sqlglot's name of the engine's language."""
     return postgresql.understand(text) if dialect == POSTGRESQL else other.understand(text, dialect)
