@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from uuid import uuid4
 
 import pytest
 from django.core.cache import caches
 from pytest_django import Settings
+from whitenoise.middleware import WhiteNoiseMiddleware
 
 from deploy.local import installed
 
@@ -33,3 +35,19 @@ def _cache_of_its_own(settings: Settings) -> None:
     """
     settings.CACHES["default"]["KEY_PREFIX"] = uuid4().hex
     caches["default"].key_prefix = settings.CACHES["default"]["KEY_PREFIX"]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _static_files_are_looked_for_once() -> Iterator[None]:
+    """Each browser of a test has a console of its own, and each console looks for all its files: the half of many a test."""
+    look, found = WhiteNoiseMiddleware.add_files_from_finders, dict[str, object]()
+
+    def look_once(console: WhiteNoiseMiddleware) -> None:
+        if not found:
+            look(console)
+            found.update(console.files)
+        console.files.update(found)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(WhiteNoiseMiddleware, "add_files_from_finders", look_once)
+        yield

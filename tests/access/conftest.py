@@ -5,13 +5,14 @@ from __future__ import annotations
 import pytest
 
 from tests.access.world import World, build
+from tests.kept import kept
 
 
 @pytest.fixture
 def world(db: None, monkeypatch: pytest.MonkeyPatch) -> World:
     """Everybody and everything, inside the test's transaction."""
     monkeypatch.setenv("TEST_SERVER_PASSWORD", "not-used-by-the-fake")
-    return build("env:TEST_SERVER_PASSWORD")
+    return kept("world", lambda: build("env:TEST_SERVER_PASSWORD"))
 
 
 @pytest.fixture

@@ -19,6 +19,9 @@ HOSTILE = {
     "last day": "9999-12-31T23:59",
 }
 
+#: In characters, of each value: with all of them an address is ten times as long as any server lets through to us.
+IN_AN_ADDRESS = 1_000
+
 #: What the pages read, besides the fields of their forms.
 NAMES = (
     "before", "part", "seen", "role", "next", "q", "text", "person", "server", "event", "from", "to", "subject", "request",
@@ -40,7 +43,7 @@ def test_no_address_breaks(pages: Pages, name: str) -> None:
         client.raise_request_exception = False
         for kind, text in HOSTILE.items():
             sent = dict.fromkeys(NAMES, text)
-            answers = [client.get(path, sent)]
+            answers = [client.get(path, {field: value[:IN_AN_ADDRESS] for field, value in sent.items()})]
             if "POST" in MATRIX[name]:
                 answers.append(client.post(path, {**form(name, pages), **sent}))
             broken += [(who, kind, answer.status_code) for answer in answers if answer.status_code >= 500]
