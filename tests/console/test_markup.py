@@ -73,8 +73,17 @@ def read(text: str) -> Markup:
 
 
 @pytest.fixture
-def texts(pages: Pages) -> dict[str, str]:
-    """Every page that somebody can open, as whoever sees most of it."""
+def texts(request: pytest.FixtureRequest) -> dict[str, str]:
+    """Every page that somebody can open, as whoever sees most of it: asked for once, and looked at from many sides."""
+    if not _TEXTS:
+        _TEXTS.update(every_page(request.getfixturevalue("pages")))
+    return _TEXTS
+
+
+_TEXTS: dict[str, str] = {}
+
+
+def every_page(pages: Pages) -> dict[str, str]:
     people = {"request_edit": pages.world.alice, "grant": pages.world.alice, "approvals": pages.world.bob}
     found = {}
     for name in READABLE:
