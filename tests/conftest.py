@@ -7,12 +7,18 @@ from uuid import uuid4
 
 import pytest
 from django.core.cache import caches
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
 from pytest_django import Settings
 from whitenoise.middleware import WhiteNoiseMiddleware
 
 from deploy.local import installed
 
 pytest_plugins = ["tests.audit.plugin", "tests.connectors.sqlserver_summary", "tests.lock_order"]
+
+# How long a busy machine takes says nothing of what is tested.
+hypothesis_settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+hypothesis_settings.load_profile("unhurried")
 
 
 def pytest_configure() -> None:

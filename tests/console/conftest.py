@@ -19,23 +19,23 @@ def _somewhere_for_static_files(settings: Settings, tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def world(db: None, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> World:
-    """Everybody and everything, inside the test's transaction; its server is one on which plans can be made."""
+def _made(db: None, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> World | Pages:
     monkeypatch.setenv("TEST_SERVER_PASSWORD", "not-used-by-pages")
     if "pages" in request.fixturenames:
-        return request.getfixturevalue("_pages").world  # type: ignore[no-any-return]
+        return kept("pages", lambda: with_pages(_world()))
     return kept("world with plans", _world)
 
 
 @pytest.fixture
-def _pages(db: None) -> Pages:
-    return kept("pages", lambda: with_pages(_world()))
+def world(_made: World | Pages) -> World:
+    """Everybody and everything, inside the test's transaction; its server is one on which plans can be made."""
+    return _made.world if isinstance(_made, Pages) else _made
 
 
 @pytest.fixture
-def pages(world: World, _pages: Pages) -> Pages:
+def pages(_made: World | Pages) -> Pages:
     """The world with requests and grants in it."""
-    return _pages
+    return _made if isinstance(_made, Pages) else with_pages(_made)
 
 
 def _world() -> World:

@@ -6,7 +6,7 @@ import struct
 from dataclasses import replace
 from itertools import pairwise
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from access.gateway_rules import Rules
@@ -102,7 +102,6 @@ _cuts = st.lists(st.integers(1, 700), max_size=40, unique=True).map(
 )
 
 
-@settings(deadline=None)
 @given(cuts=_cuts)
 def test_any_split_passes_unchanged_and_is_recorded_alike(cuts: list[int]) -> None:
     out, told, stops = taken(cuts, EVERYTHING)
@@ -114,7 +113,6 @@ def test_any_split_passes_unchanged_and_is_recorded_alike(cuts: list[int]) -> No
     ]
 
 
-@settings(deadline=None)
 @given(cuts=_cuts)
 def test_any_split_is_limited_at_the_same_place(cuts: list[int]) -> None:
     rules = replace(EVERYTHING, most_rows=2)

@@ -6,7 +6,7 @@ import struct
 from itertools import pairwise
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.errors import ProtocolViolated
@@ -44,7 +44,6 @@ def test_any_first_message_has_parameters_or_is_none(content: bytes) -> None:
     assert len(pairs) + 1 <= len(content)
 
 
-@settings(deadline=None)
 @given(
     sent=st.lists(st.tuples(st.integers(0, 255), st.binary(max_size=40)), max_size=10),
     cuts=st.lists(st.integers(0, 500), max_size=20),
