@@ -145,13 +145,18 @@ def labs() -> Iterator[dict[str, Lab]]:
 
 
 @pytest.fixture(params=ENGINES)
-def lab(request: pytest.FixtureRequest, labs: dict[str, Lab]) -> Iterator[Lab]:
+def lab(request: pytest.FixtureRequest, labs: dict[str, Lab]) -> Lab:
     """The server of one engine. A module about one engine alone has its own fixture of this name."""
-    found = lab_of(str(request.param), labs)
-    yield found
-    # Where every database of the server is looked into, those of other tests are in the way.
-    if tidy := getattr(found, "tidy", None):
-        tidy()
+    return lab_of(str(request.param), labs)
+
+
+@pytest.fixture(autouse=True)
+def _databases_end_with_their_test(labs: dict[str, Lab]) -> Iterator[None]:
+    """Where every database of the server is looked into, those of other tests are in the way, and take their time."""
+    yield
+    for lab in labs.values():
+        if tidy := getattr(lab, "tidy", None):
+            tidy()
 
 
 def lab_of(engine: str, labs: dict[str, Lab]) -> Lab:

@@ -309,9 +309,13 @@ class PostgreSQLLab:
 
     # --- Hands
 
+    def tidy(self) -> None:
+        """Drop the databases of the test that is over."""
+        while self._databases:
+            self.drop_database(self._databases.pop())
+
     def close(self) -> None:
-        for database in self._databases:
-            self.drop_database(database)
+        self.tidy()
         for role in reversed(self._roles):
             self.drop_role(role)
 
