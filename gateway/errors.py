@@ -138,6 +138,11 @@ class LimitReached(GatewayError):
         self.limit = limit
         """`rows`, `bytes` or `time`."""
 
+    @classmethod
+    def in_time(cls, seconds: float) -> LimitReached:
+        """It has taken as long as it may."""
+        return cls(f"It has run for {seconds:g} seconds.", limit="time")
+
 
 class MessageTooLong(LimitReached):
     """A single message is longer than the gateway takes."""

@@ -280,15 +280,8 @@ class Answers:
             self._copying_in()
         elif kind == PARAMETER_STATUS:
             end_if_it_reads_otherwise(data[at : stop - 1])
-            self.reports(*parameter_of(data[at:stop]))
+            self._names.reports(*parameter_of(data[at:stop]))
         return None
-
-    def reports(self, name: str, value: str) -> None:
-        """The server tells the value of a setting."""
-        if name == "client_encoding":
-            self._names.client_encoding = value
-        elif name == "server_encoding":
-            self._names.server_encoding = value
 
     def _acknowledged(self) -> None:
         if self._sent and type(self._sent[0]) is tuple:
@@ -342,7 +335,7 @@ class Answers:
         code, answer = sqlstate_of(content), None
         verdict = Verdict.FAILED
         if code == _CANCELLED and self._limit is None and self._is_over_time():
-            self._limit = _too_long(self._longest)
+            self._limit = LimitReached.in_time(self._longest)
         if self._limit is not None and code == _CANCELLED:
             answer, code, verdict = error_response(self._limit), self._limit.limit, Verdict.LIMITED
             self._limit, self._was_limited = None, True
@@ -468,7 +461,7 @@ class Answers:
         all of them, and its own `statement_timeout`, which it counts for each, stops a long one among them.
         """
         if self._limit is None and self._pending and self._clock() - self.running_since > seconds * self._in_batch():
-            self._stop(_too_long(seconds))
+            self._stop(LimitReached.in_time(seconds))
 
     def client_cancels(self) -> None:
         """Its request goes to the server."""
@@ -503,7 +496,3 @@ class Answers:
                 self._recorder.outcome(number, Verdict.CUT, code="", rows=self._rows, size=self._bytes)
                 self._rows = self._bytes = 0
         self._sent.clear()
-
-
-def _too_long(seconds: float) -> LimitReached:
-    return LimitReached(f"It has run for {seconds:g} seconds.", limit="time")

@@ -32,8 +32,9 @@ from gateway.errors import (
 from gateway.wire import arrivals
 from gateway.wire.arrivals import Arrival
 from gateway.wire.postgresql import messages, startup, upstream
+from gateway.wire.postgresql.fronts import FromClient, FromServer
 from gateway.wire.postgresql.messages import Frames, error_response, message
-from gateway.wire.postgresql.relay import FromClient, FromServer, Relay
+from gateway.wire.postgresql.relay import Relay
 from gateway.wire.postgresql.upstream import WRITE_HIGH, Upstream
 
 if TYPE_CHECKING:
@@ -282,7 +283,7 @@ class Client(asyncio.Protocol):
             end=self.end,
         )
         for name, value in server.parameters.items():
-            self.relay.answers.reports(name, value)
+            self.relay.names.reports(name, value)
         self.relay.names.default_encoding = self.relay.names.client_encoding
         hello = [message(messages.AUTHENTICATION, struct.pack("!I", messages.AUTHENTICATION_OK))]
         hello += [messages.parameter_status(*pair) for pair in server.parameters.items()]

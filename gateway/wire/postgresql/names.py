@@ -88,6 +88,13 @@ class Names:
             name = encoded(decoded(name, self.client_encoding), self.server_encoding)
         return name[:_LONGEST_NAME]
 
+    def reports(self, setting: str, value: str) -> None:
+        """The server tells the value of a setting."""
+        if setting == "client_encoding":
+            self.client_encoding = value
+        elif setting == "server_encoding":
+            self.server_encoding = value
+
     def statement(self, name: bytes) -> Statement | None:
         """The statement of this name; None when its text is not known. Raises `Unsettled`."""
         found = self._look_up((STATEMENT, name))

@@ -15,9 +15,8 @@ from __future__ import annotations
 import secrets
 from collections import deque
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
-from typing import Final, Protocol
+from typing import Final
 
 import structlog
 from librt.strings import read_i32_be
@@ -34,11 +33,10 @@ from gateway.errors import (
     ProtocolViolated,
     StatementRefused,
 )
-from gateway.examining import DEFAULT_ENCODING, SHORT, Examiner
+from gateway.examining import Examiner
 from gateway.outbox import Outbox
-from gateway.recording import Examined, Recorder
+from gateway.recording import Recorder
 from gateway.statements import Understood
-from gateway.statements.postgresql.encodings import decoded
 from gateway.wire.postgresql import messages
 from gateway.wire.postgresql.answers import REFUSED_QUERY, Answers
 from gateway.wire.postgresql.messages import (
@@ -59,6 +57,8 @@ from gateway.wire.postgresql.messages import (
     message,
 )
 from gateway.wire.postgresql.names import PORTAL, STATEMENT, Names, Portal, Statement, Unsettled
+from gateway.wire.postgresql.texts import Texts, Unread
+from gateway.wire.sides import Side
 
 log = structlog.get_logger(__name__)
 
@@ -74,54 +74,6 @@ _MOST_REMEMBERED: Final = 131_072
 _NO_EXECUTE: Final = message(EXECUTE, b"lockgate_refused\x00\x00\x00\x00\x00")
 #: What may wait for the disk before the client is no longer read.
 _MOST_HELD: Final = 1_048_576
-
-
-class Unread(Exception):
-    """A text that is too long to be understood while others wait. Not an error: it is tried again once it is."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.text = text
-
-
-class Side(Protocol):
-    """One of the two connections."""
-
-    def write(self, data: bytes) -> None:
-        """Send bytes."""
-        ...
-
-    def pause_reading(self) -> None:
-        """Do not take any more bytes until `resume_reading`."""
-        ...
-
-    def resume_reading(self) -> None:
-        """Take bytes again."""
-        ...
-
-
-class Session(Protocol):
-    """Whose two connections they are."""
-
-    def end(self, error: GatewayError) -> None:
-        """Tell the client, and close both."""
-        ...
-
-
-class Connection(Protocol):
-    """What asyncio calls seldom."""
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """It is closed, or broken."""
-        ...
-
-    def pause_writing(self) -> None:
-        """Too much waits to be sent."""
-        ...
-
-    def resume_writing(self) -> None:
-        """It has gone."""
-        ...
 
 
 class Relay:
@@ -147,13 +99,19 @@ class Relay:
     ) -> None:
         rules = admitted.rules
         self._number, self._recorder, self._outbox = number, recorder, outbox
-        self._examiner, self._read_elsewhere, self._account = examiner, read, admitted.upstream.user
-        self._ask_at = admitted.ask_at
+        self._read_elsewhere, self._ask_at = read, admitted.ask_at
         self._client, self._server, self._clock, self._end = client, server, clock, end
         self._is_strict = rules.durability is Durability.STRICT
         self._keeps_text = rules.keep is Keep.TEXT
         self.names = Names()
         self.answers = Answers(rules=rules, recorder=recorder, names=self.names, clock=clock, cancel=cancel)
+        self._texts = Texts(
+            examiner=examiner,
+            account=admitted.upstream.user,
+            keeps_texts=self._keeps_text,
+            names=self.names,
+            answers=self.answers,
+        )
         self.last_active = clock()
         self.is_over = False
         # What is not read yet: pieces of the stream, how much they are, and how much has to be there to look again.
@@ -165,14 +123,8 @@ class Relay:
         self._is_unsettled = False
         self._is_reading = False
         """A long text is being understood elsewhere."""
-        self._understood: tuple[str, Understood] | None = None
-        """The long text that was, last."""
         self._was_refused = False
         """A Parse of the batch that is being sent."""
-        self._texts: dict[bytes, Statement] = {}
-        self._remembered: i64 = 0
-        self._encoding_asked = ""
-        """What the client has asked to change its encoding to, until the server has said whether it has."""
         self._in_outbox = 0
         self._held: deque[bytes] = deque()
         """What waits for the disk: one item for each call of `durable` to come."""
@@ -269,7 +221,7 @@ class Relay:
         return None, 0
 
     def _query(self, sql: bytes) -> tuple[bytes | None, i64]:
-        statement = self._statement(sql)
+        statement = self._texts.statement(sql)
         if statement.examined.refusal:
             self.answers.expect_query(REFUSED_QUERY)
             return messages.query(self._refuse(statement)), 0
@@ -286,7 +238,7 @@ class Relay:
     def _parse(self, data: bytes, at: i64, stop: i64) -> bytes | None:
         end = data.index(b"\x00", at, stop)
         behind = data.index(b"\x00", end + 1, stop)
-        statement = self._statement(data[end + 1 : behind])
+        statement = self._texts.statement(data[end + 1 : behind])
         self.answers.expect(self.names.sent(STATEMENT, self.names.key(data[at:end]), statement))
         if statement.examined.refusal:
             self._was_refused = True
@@ -321,62 +273,15 @@ class Relay:
 
     def _by_name(self, verb: bytes, name: bytes) -> Statement:
         """What was named by SQL is recorded as the use of that name."""
-        return self._statement(verb + b' "' + name.replace(b'"', b'""') + b'"')
+        return self._texts.statement(verb + b' "' + name.replace(b'"', b'""') + b'"')
 
     def _runs(self, statement: Statement) -> None:
         if statement.examined.names:
             self.names.runs(statement)
         if statement.examined.encoding:
-            asked = statement.examined.encoding
-            self._encoding_asked = self.names.default_encoding if asked == DEFAULT_ENCODING else asked
-            self._forget_texts()
+            self._texts.encoding_asked(statement.examined.encoding)
 
-    # --- What a text is
-
-    def _statement(self, sql: bytes) -> Statement:
-        known = self._texts.get(sql)
-        if known is not None:
-            return known
-        text = sql.decode() if sql.isascii() else decoded(sql, self._encoding())
-        statement = Statement("", self._examined(text))
-        if self._keeps_text:
-            statement.text = statement.examined.instead or text
-        if len(sql) <= SHORT:
-            if self._remembered > _MOST_REMEMBERED:
-                self._forget_texts()
-            self._texts[sql] = statement
-            self._remembered += len(sql)
-        return statement
-
-    def _examined(self, text: str) -> Examined:
-        if self._understood is not None and self._understood[0] == text:
-            examined = self._examiner.examined(text, self._understood[1])
-            self._understood = None
-        else:
-            glanced = self._examiner.glance(text)
-            if glanced is None:
-                raise Unread(text)
-            examined = glanced
-        if examined.account and examined.account == self._account:
-            # SET ROLE to the session's own account.
-            return replace(examined, refusal="", hint="", rule="", account="")
-        return examined
-
-    def _encoding(self) -> str:
-        """What the client's texts are in. Raises `Unsettled` where the server has to say so first."""
-        if self._encoding_asked:
-            if self.answers.is_behind_a_batch:
-                raise Unsettled
-            if self.answers.is_done:
-                self._encoding_asked = ""
-            else:
-                # In the same batch: should it fail, the server skips what is behind it.
-                return self._encoding_asked
-        return self.names.client_encoding
-
-    def _forget_texts(self) -> None:
-        self._texts.clear()
-        self._remembered = 0
+    # --- What is refused
 
     def _refuse(self, statement: Statement) -> bytes:
         examined = statement.examined
@@ -416,7 +321,7 @@ class Relay:
         if isinstance(reason, Unread):
             self._is_reading = True
             self.pause("reading")
-            self._read_elsewhere(reason.text, self._examiner.dialect, partial(self._was_read, reason.text))
+            self._read_elsewhere(reason.text, self._texts.dialect, partial(self._was_read, reason.text))
         else:
             self._is_unsettled = True
             self.pause("unsettled")
@@ -425,9 +330,16 @@ class Relay:
         if self.is_over:
             return
         self._is_reading = False
-        self._understood = (text, understood)
+        self._texts.understood(text, understood)
         self.resume("reading")
-        self.client_said(b"")
+        try:
+            self.client_said(b"")
+        except GatewayError as error:
+            self._end(error)
+        except Exception:
+            # As when the client itself says something: a mistake of ours ends this session alone.
+            log.exception("gateway.session_failed")
+            self._end(GatewayError())
 
     # --- The order of recording and sending
 
@@ -512,47 +424,3 @@ class Relay:
             self.answers.cut()
             self._recorder.closed(self._number, why)
             self._recorder.write()
-
-
-class FromClient:
-    """The client's connection, as asyncio calls it once there is a session: what comes goes to the relay without a detour."""
-
-    def __init__(self, relay: Relay, session: Session, connection: Connection) -> None:
-        self._relay, self._session, self._connection = relay, session, connection
-
-    def data_received(self, data: bytes) -> None:
-        """Part of asyncio's protocol, as the next four."""
-        try:
-            self._take(data)
-        except GatewayError as error:
-            self._session.end(error)
-        except Exception:
-            # A mistake of ours ends this session, and is seen in the log; the others go on.
-            log.exception("gateway.session_failed")
-            self._session.end(GatewayError())
-
-    def _take(self, data: bytes) -> None:
-        self._relay.client_said(data)
-
-    def eof_received(self) -> bool:
-        """It sends no more: close."""
-        return False
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """The end."""
-        self._connection.connection_lost(exc)
-
-    def pause_writing(self) -> None:
-        """Too much waits."""
-        self._connection.pause_writing()
-
-    def resume_writing(self) -> None:
-        """It has gone."""
-        self._connection.resume_writing()
-
-
-class FromServer(FromClient):
-    """The server's, likewise."""
-
-    def _take(self, data: bytes) -> None:
-        self._relay.server_said(data)
