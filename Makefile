@@ -24,7 +24,8 @@ test: ## the whole suite, on its own PostgreSQL, MariaDB and Redis, with a brows
 
 test-newest: ## what the newest PostgreSQL and MariaDB do differently: part of `make test`
 	LOCKGATE_TEST_POSTGRESQL_VERSION=18 LOCKGATE_TEST_MARIADB_VERSION=11.8 $(PYTHON) -m pytest \
-		--numprocesses=4 --dist=loadgroup -k "postgresql or mariadb" tests/connectors tests/lifecycle $(PYTEST)
+		--numprocesses=4 --dist=loadgroup -k "postgresql or mariadb" tests/connectors \
+		tests/lifecycle/test_lifecycle.py tests/lifecycle/test_same_server.py $(PYTEST)
 
 test-servers: ## the same on PostgreSQL 13 to 18 and MariaDB 10.11 and 11.8; writes the table of docs and README
 	@$(SETUP) --browser --clients

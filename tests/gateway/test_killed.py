@@ -38,7 +38,7 @@ pytestmark = pytest.mark.parametrize("shop", ["postgresql"], indirect=True)
 
 CLIENTS = 8
 #: A gateway is killed once so many statements were answered.
-ENOUGH = 1500
+ENOUGH = 600
 
 
 class Load:
