@@ -60,7 +60,7 @@ def target_of(engine: str, port: int, tls: Tls, ca_file: Path | None = None) -> 
         Secret(PASSWORD),
         tls=tls,
         tls_ca_file=str(ca_file or ""),
-        connect_timeout=timedelta(seconds=3),
+        connect_timeout=timedelta(seconds=2),
         statement_timeout=timedelta(seconds=2),
     )
 
