@@ -3,7 +3,7 @@ PYTHON := .venv/bin/python
 SETUP := python3 -m deploy.local setup
 CODE := access audit connectors console deploy gateway people tests manage.py
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-reset test test-newest test-servers test-sqlserver check format lock bench-lifecycle bench-gateway bench-console findings
+.PHONY: help setup demo demo-reset test test-newest test-wide test-servers test-sqlserver check format lock bench-lifecycle bench-gateway bench-console findings
 
 help: ## what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -27,7 +27,11 @@ test-newest: ## what the newest PostgreSQL and MariaDB do differently: part of `
 		--numprocesses=4 --dist=loadgroup -k "postgresql or mariadb" tests/connectors \
 		tests/lifecycle/test_lifecycle.py tests/lifecycle/test_same_server.py $(PYTEST)
 
-test-servers: ## the same on PostgreSQL 13 to 18 and MariaDB 10.11 and 11.8; writes the table of docs and README
+test-wide: ## every case of the tests of which `make test` has a part: matrices of pages, roles and states, odd input, faults
+	@$(SETUP) --browser --clients
+	$(PYTHON) -m pytest --numprocesses=4 --dist=loadgroup --wide -m wide $(PYTEST)
+
+test-servers: ## the servers' suites on PostgreSQL 13 to 18 and MariaDB 10.11 and 11.8; writes the table of docs and README
 	@$(SETUP) --browser --clients
 	$(PYTHON) -m tests.matrix $(MATRIX)
 

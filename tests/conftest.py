@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterator
 from uuid import uuid4
 
@@ -19,6 +20,33 @@ pytest_plugins = ["tests.audit.plugin", "tests.connectors.sqlserver_summary", "t
 # How long a busy machine takes says nothing of what is tested.
 hypothesis_settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 hypothesis_settings.load_profile("unhurried")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`make test-wide` asks for all of what is marked wide."""
+    parser.addoption("--wide", action="store_true", help="every case of the tests that are marked wide")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Of a wide test, one case in so many: the same ones each time, and the first of each function. With 0, none.
+
+    Whoever names a test gets it.
+    """
+    if config.getoption("--wide") or any("::" in argument for argument in config.args):
+        return
+    kept, left, seen = [], [], set()
+    for item in items:
+        marker = item.get_closest_marker("wide")
+        function = item.nodeid.partition("[")[0]
+        one_in = 1 if marker is None else marker.kwargs["one_in"]
+        if one_in and (function not in seen or zlib.crc32(item.nodeid.encode()) % one_in == 0):
+            kept.append(item)
+            seen.add(function)
+        else:
+            left.append(item)
+    if left:
+        config.hook.pytest_deselected(items=left)
+        items[:] = kept
 
 
 def pytest_configure() -> None:

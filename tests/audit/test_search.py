@@ -226,6 +226,7 @@ INDEXED = [
 ]
 
 
+@pytest.mark.wide(one_in=0)
 def test_ten_thousand_entries_loaded_by_copy_are_one_chain_and_found(db: None) -> None:
     load(10_000)
     assert Head.objects.get().seq == 10_000

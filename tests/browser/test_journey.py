@@ -72,6 +72,7 @@ def test_ask_approve_log_in_end_and_be_refused(
     assert complaints == []
 
 
+@pytest.mark.wide(one_in=3)
 def test_a_vote_on_a_page_that_is_out_of_date_is_not_counted(shop_world: World, shop: Estate, visit: Visit) -> None:
     request = shop_world.ask(now=timezone.now())
     bob = visit("bob", f"/requests/{request.reference}/")
@@ -86,6 +87,7 @@ def test_a_vote_on_a_page_that_is_out_of_date_is_not_counted(shop_world: World, 
     assert not Vote.objects.exists()
 
 
+@pytest.mark.wide(one_in=3)
 def test_an_outsider_finds_nothing(shop_world: World, shop: Estate, visit: Visit) -> None:
     request = shop_world.ask(now=timezone.now())
     oscar = visit("oscar", "/")
@@ -94,12 +96,14 @@ def test_an_outsider_finds_nothing(shop_world: World, shop: Estate, visit: Visit
     assert answer.status == 404
 
 
+@pytest.mark.wide(one_in=3)
 def test_without_a_worker_every_page_says_so(shop_world: World, shop: Estate, visit: Visit) -> None:
     for path in ("/", "/request/", "/access/"):
         page = visit("alice", path)
         expect(page.locator("#alarms")).to_contain_text("No worker is alive")
 
 
+@pytest.mark.wide(one_in=3)
 def test_the_keyboard_is_enough_to_approve(shop_world: World, shop: Estate, visit: Visit) -> None:
     request = shop_world.ask(now=timezone.now())
     bob = visit("bob", "/")

@@ -148,6 +148,7 @@ def _a_password(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BENCH_PASSWORD", "never used")
 
 
+@pytest.mark.wide(one_in=0)
 @pytest.mark.usefixtures("company", "_a_password")
 def test_no_page_grows_with_the_company() -> None:
     sizes = {}

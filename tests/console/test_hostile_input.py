@@ -34,6 +34,7 @@ NAMES = (
 )  # fmt: skip
 
 
+@pytest.mark.wide(one_in=4)
 @pytest.mark.parametrize("name", sorted(MATRIX))
 def test_no_address_breaks(pages: Pages, name: str) -> None:
     path = address(name, pages)

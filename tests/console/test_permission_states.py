@@ -63,7 +63,7 @@ FORMS: dict[str, dict[str, str]] = {
     "grant_review": {"comment": "It was right"},
 }
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.wide(one_in=4)]
 
 
 def request_in(world: World, state: RequestState) -> AccessRequest:

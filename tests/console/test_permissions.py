@@ -227,6 +227,7 @@ def status(client: Client, method: str, path: str, data: dict[str, str]) -> int 
 CASES = [(name, method) for name, methods in MATRIX.items() for method in methods]
 
 
+@pytest.mark.wide(one_in=3)
 @pytest.mark.parametrize(("name", "method"), CASES)
 def test_each_role_gets_what_the_matrix_says(pages: Pages, name: str, method: str) -> None:
     got: dict[str, int | str] = {}
@@ -241,6 +242,7 @@ def test_no_address_is_missing_from_the_matrix() -> None:
     assert set(named(get_resolver().url_patterns)) == set(MATRIX)
 
 
+@pytest.mark.wide(one_in=3)
 @pytest.mark.parametrize("name", sorted(MATRIX))
 def test_every_method_of_an_address_is_in_the_matrix(name: str) -> None:
     methods = set(MATRIX[name])

@@ -78,6 +78,7 @@ def refused(target: Target) -> ConnectorError:
 # --- No TLS, or somebody else's
 
 
+@pytest.mark.wide(one_in=3)
 @pytest.mark.parametrize("engine", LISTENERS)
 @pytest.mark.parametrize("tls", ENCRYPTED)
 def test_a_listener_without_tls_hears_no_secret(
@@ -90,6 +91,7 @@ def test_a_listener_without_tls_hears_no_secret(
     assert isinstance(error, AdminLoginRefused) or error.sentence
 
 
+@pytest.mark.wide(one_in=3)
 @pytest.mark.parametrize("engine", LISTENERS)
 @pytest.mark.parametrize("tls", CHECKED)
 def test_a_listener_with_another_certificate_hears_no_secret(
@@ -125,6 +127,7 @@ def test_without_encryption_nobody_gets_the_secret_itself(engine: str) -> None:
     assert "verify-full" in str(error)
 
 
+@pytest.mark.wide(one_in=3)
 @pytest.mark.parametrize("plugin", ["mysql_clear_password", "dialog", "caching_sha2_password", "mysql_old_password"])
 @pytest.mark.parametrize("tls", [Tls.REQUIRE, Tls.DISABLE])
 @pytest.mark.parametrize("is_first_word", [True, False])
@@ -146,6 +149,7 @@ def test_a_server_without_tls_is_told_in_words() -> None:
 # --- SQL Server: its protocol knows no proof but the password
 
 
+@pytest.mark.wide(one_in=3)
 @pytest.mark.parametrize("engine", ["sqlserver", "azuresql"])
 @pytest.mark.parametrize("what", ["no TLS", "a certificate that nobody vouches for"])
 def test_a_sql_server_that_is_not_to_be_trusted_hears_no_password(engine: str, what: str, somebody: Path) -> None:
@@ -243,6 +247,7 @@ def test_the_address_for_sqlalchemy_gives_nothing_to_a_listener_without_tls(tls:
     assert PASSWORD.encode() not in peer.heard
 
 
+@pytest.mark.wide(one_in=3)
 @pytest.mark.parametrize("label", ["psql", "libpq URI"])
 def test_the_lines_for_libpq_give_nothing_to_a_listener_without_tls(label: str, tls: Tls, authority: Path) -> None:
     with PostgreSQLListener() as peer:

@@ -65,6 +65,7 @@ def over(grant: Grant) -> None:
     Grant.objects.filter(pk=grant.pk).update(starts_at=now - MINUTE, ends_at=now)
 
 
+@pytest.mark.wide(one_in=4)
 @pytest.mark.parametrize(("offset", "seconds"), [("+3600s", 3600), ("-8s", -8)], ids=["an hour ahead", "8 s behind"])
 def test_a_worker_whose_clock_is_wrong_begins_and_ends_access_on_time(
     shop_world: World, shop: Estate, start_worker: Start, offset: str, seconds: int

@@ -36,6 +36,7 @@ def another_password(queue: redis.Redis) -> None:
     queue.client_kill_filter(_type="normal", skipme=True)
 
 
+@pytest.mark.wide(one_in=6)
 @pytest.mark.parametrize("broken", [full, read_only, another_password], ids=["full", "read-only", "another password"])
 def test_a_queue_that_takes_nothing_is_as_good_as_none(
     shop_world: World, shop: Estate, start_worker: Callable[..., object], own_queue: Redis, broken: Callable[..., None]

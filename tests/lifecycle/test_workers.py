@@ -125,6 +125,7 @@ def killed_after(stopper: TimeStopper, statement: str, start: Callable[[], Worke
     stopper.go_on()
 
 
+@pytest.mark.wide(one_in=4)
 def test_a_worker_that_dies_while_making_an_account_is_replaced(
     shop_world: World, shop: Estate, stopper: TimeStopper, start_worker: Callable[[], Worker]
 ) -> None:
@@ -141,6 +142,7 @@ def test_a_worker_that_dies_while_making_an_account_is_replaced(
     assert shop.accounts(grant.principal) == 1
 
 
+@pytest.mark.wide(one_in=6)
 @pytest.mark.parametrize("statement", [BLOCKS, DROPS], ids=["after blocking logins", "after dropping the account"])
 def test_a_worker_that_dies_while_taking_an_account_away_is_replaced(
     shop_world: World,
@@ -161,6 +163,7 @@ def test_a_worker_that_dies_while_taking_an_account_away_is_replaced(
     assert shop.accounts(grant.principal) == 0
 
 
+@pytest.mark.wide(one_in=2)
 def test_a_queue_that_was_flushed_costs_nothing_but_a_moment(
     shop_world: World, shop: Estate, start_worker: Callable[[], Worker]
 ) -> None:

@@ -145,6 +145,7 @@ def many_files() -> Iterator[None]:
     resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
+@pytest.mark.wide(one_in=0)
 @pytest.mark.usefixtures("many_files")
 def test_a_thousand_sessions_end_at_the_same_instant(start: Start, roomy: Shop) -> None:
     gateway = start(shop=roomy)
