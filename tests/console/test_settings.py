@@ -204,7 +204,7 @@ def test_the_policy_for_browsers_allows_nothing_inline() -> None:
 
 def test_the_documentation_lists_exactly_the_variables_that_are_read() -> None:
     source = (ROOT / "console" / "settings.py").read_text() + (ROOT / "console" / "environment.py").read_text()
-    read = set(re.findall(r"\.(?:text|required|bool|int|count|listen|email_url)\(\s*\"([A-Z_]+)\"", source))
+    read = set(re.findall(r"\.(?:text|required|bool|int|count|listen|networks|email_url)\(\s*\"([A-Z_]+)\"", source))
     assert len(read) > 8
     for_make = {"LOCKGATE_PORT", "LOCKGATE_DATA"}
     table = re.findall(r"^\| `([A-Z_]+)`", (ROOT / "docs" / "configuration.md").read_text(), re.MULTILINE)

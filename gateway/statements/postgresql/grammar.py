@@ -7,6 +7,7 @@ server's own syntax errors. What it does not take is not sent at all where the r
 from __future__ import annotations
 
 import sys
+from typing import Any
 
 import pgparse
 
@@ -20,7 +21,6 @@ VERSION = 17
 #: The tree comes as JSON, whose reader counts every level of it as a call. The bound is for texts that are short enough to be
 #: read beside others: it takes a level for every two characters or so.
 _DEEPEST = 20_000
-sys.setrecursionlimit(max(_DEEPEST, sys.getrecursionlimit()))
 _STACK = "stack depth limit exceeded"
 
 
@@ -39,7 +39,7 @@ def understand(text: str) -> Understood:
 
 
 def _understood(read: str, text: str) -> Understood:
-    tree = pgparse.parse(read)
+    tree = _tree(read)
     reader = Reader()
     statement = reader.read(tree)
     return Understood(
@@ -48,6 +48,17 @@ def _understood(read: str, text: str) -> Understood:
         pgparse.fingerprint(text) if tree else _NO_FINGERPRINT,
         hangs_on_literals=reader.hangs_on_literals,
     )
+
+
+def _tree(text: str) -> list[dict[str, Any]]:
+    # For this call alone: others want to hear of their own depth early.
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(max(_DEEPEST, limit))
+    try:
+        tree: list[dict[str, Any]] = pgparse.parse(text)
+        return tree
+    finally:
+        sys.setrecursionlimit(limit)
 
 
 def _shortened(text: str) -> str | None:
