@@ -49,7 +49,8 @@ class Examiner:
         key = self._key(text, digest)
         known = self._known.get(key)
         if known is not None:
-            return known if known.text_sha256 == digest else replace(known, text_sha256=digest)
+            # What is sent instead has a hash of its own.
+            return known if known.instead or known.text_sha256 == digest else replace(known, text_sha256=digest)
         if len(text) > SHORT:
             return None
         return self._keep(key, text, digest, understand(text, self.dialect))

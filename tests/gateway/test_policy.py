@@ -142,9 +142,10 @@ def test_what_an_approver_reads_of_the_rules() -> None:
     ],
 )
 def test_whoever_asks_to_write_on_a_read_only_role_goes_on_reading(text: str, instead: str) -> None:
-    examined = examiner(READ, "postgres")(text)
-    assert (examined.rule, " ".join(examined.instead.split())) == ("", " ".join(instead.split()))
-    assert examined.text_sha256 == examiner(READ, "postgres")(examined.instead).text_sha256
+    for _ in range(2):
+        examined = examiner(READ, "postgres")(text)
+        assert (examined.rule, " ".join(examined.instead.split())) == ("", " ".join(instead.split()))
+        assert examined.text_sha256 == examiner(READ, "postgres")(examined.instead).text_sha256
     assert examiner(WRITE, "postgres")(text).instead == ""
 
 
