@@ -33,10 +33,10 @@ class Base(DeclarativeBase):
     pass
 
 
-class Parcel(Base):
+class Shipment(Base):
     """Eight columns."""
 
-    __tablename__ = "parcel"
+    __tablename__ = "shipment"
     id: Mapped[int] = mapped_column(primary_key=True)
     a: Mapped[str]
     b: Mapped[str]
@@ -47,8 +47,8 @@ class Parcel(Base):
     g: Mapped[float]
 
 
-def parcels() -> list[Parcel]:
-    return [Parcel(a=f"a{n}", b="b", c=n, d=-n, g=n / 2) for n in range(500)]
+def shipments() -> list[Shipment]:
+    return [Shipment(a=f"a{n}", b="b", c=n, d=-n, g=n / 2) for n in range(500)]
 
 
 @pytest.fixture
@@ -65,9 +65,9 @@ def writing(start: Start) -> Gateway:
 def test_an_orm_writes_five_hundred_objects_by_psycopg(writing: Gateway) -> None:
     engine = sa.create_engine(writing.url("postgresql+psycopg"))
     with Session(engine) as session:
-        session.add_all(parcels())
+        session.add_all(shipments())
         session.commit()
-        assert session.scalar(sa.select(sa.func.count()).select_from(Parcel)) == 500
+        assert session.scalar(sa.select(sa.func.count()).select_from(Shipment)) == 500
     engine.dispose()
     assert all(one.verdict == "done" for one in writing.all_settled())
 
@@ -76,9 +76,9 @@ def test_an_orm_writes_five_hundred_objects_by_asyncpg(writing: Gateway) -> None
     async def write() -> int:
         engine = create_async_engine(writing.url("postgresql+asyncpg"))
         async with AsyncSession(engine) as session:
-            session.add_all(parcels())
+            session.add_all(shipments())
             await session.commit()
-            count = await session.scalar(sa.select(sa.func.count()).select_from(Parcel))
+            count = await session.scalar(sa.select(sa.func.count()).select_from(Shipment))
         await engine.dispose()
         return int(count or 0)
 
@@ -98,9 +98,9 @@ def test_an_orm_writes_five_hundred_objects_by_asyncpg(writing: Gateway) -> None
 )
 def test_a_long_literal_runs_and_is_short_in_the_record(writing: Gateway, value: str) -> None:
     with Wire(writing) as wire:
-        text = f"UPDATE parcel SET a = {value} WHERE id = 0"
+        text = f"UPDATE shipment SET a = {value} WHERE id = 0"
         assert errors(wire.query(text)) == []
-    assert writing.ran(text).shape == "UPDATE parcel SET a = ? WHERE id = ?"
+    assert writing.ran(text).shape == "UPDATE shipment SET a = ? WHERE id = ?"
 
 
 @pytest.mark.parametrize(
@@ -112,10 +112,10 @@ def test_a_long_literal_runs_and_is_short_in_the_record(writing: Gateway, value:
     ids=["list", "pairs"],
 )
 def test_a_long_condition_is_a_read(writing: Gateway, condition: str, shape: str) -> None:
-    text = f"SELECT id FROM parcel WHERE {condition}"
+    text = f"SELECT id FROM shipment WHERE {condition}"
     with Wire(writing) as wire:
         assert errors(wire.query(text)) == []
-    assert writing.ran(text).shape.startswith(f"SELECT id FROM parcel WHERE {shape}")
+    assert writing.ran(text).shape.startswith(f"SELECT id FROM shipment WHERE {shape}")
 
 
 def test_what_a_long_text_does_is_refused_like_a_short_one(start: Start) -> None:
