@@ -76,6 +76,8 @@ class Client(asyncio.Protocol):
         """What cancels: the process on the server, and a secret of ours."""
         self.ends_at: datetime
         self._is_over = False
+        self._cancels = 0
+        """How many of the gateway's own requests the server has not taken yet."""
         self._deadline = worker.loop.call_later(arrivals.LOGIN_SECONDS, self._too_slow)
 
     # --- What asyncio says
@@ -331,12 +333,14 @@ class Client(asyncio.Protocol):
         if self.relay is None or self._is_over:
             self._worker.spawn(self._cancel(self.server))
             return
+        self._cancels += 1
         self.relay.pause("cancel")
         self._worker.spawn(self._cancel_and_go_on(self.server, self.relay))
 
     async def _cancel_and_go_on(self, server: Upstream, relay: Relay) -> None:
         await self._cancel(server)
-        if not relay.is_over:
+        self._cancels -= 1
+        if not self._cancels and not relay.is_over:
             relay.resume("cancel")
 
     async def cancel_now(self) -> None:
