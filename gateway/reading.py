@@ -81,7 +81,7 @@ class Elsewhere:
         await target.drain()
         (length,) = struct.unpack("!I", await source.readexactly(4))
         # From our own process, over a pipe that nobody else has.
-        understood: Understood = pickle.loads(await source.readexactly(length))  # noqa: S301
+        understood: Understood = pickle.loads(await source.readexactly(length))  # noqa: S301 - see above
         return understood
 
     async def _lose(self) -> None:

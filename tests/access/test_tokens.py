@@ -25,7 +25,7 @@ pytestmark = pytest.mark.usefixtures("server", "sent")
 
 
 @pytest.fixture
-def grant(world: World, server: FakeServer) -> Grant:  # noqa: F811
+def grant(world: World, server: FakeServer) -> Grant:  # noqa: F811 - a fixture
     """An active grant of Alice whose server speaks PostgreSQL's protocol."""
     made = active(world)
     Grant.objects.filter(pk=made.pk).update(address={**made.address, "engine": "postgresql"})

@@ -35,7 +35,7 @@ def _quiet(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def attempt(world: World, grant: Grant) -> Attempt:  # noqa: F811
+def attempt(world: World, grant: Grant) -> Attempt:  # noqa: F811 - a fixture
     """Alice, with a good token."""
     _, text = tokens.make_token(person=world.alice, grant=grant, name="", now=NOW)
     return Attempt("alice@example.com", Secret(text), "orders-read", "192.0.2.1", 5000, "psql")
@@ -45,7 +45,7 @@ def at(moment: datetime = NOW) -> PersonalTokens:
     return PersonalTokens(clock=lambda: moment)
 
 
-def test_a_good_token_opens_its_own_grant(attempt: Attempt, grant: Grant) -> None:  # noqa: F811
+def test_a_good_token_opens_its_own_grant(attempt: Attempt, grant: Grant) -> None:  # noqa: F811 - a fixture
     for user, wanted in (("alice", grant.reference), ("ALICE@example.com", "orders-read/orders")):
         admitted = at().identify(replace(attempt, user=user, wanted=wanted))
         assert (admitted.grant_id, admitted.upstream.user) == (grant.pk, grant.principal)
@@ -70,23 +70,23 @@ def test_whatever_is_wrong_the_answer_is_the_same_and_audited(attempt: Attempt, 
     assert attempt.password.reveal() not in str(entry.__dict__)
 
 
-def _revoked(who: World, grant: Grant) -> None:  # noqa: F811
+def _revoked(who: World, grant: Grant) -> None:  # noqa: F811 - a fixture
     tokens.revoke_token(person=who.alice, token=GatewayToken.objects.get(), now=NOW)
 
 
-def _ended(who: World, grant: Grant) -> None:  # noqa: F811
+def _ended(who: World, grant: Grant) -> None:  # noqa: F811 - a fixture
     grants.end(person=who.alice, grant=grant, reason="Done", now=NOW)
 
 
-def _deactivated(who: World, grant: Grant) -> None:  # noqa: F811
+def _deactivated(who: World, grant: Grant) -> None:  # noqa: F811 - a fixture
     User.objects.filter(pk=who.alice.pk).update(is_active=False)
 
 
-def _other_engine(who: World, grant: Grant) -> None:  # noqa: F811
+def _other_engine(who: World, grant: Grant) -> None:  # noqa: F811 - a fixture
     Grant.objects.filter(pk=grant.pk).update(address={**grant.address, "engine": "mariadb"})
 
 
-def _unsealable(who: World, grant: Grant) -> None:  # noqa: F811
+def _unsealable(who: World, grant: Grant) -> None:  # noqa: F811 - a fixture
     Grant.objects.filter(pk=grant.pk).update(password="not a seal")
 
 
@@ -101,8 +101,8 @@ _SAID = {
 
 @pytest.mark.parametrize("change", list(_SAID))
 def test_what_has_ended_does_not_come_in_and_its_owner_is_told_why(
-    world: World,  # noqa: F811
-    grant: Grant,  # noqa: F811
+    world: World,  # noqa: F811 - a fixture
+    grant: Grant,  # noqa: F811 - a fixture
     attempt: Attempt,
     change: Callable[[World, Grant], None],
 ) -> None:
@@ -128,7 +128,7 @@ def test_a_wrong_database_is_told_what_the_token_opens_and_is_no_guess(attempt: 
     assert at().identify(attempt).upstream.database == "orders"
 
 
-def test_the_real_name_of_a_database_of_the_grant_opens_it(attempt: Attempt, grant: Grant) -> None:  # noqa: F811
+def test_the_real_name_of_a_database_of_the_grant_opens_it(attempt: Attempt, grant: Grant) -> None:  # noqa: F811 - a fixture
     Grant.objects.filter(pk=grant.pk).update(
         scope={**grant.scope, "databases": ["orders", "orders/old", "orders-read"]}
     )
@@ -140,8 +140,8 @@ def test_the_real_name_of_a_database_of_the_grant_opens_it(attempt: Attempt, gra
 
 
 def test_whoever_guesses_locks_out_nobody_with_a_good_token(
-    world: World,  # noqa: F811
-    grant: Grant,  # noqa: F811
+    world: World,  # noqa: F811 - a fixture
+    grant: Grant,  # noqa: F811 - a fixture
     attempt: Attempt,
 ) -> None:
     for _ in range(identity.MOST_FAILURES):
@@ -202,8 +202,8 @@ def test_whatever_the_minute_no_more_than_ten_failures_are_in_it(attempt: Attemp
 
 
 def test_many_sessions_are_looked_up_with_one_query(
-    world: World,  # noqa: F811
-    grant: Grant,  # noqa: F811
+    world: World,  # noqa: F811 - a fixture
+    grant: Grant,  # noqa: F811 - a fixture
     attempt: Attempt,
     django_assert_num_queries: DjangoAssertNumQueries,
 ) -> None:

@@ -25,7 +25,7 @@ LATER = NOW + timedelta(minutes=20)
 
 
 @pytest.fixture
-def session(world: World, grant: Grant, monkeypatch: pytest.MonkeyPatch) -> Admitted:  # noqa: F811
+def session(world: World, grant: Grant, monkeypatch: pytest.MonkeyPatch) -> Admitted:  # noqa: F811 - a fixture
     """Alice is in."""
     # Inside the test's transaction the connection has to stay.
     monkeypatch.setattr(identity, "close_old_connections", lambda: None)
@@ -59,8 +59,8 @@ def switched_off(who: World, given: Grant) -> None:
     ],
 )
 def test_it_says_what_ended_and_when(
-    world: World,  # noqa: F811
-    grant: Grant,  # noqa: F811
+    world: World,  # noqa: F811 - a fixture
+    grant: Grant,  # noqa: F811 - a fixture
     session: Admitted,
     change: Callable[[World, Grant], None],
     words: str,
@@ -70,13 +70,13 @@ def test_it_says_what_ended_and_when(
     assert asked(session)[1] == Ended(words)
 
 
-def test_the_window_is_half_open(grant: Grant, session: Admitted) -> None:  # noqa: F811
+def test_the_window_is_half_open(grant: Grant, session: Admitted) -> None:  # noqa: F811 - a fixture
     assert asked(session, grant.ends_at - timedelta(microseconds=1))[1] is None
     ended = asked(session, grant.ends_at)[1]
     assert ended == Ended(f"The access ended at {grant.ends_at:%Y-%m-%d %H:%M:%S} UTC.")
 
 
-def test_an_extension_is_told(grant: Grant, session: Admitted) -> None:  # noqa: F811
+def test_an_extension_is_told(grant: Grant, session: Admitted) -> None:  # noqa: F811 - a fixture
     longer = grant.ends_at + timedelta(hours=2)
     Grant.objects.filter(pk=grant.pk).update(ends_at=longer)
     assert asked(session, grant.ends_at) == (longer, None)

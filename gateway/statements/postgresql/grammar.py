@@ -16,8 +16,6 @@ from gateway.statements.postgresql.reading import Reader
 from gateway.statements.postgresql.shape import shape_of, shortened
 from gateway.statements.statement import UNKNOWN, Fault, Statement, Understood
 
-#: The grammar's version, for whoever is told that it does not take a text.
-VERSION = 17
 #: The tree comes as JSON, whose reader counts every level of it as a call. The bound is for texts that are short enough to be
 #: read beside others: it takes a level for every two characters or so.
 _DEEPEST = 20_000
