@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import structlog
 from celery.worker.consumer import Consumer
 from kombu.exceptions import OperationalError
 from redis import RedisError
+
+log = structlog.get_logger(__name__)
 
 
 class LastingConsumer(Consumer):
@@ -19,3 +22,15 @@ class LastingConsumer(Consumer):
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self.connection_errors: Any = (*vars(self)["connection_errors"], OperationalError, RedisError)
+
+    def on_connection_error_after_connected(self, exc: Exception) -> None:
+        """Put the lost connection away. Raises nothing: what comes next is a new one.
+
+        Closing it, kombu 5.7 wants to give back the messages that were not acknowledged, over a connection that it has
+        just let go, and fails with AttributeError. What they asked for is in the grants' rows.
+        """
+        try:
+            super().on_connection_error_after_connected(exc)
+        except Exception:
+            log.warning("queue.not_closed", exc_info=True)
+            self.connection = None

@@ -41,10 +41,10 @@ def _log_in(
     )
 
 
-def wait_for_login_under_way(lab: PostgreSQLLab) -> None:
-    """Until a client is past the check of NOLOGIN and no session yet."""
-    deadline = time.monotonic() + 10
-    while not lab.run(LOGINS_UNDER_WAY):
+def wait_for_login_under_way(lab: PostgreSQLLab, clients: int = 1) -> None:
+    """Until so many clients are past the check of NOLOGIN and no sessions yet."""
+    deadline = time.monotonic() + 20
+    while len(lab.run(LOGINS_UNDER_WAY)) < clients:
         assert time.monotonic() < deadline, "No login had begun."
         time.sleep(0.02)
 
@@ -151,22 +151,23 @@ def test_a_login_that_had_begun_does_not_end_as_a_session(
     bob = accounts.provisioned(scope_of(Level.READ, orders))
 
     def begin(account: Account) -> PostgreSQLSession:
-        options = "-c post_auth_delay=2"
+        # Seconds: longer than a busy machine needs to look at both.
+        options = "-c post_auth_delay=6"
         return lab.log_in(account.principal, account.request.password, orders.database, options=options)
 
     with ThreadPoolExecutor(2) as pool:
         of_alice, of_bob = pool.submit(begin, alice), pool.submit(begin, bob)
-        wait_for_login_under_way(lab)
+        wait_for_login_under_way(lab, clients=2)
         assert lab.sessions_of(alice.principal) == 0, "It is not shown, which is the point."
         receipt = alice.revoke()
         assert receipt.is_clean
         assert receipt.sessions_ended == 1
         with suppress(LoginRefused):
             # The server may say welcome before it notices; the first word after that is the last.
-            session = of_alice.result(timeout=10)
+            session = of_alice.result(timeout=30)
             assert not session.is_alive()
             session.close()
-        session = of_bob.result(timeout=10)
+        session = of_bob.result(timeout=30)
     assert session.count(orders) == 3, "Nobody else's login was ended."
     session.close()
 
@@ -326,7 +327,7 @@ def test_a_collision_is_tried_again(lab: PostgreSQLLab, accounts: Accounts, orde
             revoking = pool.submit(alice.revoke, journal)
             time.sleep(0.5)
             assert not revoking.done()
-        receipt = revoking.result(timeout=10)
+        receipt = revoking.result(timeout=30)
     assert receipt.is_clean
     assert receipt.errors == ()
     assert any("XX000" in entry.error for entry in journal), "The collision did not happen: nothing was shown."
@@ -341,7 +342,7 @@ def test_a_locked_table_is_waited_for(lab: PostgreSQLLab, accounts: Accounts, or
             administrator.execute(f"LOCK TABLE {table(made)}")
             revoking = pool.submit(alice.revoke)
             time.sleep(2.5)
-        receipt = revoking.result(timeout=10)
+        receipt = revoking.result(timeout=30)
     assert receipt.is_clean
     assert lab.owner_of(made) == "lockgate_heir"
 

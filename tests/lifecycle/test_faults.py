@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from celery import current_app
@@ -24,6 +25,7 @@ from access.errors import ClocksApart
 from access.models import Grant, Heartbeat, Server, Undelivered
 from access.queries.status import alarms_for
 from access.services import grants
+from console.consuming import LastingConsumer
 from deploy.local.servers import Redis, free_port
 from tests.access.world import World
 from tests.lifecycle.conftest import reached_at
@@ -229,3 +231,20 @@ def test_a_server_that_is_away_is_said_to_be_and_served_as_soon_as_it_is_back(
         assert grant.closed_at - back_at < 20 * SECOND
         assert refused(lambda: shop.log_in(grant.principal, password))
         wait_until(lambda: kinds(shop_world) == [], "nothing is wrong any more")
+
+
+def test_a_connection_that_cannot_even_be_closed_ends_no_worker(
+    shop_world: World, own_queue: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """kombu 5.7 fails so when Redis goes between a message and its acknowledgement; no test can choose that instant."""
+    pool, controller = SimpleNamespace(num_processes=1, is_green=False), SimpleNamespace(use_eventloop=False)
+    consumer = LastingConsumer(print, app=current_app, pool=pool, controller=controller)
+
+    def fail() -> None:
+        raise AttributeError("'NoneType' object has no attribute 'hostname'")
+
+    with current_app.connection_for_read() as connection:
+        monkeypatch.setattr(connection, "close", fail)
+        consumer.connection = connection.ensure_connection()
+        consumer.on_connection_error_after_connected(ConnectionError())
+        assert consumer.connection is None
