@@ -91,6 +91,9 @@ def run(row: Row, workers: int, wanted: Sequence[str]) -> None:
             f"--numprocesses={workers}",
             "--dist=loadgroup",
             "-q",
+            # As where changes are judged: what comes late on a busy machine may come at the second attempt.
+            "--reruns=1",
+            "-rfER",
             f"--junit-xml={report}",
         ]
         subprocess.run(
