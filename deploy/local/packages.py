@@ -43,6 +43,18 @@ CLIENTS = {
     # A process with another clock than its neighbours.
     "faketime": "faketime",
 }
+#: What `make clients` tries besides those.
+MORE_CLIENTS = {
+    "patchelf": "patchelf",
+    "ruby-activerecord": "/usr/share/rubygems-integration/all/gems/activerecord-*",
+    "ruby-pg": "/usr/share/rubygems-integration/*/specifications/pg-*.gemspec",
+    "libhikaricp-java": "/usr/share/java/HikariCP.jar",
+    "libslf4j-java": "/usr/share/java/slf4j-nop.jar",
+    "odbc-postgresql": "/usr/lib/*/odbc/psqlodbcw.so",
+    "libdbd-pg-perl": "/usr/lib/*/perl5/*/DBD/Pg.pm",
+    "php-cli": "php",
+    "php-pgsql": "/usr/lib/php/*/pdo_pgsql.so",
+}
 #: What the gateway is measured beside, and what asks the service behind it.
 BENCH = {"pgbouncer": "pgbouncer", "wrk": "wrk"}
 

@@ -28,6 +28,8 @@ LOCK = installed.ROOT / "deploy" / "servers" / "package-lock.json"
 #: MariaDB's version, and PostgreSQL's where `pg_upgrade` is wanted → Debian's suite that has it.
 MARIADB_SUITES = {"11.8": "trixie"}
 UPGRADE_SUITES = {"18": "forky"}
+#: PostgreSQL's version → the suite that has its `psql` and `pg_dump`.
+CLIENT_SUITES = {"15": "bookworm", "17": "trixie", "18": "forky"}
 SYSTEM_MARIADB = "10.11"
 
 #: What sets the loader and the libraries of a program that was built for a later system than this one.
@@ -67,6 +69,15 @@ def upgrade_programs(major: str) -> Path:
     if suite is None:
         raise NoSuchVersion(f"PostgreSQL {major!r} with pg_upgrade; there is {', '.join(UPGRADE_SUITES)}.")
     home = _from_suite(suite, f"postgresql-upgrade-{major}", [f"postgresql-{major}", f"postgresql-client-{major}"])
+    return home / "usr" / "lib" / "postgresql" / major / "bin"
+
+
+def client_programs(major: str) -> Path:
+    """The folder of `psql` and `pg_dump`, fetched where it is not there yet. Raises `NoSuchVersion`."""
+    suite = CLIENT_SUITES.get(major)
+    if suite is None:
+        raise NoSuchVersion(f"psql {major!r}; there are {', '.join(CLIENT_SUITES)}.")
+    home = _from_suite(suite, f"postgresql-client-{major}", [f"postgresql-client-{major}"])
     return home / "usr" / "lib" / "postgresql" / major / "bin"
 
 
