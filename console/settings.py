@@ -7,6 +7,7 @@ do. docs/configuration.md lists the variables; `tests/console/test_settings.py` 
 from __future__ import annotations
 
 import os
+import sys
 from datetime import timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -133,6 +134,8 @@ DATABASES["default"]["OPTIONS"] = {
     "keepalives_idle": 5,
     "keepalives_interval": 2,
     "keepalives_count": 3,
+    # Nothing is prepared unasked; None would mean not even what is asked for (`access.queries.written`).
+    "prepare_threshold": sys.maxsize,
     **DATABASES["default"].get("OPTIONS", {}),
 }
 
