@@ -52,4 +52,4 @@ RUN python -m deploy.front_end \
     && rm -rf node_modules
 USER lockgate
 EXPOSE 8000
-CMD ["gunicorn", "console.wsgi:application", "--bind=0.0.0.0:8000", "--workers=2", "--threads=4"]
+CMD ["gunicorn", "console.wsgi:application", "--bind=0.0.0.0:8000", "--workers=2", "--threads=4", "--no-control-socket"]

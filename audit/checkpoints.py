@@ -27,6 +27,12 @@ VERSION = 1
 #: Where checkpoints are on, something is signed every few minutes while anything happens; a day without is none.
 _KEPT_UP = timedelta(days=1)
 
+#: Said where the key is not known, which is right everywhere but on the workers: the very first one takes minutes.
+_NONE_OF_LATE = (
+    "No checkpoint was signed in the last day. With LOCKGATE_CHECKPOINT_KEY set for the workers, they sign the first within"
+    " five minutes."
+)
+
 SIGNER = Actor("worker", "checkpoint", "checkpoints")
 
 #: Two workers never make the same checkpoint; the number is only a name for the lock.
@@ -78,7 +84,7 @@ def state() -> State:
     if not signers:
         # Only the workers need the key, and a process without it can tell by what they have signed.
         is_kept_up = last is not None and timezone.now() - last.at < _KEPT_UP
-        return State(last, "" if is_kept_up else "Checkpoints are off: LOCKGATE_CHECKPOINT_KEY is not set.")
+        return State(last, "" if is_kept_up else _NONE_OF_LATE)
     newest = CheckpointKey.objects.order_by("-number").first()
     if newest is not None and newest.key_id not in {signer.key_id for signer in signers}:
         return State(last, str(KeyUnknown(_remedy(newest))))

@@ -44,6 +44,7 @@ ALLOWED_HOSTS = env.required(
     what="its host names, with commas between",
 ).split(",")
 CSRF_TRUSTED_ORIGINS = [LOCKGATE_BASE_URL]
+CSRF_FAILURE_VIEW = "console.views.faults.foreign_form"
 ROOT_URLCONF = "console.urls"
 WSGI_APPLICATION = "console.wsgi.application"
 ASGI_APPLICATION = "console.asgi.application"

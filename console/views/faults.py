@@ -14,6 +14,15 @@ from console.health import database_answers
 COME_AGAIN_SECONDS = 5
 
 
+def foreign_form(request: HttpRequest, reason: str = "") -> HttpResponse:
+    """The page for a form that Django did not take: of another session, or from an address that is not ours.
+
+    Behind the latter is mostly a setting, and nobody would find it who is told that the form is too old.
+    """
+    is_from_elsewhere = "does not match any trusted origins" in reason
+    return HttpResponse(render_to_string("403_csrf.html", {"is_from_elsewhere": is_from_elsewhere}), status=403)
+
+
 def server_error(request: HttpRequest) -> HttpResponse:
     """The page for a mistake of ours; or, when the console's database is away, the one that says so.
 

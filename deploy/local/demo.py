@@ -88,7 +88,7 @@ def commands(port: int, environment: dict[str, str]) -> dict[str, list[str]]:
         "provider": [python, "manage.py", "demo_provider", f"--port={provider_port}"],
         "web": [
             *(python, "-m", "gunicorn", "console.wsgi:application", f"--bind=127.0.0.1:{port}"),
-            *("--workers=2", "--threads=4", "--worker-tmp-dir=/dev/shm", "--log-level=warning"),
+            *("--workers=2", "--threads=4", "--worker-tmp-dir=/dev/shm", "--log-level=warning", "--no-control-socket"),
         ],
         "worker": [
             *(python, "-m", "celery", "--app=console", "worker", "--queues=clock,grants", "--concurrency=4"),

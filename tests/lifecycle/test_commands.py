@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import socketserver
+import threading
 from datetime import timedelta
 from io import StringIO
 
@@ -81,3 +83,33 @@ def test_doctor_names_what_is_wrong(shop_world: World, shop: Estate) -> None:
     assert "ok   Redis answers." in told
     assert "shop: PostgreSQL" in told or "shop: MariaDB" in told
     assert "BAD  orders: There is no secret at the place that the reference names." in told
+
+
+class PostOffice(socketserver.StreamRequestHandler):
+    """Greets, agrees to everything, and hangs up when it is told to."""
+
+    def handle(self) -> None:
+        self.wfile.write(b"220 here\r\n")
+        for line in self.rfile:
+            self.wfile.write(b"221 bye\r\n" if line.upper().startswith(b"QUIT") else b"250 yes\r\n")
+
+
+def test_doctor_tries_whether_mails_can_leave(shop_world: World, shop: Estate, settings: Settings) -> None:
+    settings.EMAIL_BACKEND, settings.EMAIL_HOST = "django.core.mail.backends.smtp.EmailBackend", "127.0.0.1"
+    told = []
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), PostOffice) as office:
+        settings.EMAIL_PORT = office.server_address[1]
+        serving = threading.Thread(target=office.serve_forever, daemon=True)
+        serving.start()
+        told.append(doctors_report())
+        office.shutdown()
+    told.append(doctors_report())
+    assert f"ok   Mails leave through 127.0.0.1:{settings.EMAIL_PORT}." in told[0]
+    assert f"BAD  Mails cannot leave through 127.0.0.1:{settings.EMAIL_PORT}: [Errno 111]" in told[1]
+
+
+def doctors_report() -> str:
+    out = StringIO()
+    with pytest.raises(CommandError):  # there is no worker
+        call_command("doctor", stdout=out)
+    return out.getvalue()

@@ -7,6 +7,7 @@ from typing import Any
 
 import redis
 from django.conf import settings
+from django.core.mail import get_connection
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 
@@ -58,13 +59,23 @@ def _keys() -> Iterator[Finding]:
 
 
 def _mail() -> Iterator[Finding]:
+    """Goes as far as a mail would before it is said whom it is for."""
+    through = f"{settings.EMAIL_HOST}:{settings.EMAIL_PORT}"
     if settings.EMAIL_BACKEND.endswith((".console.EmailBackend", ".dummy.EmailBackend")):
         yield (
             settings.DEVELOPMENT,
             "Mails are printed to the log and reach nobody, alarms included. Set EMAIL_URL.",
         )
-    else:
-        yield True, f"Mails leave through {settings.EMAIL_HOST}:{settings.EMAIL_PORT}."
+        return
+    try:
+        with get_connection():
+            yield True, f"Mails leave through {through}."
+    except OSError as error:  # what smtplib raises is of this kind, too
+        yield False, f"Mails cannot leave through {through}: {error}. Start it, or correct EMAIL_URL."
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def _checkpoints() -> Iterator[Finding]:
@@ -99,7 +110,7 @@ def _clocks() -> Iterator[Finding]:
     for name, skew in wrong.items():
         yield False, f"{told(name, skew)} Set it right; access goes by the database's clock."
     if not wrong:
-        yield True, f"The clocks of this machine and of {len(workers)} workers agree with the database's."
+        yield True, f"The clocks of this machine and of {_counted(len(workers), 'worker')} agree with the database's."
 
 
 def _servers() -> Iterator[Finding]:
