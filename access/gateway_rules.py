@@ -183,9 +183,9 @@ def _duration(seconds: int | None) -> timedelta | None:
 
 
 _KEPT = {
-    Keep.FINGERPRINT: "only their fingerprints are kept",
-    Keep.SHAPE: "their texts are kept without literals",
-    Keep.TEXT: "their whole texts are kept, encrypted",
+    Keep.FINGERPRINT: "of each text only the fingerprint is kept",
+    Keep.SHAPE: "texts are kept without literals",
+    Keep.TEXT: "whole texts are kept, encrypted",
 }
 
 
@@ -204,12 +204,13 @@ def in_words(rules: Rules) -> str:
         parts.append("also what is not understood")
     if limits := _limits(rules):
         parts.append(f"up to {' and '.join(limits)} each")
+    sentences = [", ".join(parts)]
     if rules.longest_idle is not None:
-        parts.append(f"ended after {_span(rules.longest_idle)} without one")
-    parts.append(_KEPT[rules.keep])
+        sentences.append(f"a session ends after {_span(rules.longest_idle)} without a statement")
+    sentences.append(_KEPT[rules.keep])
     if rules.durability is Durability.BATCHED:
-        parts.append("and the last ten milliseconds of the record are at risk if the machine itself dies")
-    return ", ".join(parts)
+        sentences.append("the last ten milliseconds of the record are at risk if the machine itself dies")
+    return "; ".join(sentences)
 
 
 def _limits(rules: Rules) -> list[str]:

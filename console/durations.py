@@ -30,11 +30,13 @@ def parse(text: str, *, by_seconds: bool = False) -> timedelta:
 
 
 def spoken(duration: timedelta) -> str:
-    """For people: `1 h 30 min`, `2 d`, `45 s` for less than a minute."""
-    seconds = int(duration.total_seconds())
+    """For people: `1 h 30 min`, `2 d`, `45 s` for less than a minute; to the nearest minute, since the window of one hour
+    may be half a second shorter.
+    """
+    seconds = round(duration.total_seconds())
     if seconds < 60:
         return f"{seconds} s"
-    return " ".join(f"{number} {unit}" for number, unit in _pieces(seconds, ("d", "h", "min")))
+    return " ".join(f"{number} {unit}" for number, unit in _pieces((seconds + 30) // 60 * 60, ("d", "h", "min")))
 
 
 def compact(duration: timedelta, *, by_seconds: bool = False) -> str:

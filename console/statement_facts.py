@@ -38,6 +38,7 @@ _NAMES: Mapping[str, str] = {
     "ends_at": "Access until",
     "keep": "Text kept as",
     "durability": "Recorded",
+    "settings": "Settings it began with",
     "classes": "Kind",
     "parsed": "Parsed",
     "sha256": "SHA-256 of the text",
@@ -93,6 +94,8 @@ def _told(name: str, value: Any) -> str | datetime:
         return str(filesizeformat(value)).replace("\xa0", " ")
     if name == "credential":
         return f"{str(value.get('kind', '')).replace('_', ' ')} {value.get('id', '')}".strip()
+    if name == "settings":
+        return ", ".join(f"{setting} = {given}" for setting, given in value.items())
     if isinstance(value, Mapping):
         return str(
             value.get("name") or value.get("label") or value.get("reference") or ", ".join(map(str, value.values()))

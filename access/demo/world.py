@@ -93,7 +93,7 @@ def make_roles(erin: User, orders: Server, stock: Server, policies: dict[str, Po
     on_stock(
         slug="catalogue-read",
         name="Catalogue: read",
-        description="Read products, prices and stock; approves itself on staging",
+        description="Read products, prices and stock; approved automatically on staging",
         level=Level.READ,
         policy=policies["reading"],
     )

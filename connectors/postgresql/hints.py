@@ -72,6 +72,6 @@ def _query(words: dict[str, str]) -> str:
 
 
 def _conninfo(value: str) -> str:
-    if value and all(character.isalnum() or character in "_.-:/" for character in value):
+    if value and all(character.isalnum() or character in "_.-:/@+" for character in value):
         return value
     return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"

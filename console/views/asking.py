@@ -25,7 +25,7 @@ from console.forms.durations import DurationChips
 from console.http import PersonRequest, signed_in, wants
 from people.models import User
 
-#: What the page counts with until somebody chooses.
+#: What the SQL of the page counts with until somebody chooses.
 _USUAL = timedelta(hours=1)
 
 
@@ -138,27 +138,28 @@ def _role(slug: Any, roles: QuerySet[AccessRole]) -> AccessRole | None:
     return rules.filter(slug=str(slug)).first() if slug else None
 
 
-def _duration(form: AskForm) -> timedelta:
-    """What is chosen, if it can be read; otherwise the usual, since a preview has to count with something."""
+def _duration(form: AskForm) -> timedelta | None:
+    """What is chosen, if it can be read."""
     text = form["duration"].value()
     if isinstance(text, timedelta):
         return text
     try:
-        return durations.parse(str(text)) if text else _USUAL
+        return durations.parse(str(text)) if text else None
     except ValueError:
-        return _USUAL
+        return None
 
 
 def _limit_chips(form: AskForm, role: AccessRole | None) -> None:
     form.fields["duration"].widget = DurationChips(longest=role.longest_allowed if role else None)
 
 
-def _worked_out(person: User, role: AccessRole | None, duration: timedelta, break_glass: bool) -> dict[str, Any]:
+def _worked_out(person: User, role: AccessRole | None, duration: timedelta | None, break_glass: bool) -> dict[str, Any]:
     """Who would have to agree and what would run; and whether the person has a choice about the glass."""
     if role is None or role.policy is None:
         return {"preview": None, "may_break_glass": False}
     only_by_glass = not may_request(person, role.policy)
-    would: Preview = preview(person=person, role=role, duration=duration, break_glass=break_glass, now=clock.now())
+    counted: timedelta = duration or _USUAL
+    would: Preview = preview(person=person, role=role, duration=counted, break_glass=break_glass, now=clock.now())
     return {
         "preview": would,
         "chosen": role,

@@ -168,5 +168,5 @@ def test_every_rule_is_told_under_a_declared_name_of_its_own() -> None:
 def test_limits_of_time_are_in_the_words_that_an_approver_reads() -> None:
     words = in_words(replace(TIGHT, longest_statement=timedelta(seconds=90)))
     assert "up to 1 minute 30 seconds and 10 rows and 1000 bytes each" in words
-    assert "ended after 1 minute without one" in words
+    assert "a session ends after 1 minute without a statement" in words
     assert "up to" not in in_words(Rules(classes=ALWAYS, longest_statement=None, longest_idle=None))

@@ -207,3 +207,11 @@ def test_searching_does_not_lose_what_is_chosen(world: World) -> None:
     query = {"part": "roles", "q": "nothing like it", "role": "orders-read"}
     text = signed_in(world.alice).get(reverse("request_new"), query, **HTMX).content.decode()
     assert '<input type="radio" name="role" value="orders-read" checked>' in text
+
+
+def test_the_preview_says_no_duration_that_nobody_has_chosen(world: World) -> None:
+    query = {"part": "preview", "role": "orders-read"}
+    alice = signed_in(world.alice)
+    assert "as long as you choose" in alice.get(reverse("request_new"), query, **HTMX).content.decode()
+    chosen = alice.get(reverse("request_new"), {**query, "duration": "30m"}, **HTMX).content.decode()
+    assert "30 min, from when" in chosen

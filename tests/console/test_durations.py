@@ -44,3 +44,8 @@ def test_what_is_written_is_read_back(minutes: int) -> None:
 def test_less_than_a_minute_is_said_in_seconds() -> None:
     assert durations.spoken(timedelta(seconds=45)) == "45 s"
     assert durations.spoken(timedelta(hours=25, minutes=1)) == "1 d 1 h 1 min"
+
+
+def test_a_window_that_is_half_a_second_shorter_is_told_as_what_was_asked_for() -> None:
+    assert durations.spoken(timedelta(minutes=59, seconds=59.3)) == "1 h"
+    assert durations.spoken(timedelta(seconds=59.7)) == "1 min"

@@ -228,12 +228,17 @@ def test_the_service_itself_asks_who_it_is(pages: Pages) -> None:
 
 def test_a_statement_is_told_for_a_reader_with_why_it_was_allowed(pages: Pages) -> None:
     shape = "SELECT " + ", ".join(f"column_{number}" for number in range(100)) + " FROM t"
-    came = opened(pages.active) | {"ends_at": 1_767_229_200_000_000, "keep": "shape"}
+    came = opened(pages.active) | {
+        "ends_at": 1_767_229_200_000_000,
+        "keep": "shape",
+        "settings": {"application_name": "psql"},
+    }
     stream = store([BEGUN, came, intent(shape=shape), outcome(3, "failed", code="42P01")])
     text = signed_in(pages.world.auditor).get(reverse("statement", args=[stream, 3])).content.decode()
     assert "column_99" in text
     for told in ("Failed on the server", "42P01", "1.5 ms", "personal token 41", "alice@example.com", "192.0.2.1"):
         assert told in text
+    assert "application_name = psql" in text
     for raw in ("1767", "&quot;", '"sha256"'):
         assert raw not in text.split('aria-label="What it was"')[1].split("</main>")[0].replace(str(stream), "")
     for name, reference in (("grant", pages.active.reference), ("request", pages.active.request.reference)):

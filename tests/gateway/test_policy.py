@@ -115,8 +115,8 @@ def test_rules_come_back_as_they_were_stored(level: Level) -> None:
 
 def test_what_an_approver_reads_of_the_rules() -> None:
     assert in_words(READ) == (
-        "statements of the classes read, session, transaction, in read-only transactions, up to 5 minutes each,"
-        " ended after 30 minutes without one, their texts are kept without literals"
+        "statements of the classes read, session, transaction, in read-only transactions, up to 5 minutes each;"
+        " a session ends after 30 minutes without a statement; texts are kept without literals"
     )
     other = in_words(replace(NARROW, most_rows=10, keep=Keep.TEXT, unparsed=Unparsed.PASS))
     for piece in (
