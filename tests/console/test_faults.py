@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import psycopg
 import pytest
-from django.db import connection
+from django.db import close_old_connections, connection
 from django.test import Client
 from pytest_django import Settings
 
+from console.connections import look_at_the_kept_one
 from console.settings import MIDDLEWARE
 from tests.access.world import World
 from tests.console.people_and_pages import signed_in
@@ -39,6 +41,28 @@ def test_a_page_says_that_the_database_is_away_and_comes_again_by_itself(
     assert answer.status_code == 503
     assert "Its own database does not answer" in answer.content.decode()
     assert (answer["Retry-After"], answer["Refresh"]) == ("5", "5")
+
+
+def test_a_connection_that_the_server_has_ended_is_replaced_and_one_that_lives_is_asked_nothing(
+    transactional_db: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = Client()
+    assert client.get("/accounts/login/").status_code == 200
+    connection.ensure_connection()
+    kept = connection.connection
+    close_old_connections()  # as the first thing at each request; the test's client leaves it out
+    look_at_the_kept_one()
+    monkeypatch.setattr(connection, "is_usable", lambda: pytest.fail("The server was asked."))
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1")
+    assert connection.connection is kept
+    monkeypatch.undo()
+
+    with psycopg.connect(**connection.get_connection_params() | {"cursor_factory": psycopg.Cursor}) as other:
+        other.execute("SELECT pg_terminate_backend(%s, 5000)", [kept.info.backend_pid])
+    assert client.get("/accounts/login/").status_code == 200
+    connection.ensure_connection()
+    assert connection.connection is not kept
 
 
 def test_what_was_sent_is_not_sent_again_by_itself(without_a_database: None) -> None:
