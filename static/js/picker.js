@@ -11,6 +11,11 @@
     if (!first.checked) first.click();
   });
 
+  // One that the address has chosen may be far down the list.
+  const chosen = document.querySelector(".picker-list input[type=radio]:checked")?.closest(".pick");
+  const list = chosen?.closest(".picker-list");
+  if (list) list.scrollTop += chosen.getBoundingClientRect().bottom - list.getBoundingClientRect().bottom;
+
   document.addEventListener("click", (event) => {
     const offered = event.target.closest?.("[data-add-line]");
     if (!offered) return;

@@ -10,6 +10,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from tests.access.conftest import committed_world
 from tests.access.world import World
+from tests.browser.chromium import CHROMIUM, SWITCHES
 from tests.lifecycle.conftest import shop, shop_world
 from tests.lifecycle.test_workers import Worker, start_worker
 from tests.sso.conftest import configure, provider
@@ -19,17 +20,6 @@ __all__ = ["committed_world", "configure", "provider", "shop", "shop_world", "st
 
 # Playwright keeps an event loop in the thread of these tests. Nothing here is asynchronous: Django's guard is mistaken.
 os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
-
-CHROMIUM = "/usr/bin/chromium"
-SWITCHES = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 
 #: Four browsers at once are too many for a small machine: these run one after the other, beside everything else.
 ONE_BY_ONE = pytest.mark.xdist_group("browser")

@@ -163,7 +163,9 @@ def test_every_secret_of_the_compose_file_is_on_the_page() -> None:
 
 def test_every_service_the_page_speaks_to_exists() -> None:
     named = re.findall(
-        r"docker compose (?:exec|restart|up --detach --scale) ([a-z =0-9-]+?)(?: python| pg_dump|`|\n|,)", DEPLOY
+        r"docker compose (?:exec(?: --no-TTY)?|stop|restart|up --detach --scale) ([a-z =0-9-]+?)"
+        r"(?: python| pg_\w+| dropdb| createdb|`|\n|,)",
+        DEPLOY,
     )
     services = {word.partition("=")[0] for words in named for word in words.split()}
     assert {"web", "worker", "postgres"} <= services <= set(compose_file.load()["services"])
