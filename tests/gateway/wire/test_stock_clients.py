@@ -62,6 +62,10 @@ def test_psycopg_looks_up_types(start: Start) -> None:
 @pytest.mark.parametrize("options", [["--schema-only"], ["--table=orders"], ["--data-only", "--inserts"]], ids=" ".join)
 def test_a_reader_dumps(start: Start, options: list[str]) -> None:
     gateway = start(rules=rules(Level.READ))
+    own = subprocess.run(["pg_dump", "--version"], capture_output=True, text=True, check=True).stdout
+    with psycopg.connect(gateway.shop.conninfo) as connection:
+        if int(own.split()[2].split(".")[0]) < connection.info.server_version // 10_000:
+            pytest.skip("pg_dump refuses a server that is newer than itself; `make clients` has a newer one")
     done = subprocess.run(
         ["pg_dump", *options, "-h", gateway.host, "-p", str(gateway.port), "-U", "alice", "orders-read"],
         env={**os.environ, "PGPASSWORD": TOKEN},
