@@ -6,6 +6,8 @@ holds, and where it ends, is then another question than for the bytes.
 
 from __future__ import annotations
 
+from typing import Final
+
 #: By PostgreSQL's name without anything but letters and digits, in lower case.
 _CODECS = {
     **dict.fromkeys(("utf8", "unicode"), "utf-8"),
@@ -31,13 +33,29 @@ _CODECS = {
 }
 
 
+#: PostgreSQL's encodings of clients alone: a byte of theirs may look like a backslash or a quote, and so hide one. Every name
+#: that the server knows them by, as `clean_encoding_name` leaves it.
+_UNSAFE: Final = frozenset(
+    {
+        *("sjis", "shiftjis", "mskanji", "win932", "windows932", "shiftjis2004"),
+        *("big5", "win950", "windows950", "gbk", "win936", "windows936", "uhc", "win949", "windows949"),
+        *("gb18030", "johab"),
+    }
+)
+
+
 def _key(name: str) -> str:
-    return "".join(letter for letter in name.lower() if letter.isalnum())
+    return "".join(letter for letter in name.lower() if letter.isascii() and letter.isalnum())
 
 
 def is_readable(name: str) -> bool:
     """Whether texts in this encoding of PostgreSQL's can be read as the server reads them."""
     return _key(name) in _CODECS
+
+
+def is_unsafe(name: str) -> bool:
+    """Whether texts in it may hold bytes that look like quotes or backslashes and are none; of an unknown one nobody knows."""
+    return _key(name) in _UNSAFE
 
 
 def decoded(text: bytes, name: str) -> str:

@@ -15,6 +15,8 @@ from typing import Final
 
 from access.gateway_rules import Rules
 from gateway.errors import SessionEnded, SettingRefused
+from gateway.statements.postgresql.encodings import is_unsafe
+from gateway.statements.postgresql.settings import is_surely_on
 
 #: What a startup message says that is no setting.
 _NO_SETTINGS: Final = frozenset({"user", "database", "replication", "options"})
@@ -29,15 +31,6 @@ _NEVER: Final = {
     "local_preload_libraries": _LIBRARIES,
 }
 _READ_ONLY: Final = frozenset({"default_transaction_read_only", "transaction_read_only"})
-#: PostgreSQL's encodings of clients alone: a byte of theirs may look like a backslash or a quote, and so hide one. Every name
-#: that the server knows them by, as `clean_encoding_name` leaves it.
-_UNSAFE_ENCODINGS: Final = frozenset(
-    {
-        *("sjis", "shiftjis", "mskanji", "win932", "windows932", "shiftjis2004"),
-        *("big5", "win950", "windows950", "gbk", "win936", "windows936", "uhc", "win949", "windows949"),
-        *("gb18030", "johab"),
-    }
-)
 #: The switches of a single letter that set what `-c` could set as well.
 _PLAN_METHODS: Final = {
     "s": "enable_seqscan",
@@ -92,7 +85,7 @@ def refuse_what_reads_otherwise(reported: Mapping[str, str]) -> None:
     """Look at what the server reports to have: its own defaults may be what no client may ask for."""
     if reported.get("standard_conforming_strings", "on") != "on":
         raise SettingRefused("standard_conforming_strings", "The server has it off, and a text would read otherwise.")
-    if is_unsafe_encoding(reported.get("client_encoding", "")):
+    if is_unsafe(reported.get("client_encoding", "")):
         _refuse_encoding(reported["client_encoding"])
 
 
@@ -101,25 +94,20 @@ def end_if_it_reads_otherwise(content: bytes) -> None:
     name, _, value = content.partition(b"\x00")
     if name == b"standard_conforming_strings" and value != b"on":
         raise SessionEnded("standard_conforming_strings was turned off, and its texts would read otherwise.")
-    if name == b"client_encoding" and is_unsafe_encoding(value.decode(errors="replace")):
+    if name == b"client_encoding" and is_unsafe(value.decode(errors="replace")):
         raise SessionEnded(
             "client_encoding became one in which a part of a letter can look like a backslash. Use UTF8."
         )
 
 
-def is_unsafe_encoding(name: str) -> bool:
-    """Whether texts of this encoding may hold bytes that look like quotes or backslashes and are none."""
-    return "".join(letter for letter in name.lower() if letter.isascii() and letter.isalnum()) in _UNSAFE_ENCODINGS
-
-
 def _refuse_if_harmful(name: str, value: str, rules: Rules) -> None:
     if name in _NEVER:
         raise SettingRefused(name, _NEVER[name])
-    if name == "standard_conforming_strings" and not _is_on(value):
+    if name == "standard_conforming_strings" and not is_surely_on(value):
         raise SettingRefused(name, "It stays on: a text would read otherwise.")
-    if name == "client_encoding" and is_unsafe_encoding(value):
+    if name == "client_encoding" and is_unsafe(value):
         _refuse_encoding(value)
-    if name in _READ_ONLY and rules.read_only and not _is_on(value):
+    if name in _READ_ONLY and rules.read_only and not is_surely_on(value):
         raise SettingRefused(name, "Sessions of this role are read-only.")
 
 
@@ -179,12 +167,6 @@ def _split(options: str) -> Iterator[str]:
 
 
 # --- Values
-
-
-def _is_on(value: str) -> bool:
-    """Whether the server reads it as true: `on`, `true`, `yes`, their beginnings, `1`."""
-    text = value.lower()
-    return text in ("on", "1") or (bool(text) and ("true".startswith(text) or "yes".startswith(text)))
 
 
 def _shorter(asked: str, longest: int) -> str:
