@@ -20,7 +20,6 @@ from connectors.base import Secret
 from gateway.admission import Admitted, Attempt
 from gateway.errors import (
     GatewayError,
-    MessageTooLong,
     NotAdmitted,
     NotRecorded,
     ProtocolViolated,
@@ -44,9 +43,6 @@ log = structlog.get_logger(__name__)
 
 _LONGEST_PASSWORD = 16 * 1024
 _REFUSAL_SECONDS = 0.5
-#: How long what is too long is taken, and after which silence it is over.
-_DRAIN_SECONDS = 60.0
-_SILENCE_SECONDS = 0.3
 #: What a client of direct TLS has to ask for in its handshake, as PostgreSQL 17 and later ask.
 ALPN = "postgresql"
 
@@ -364,10 +360,6 @@ class Client(asyncio.Protocol):
         self._over(str(error))
         if may_speak:
             self.transport.write(error_response(error, severity="FATAL"))
-            if isinstance(error, MessageTooLong):
-                # It is still being sent, and whoever sends does not read: at a closed connection it would never get the words.
-                _Drain(self.transport, self._loop, self.connection_lost)
-                return
             self.transport.close()
             # Whoever does not read keeps nothing open.
             self._loop.call_later(5.0, self.transport.abort)
@@ -401,37 +393,6 @@ class Client(asyncio.Protocol):
         except GatewayError:
             # It could not be written; the journal tells so itself, and takes nothing new.
             log.exception("gateway.end_not_recorded")
-
-
-class _Drain(asyncio.Protocol):
-    """Takes what a client still sends, and closes once it is silent."""
-
-    def __init__(
-        self,
-        transport: asyncio.Transport,
-        loop: asyncio.AbstractEventLoop,
-        lost: Callable[[Exception | None], None],
-    ) -> None:
-        self._transport, self._loop, self._lost = transport, loop, lost
-        self._last = loop.time()
-        transport.set_protocol(self)
-        transport.resume_reading()
-        loop.call_later(_DRAIN_SECONDS, transport.abort)
-        self._look()
-
-    def data_received(self, data: bytes) -> None:
-        """Of the message that was too long."""
-        self._last = self._loop.time()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """It has read the words, or has gone without."""
-        self._lost(exc)
-
-    def _look(self) -> None:
-        if self._loop.time() - self._last > _SILENCE_SECONDS:
-            self._transport.close()
-        elif not self._transport.is_closing():
-            self._loop.call_later(_SILENCE_SECONDS, self._look)
 
 
 def _nothing(data: bytes) -> None:

@@ -15,6 +15,7 @@ from __future__ import annotations
 import secrets
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from typing import Final
 
@@ -66,6 +67,8 @@ log = structlog.get_logger(__name__)
 LONGEST_MESSAGE: Final = 67_108_864
 #: PostgreSQL's own bound. What says that it is longer is no message.
 _LONGEST_AT_ALL: Final = 1_073_741_823
+#: What may be longer than that, and is refused by itself.
+_MAY_BE_LONG: Final = frozenset({QUERY, PARSE, BIND})
 #: What a client may send once it is in.
 _FROM_CLIENT = frozenset(b"QPBEDCSHXFdcf")
 #: How many bytes of short texts one session remembers with what they were examined to be.
@@ -120,6 +123,8 @@ class Relay:
         self._wanted: i64 = HEADER
         self._passing: i64 = 0
         """What is still to come of a message that passes in pieces."""
+        self._dropping: i64 = 0
+        """What is still to come of a message that is too long, and goes nowhere."""
         self._is_unsettled = False
         self._is_reading = False
         """A long text is being understood elsewhere."""
@@ -158,9 +163,10 @@ class Relay:
     def _read(self, data: bytes) -> None:
         """Go through the messages, record what they intend, and pass on what may go."""
         size: i64 = len(data)
-        position: i64 = min(self._passing, size)
-        self._passing -= position
-        begin: i64 = 0
+        begin: i64 = min(self._dropping, size)
+        self._dropping -= begin
+        position: i64 = begin or min(self._passing, size)
+        self._passing -= position - begin
         intents: i64 = 0
         out: list[bytes] = []
         while size - position >= HEADER:
@@ -168,10 +174,10 @@ class Relay:
             length: i64 = i64(read_i32_be(data, position + 1))
             stop: i64 = position + 1 + length
             if stop > size or length < 4:
-                if kind == COPY_DATA and length >= 4:
-                    self._passing, position = stop - size, size
-                    break
-                self._expect(kind, length)
+                begun = self._unfinished(kind, data, position, length)
+                if begun is not None:
+                    out += (data[begin:position], begun)
+                    begin = position = size
                 break
             if (kind == QUERY and length < 5) or (kind == CLOSE and length < 6):
                 # Compiled, a text that ends before it begins would be a mistake of ours rather than nothing.
@@ -294,6 +300,32 @@ class Relay:
         hint = f"{examined.hint} {self._ask_at}" if examined.hint and self._ask_at else examined.hint
         return self._refusal_word(StatementRefused(examined.refusal, hint=hint))
 
+    def _unfinished(self, kind: int, data: bytes, position: i64, length: i64) -> bytes | None:
+        """What goes to the server for a message that is not all here; None where the rest is waited for."""
+        to_come: i64 = position + 1 + length - i64(len(data))
+        if kind == COPY_DATA and length >= 4:
+            self._passing = to_come
+            return data[position:]
+        if kind in _MAY_BE_LONG and LONGEST_MESSAGE < length < _LONGEST_AT_ALL:
+            self._dropping = to_come
+            return self._too_long(kind, data, position + HEADER, length)
+        self._expect(kind, length)
+        return None
+
+    def _too_long(self, kind: int, data: bytes, at: i64, length: i64) -> bytes:
+        """What to send in the place of a message of which only the beginning is here, and ever will be."""
+        word = self._refusal_word(MessageTooLong(length, LONGEST_MESSAGE))
+        if kind == QUERY:
+            self.answers.expect_query(REFUSED_QUERY)
+            return messages.query(word)
+        if kind == BIND:
+            # Where the names are here, what would have run with these parameters is recorded, as skipped.
+            with suppress(ValueError, Unsettled, Unread):
+                self._bind(data, at, data.index(b"\x00", data.index(b"\x00", at) + 1) + 1)
+        else:
+            self._was_refused = True
+        return message(PARSE, b"\x00" + word + b"\x00\x00\x00")
+
     def _refusal_word(self, error: GatewayError) -> bytes:
         word = b"lockgate_refused_" + secrets.token_hex(8).encode()
         self.answers.refusals[word] = error
@@ -303,8 +335,6 @@ class Relay:
         """How much is needed before it is worth looking again. Raises `ProtocolViolated` for what never will be."""
         if kind not in _FROM_CLIENT:
             raise ProtocolViolated(f"A message of kind {chr(kind)!r}.")
-        if LONGEST_MESSAGE < length < _LONGEST_AT_ALL:
-            raise MessageTooLong(length, LONGEST_MESSAGE)
         if not 4 <= length <= LONGEST_MESSAGE:
             raise ProtocolViolated(f"A message of {length} bytes.")
         self._wanted = length + 1

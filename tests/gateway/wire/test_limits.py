@@ -155,19 +155,25 @@ _SENDS = """
 import psycopg, sys
 connection = psycopg.connect(sys.argv[1], autocommit=True)
 assert connection.execute("SELECT length(%b)", (b"x" * (60 << 20),)).fetchone() == (60 << 20,)
-try:
-    connection.execute("SELECT length(%b)", (b"x" * (65 << 20),))
-except psycopg.Error as error:
-    print(error)
+for text, parameters in (("SELECT length(%b)", (b"x" * (65 << 20),)), ("SELECT 1 -- " + "x" * (65 << 20), None)):
+    for prepare in (True, False):
+        try:
+            connection.execute(text, parameters, prepare=prepare)
+        except psycopg.Error as error:
+            print(error.sqlstate, error)
+        assert connection.execute("SELECT 1").fetchone() == (1,)
 """
 
 
-def test_a_parameter_that_is_too_long_is_told_the_limit(gateway: Gateway) -> None:
+def test_a_message_that_is_too_long_is_refused_by_itself_and_told_the_limit(gateway: Gateway) -> None:
     ran = subprocess.run(
         [sys.executable, "-c", _SENDS, gateway.conninfo], check=True, timeout=60, capture_output=True, text=True
     )
-    assert "longer than the gateway takes" in ran.stdout
-    assert "67108864 (64 MiB) are the most" in ran.stdout
+    assert ran.stdout.count("54000 A single message") == 4
+    assert ran.stdout.count("longer than the gateway takes") == 4
+    assert ran.stdout.count("67108864 (64 MiB) are the most") == 4
+    verdicts = [(one.verdict, one.code) for one in gateway.all_settled() if "length" in one.shape]
+    assert verdicts == [("done", ""), ("skipped", ""), ("skipped", "")]
 
 
 # --- What a session keeps
