@@ -9,26 +9,28 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 from functools import partial
-from typing import Protocol
+
+from mypy_extensions import mypyc_attr
 
 from gateway.errors import NotRecorded
 from gateway.recording import Recorder
 
 
-class Sender(Protocol):
+@mypyc_attr(allow_interpreted_subclasses=True)
+class Sender:
     """A session that has something to send."""
 
     def recorded(self, data: bytes) -> bool:
         """What it intends is in the file: send it, or say yes to wait until `durable`."""
-        ...
+        raise NotImplementedError
 
     def durable(self, error: Exception | None) -> None:
         """What it waited with longest is on the disk, or what went wrong. Called once for each yes."""
-        ...
+        raise NotImplementedError
 
     def not_recorded(self, error: NotRecorded) -> None:
         """It could not be written."""
-        ...
+        raise NotImplementedError
 
 
 class Outbox:

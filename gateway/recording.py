@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol
+
+from mypy_extensions import mypyc_attr
 
 from gateway.admission import Admitted
 from gateway.statements.statement import NameChange
@@ -33,6 +34,7 @@ class Verdict(StrEnum):
     """The gateway's worker died in the middle of it: whether the server ran it is not known here."""
 
 
+@mypyc_attr(native_class=False)
 @dataclass(frozen=True, slots=True)
 class Examined:
     """A statement's text as it was understood, made once for each text and cached."""
@@ -66,33 +68,34 @@ class Examined:
     """The encoding that the texts behind it are in, where it sets one."""
 
 
-class Recorder(Protocol):
+@mypyc_attr(allow_interpreted_subclasses=True)
+class Recorder:
     """One worker's record. Not thread-safe: all calls come from the event loop's thread. Raises `NotRecorded`."""
 
     def opened(
         self, admitted: Admitted, *, client_ip: str, application: str, settings: Mapping[str, str] | None = None
     ) -> int:
         """A session begins, with the settings of its startup message; its number, which the other calls take."""
-        ...
+        raise NotImplementedError
 
     def intent(self, session: int, examined: Examined, text: str, parameters: bytes = b"") -> int:
         """A statement is about to be sent; its number. `parameters` as the wire carries them, kept only with the text."""
-        ...
+        raise NotImplementedError
 
     def refused(self, session: int, examined: Examined, text: str) -> None:
         """A statement was not sent, because a rule says no."""
-        ...
+        raise NotImplementedError
 
     def outcome(self, statement: int, verdict: Verdict, *, code: str = "", rows: int = 0, size: int = 0) -> None:
         """What became of it. `size` in bytes of result. How long it took is measured from its intent.
 
         Also for a statement whose intent was not made durable: `UNSENT`. Never raises, not at the bound either.
         """
-        ...
+        raise NotImplementedError
 
     def closed(self, session: int, reason: str) -> None:
         """The session is over."""
-        ...
+        raise NotImplementedError
 
     def write(self) -> None:
         """Everything said so far is in the file when this returns: one call for all that came at once.
@@ -100,8 +103,8 @@ class Recorder(Protocol):
         When it raises, no statement said since the last call may be sent, and no session opened since then exists; the
         record sees to both by itself. Outcomes are kept, and written as soon as that is possible again.
         """
-        ...
+        raise NotImplementedError
 
     def when_durable(self, done: Callable[[Exception | None], None]) -> None:
         """Call `done` on the event loop once everything written so far is fsynced, or with what went wrong."""
-        ...
+        raise NotImplementedError

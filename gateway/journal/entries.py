@@ -19,6 +19,9 @@ from gateway.recording import Verdict
 
 #: How many texts one session remembers with the JSON of their intents.
 _MOST_KNOWN: Final = 100
+#: Looked up once: an attribute of a module or of an enumeration is a search each time.
+_sha256: Final = hashlib.sha256
+_DONE: Final = Verdict.DONE
 
 
 class Session:
@@ -99,7 +102,7 @@ class Chain:
             elif type(one.begins) is Statement:
                 one.begins.seq = seq
             body = b'%b%d,"at":%d%b,"prev":"%b"}' % (head, seq, one.at, content, prev)
-            sealed = hashlib.sha256(body).hexdigest()
+            sealed = _sha256(body).hexdigest()
             prev = sealed.encode()
             lines.append(b"%b %b\n" % (prev, body))
             hashes.append(sealed)
@@ -120,7 +123,7 @@ def content_of(kind: str, session: int, members: dict[str, Any]) -> bytes:
 
 def outcome_rest(verdict: Verdict, *, code: str, rows: int, size: int, took: int) -> bytes:
     """What an outcome says behind the number of its intent; `took` in microseconds."""
-    if verdict is Verdict.DONE and not code:
+    if verdict is _DONE and not code:
         return b',"verdict":"done","code":"","rows":%d,"bytes":%d,"took":%d' % (rows, size, took)
     members = {"verdict": verdict.value, "code": code, "rows": rows, "bytes": size, "took": took}
     return b"," + _json(members)[1:-1]

@@ -25,7 +25,7 @@ from gateway.journal.entries import Chain, Said, Session, Statement, content_of,
 from gateway.journal.folder import StreamFolder
 from gateway.journal.keeping import Keeper
 from gateway.journal.syncing import Done, Syncer
-from gateway.recording import Examined, Verdict
+from gateway.recording import Examined, Recorder, Verdict
 
 #: How often a journal at its bound looks whether something was shipped, in seconds.
 _LOOK_AGAIN = 0.05
@@ -44,7 +44,7 @@ class Limits:
     """Of a text or shape in one entry; the rest of a longer one is left out, and the entry says so."""
 
 
-class Journal:
+class Journal(Recorder):
     """`gateway.recording.Recorder`. Make it with `begin`, in the process that writes it."""
 
     def __init__(self, folder: StreamFolder, lock: int, *, keeper: Keeper, syncer: Syncer, limits: Limits) -> None:

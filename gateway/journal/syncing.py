@@ -13,14 +13,15 @@ import asyncio
 import os
 import threading
 from collections.abc import Callable
-from contextlib import nullcontext, suppress
+from contextlib import suppress
 from queue import Empty, SimpleQueue
 from typing import Any
 
 import structlog
 
 from gateway.errors import NotRecorded
-from gateway.journal.folder import Segment, StreamFolder
+from gateway.journal.folder import StreamFolder
+from gateway.journal.segment import Segment
 
 Done = Callable[[Exception | None], None]
 
@@ -59,7 +60,7 @@ class _Bell:
         self._is_rung = False
 
 
-class Syncer(threading.Thread):
+class Syncer:
     """Owns the files of one stream. `append`, `when_synced`, `resume` and `stop` are for the event loop's thread."""
 
     def __init__(
@@ -70,7 +71,8 @@ class Syncer(threading.Thread):
         flush_every: float,
         header: dict[str, Any],
     ) -> None:
-        super().__init__(name=f"journal-{folder.stream}", daemon=True)
+        # mypyc makes it a member of C, where `_thread` would be a word of the language.
+        self._runner = threading.Thread(target=self.run, name=f"journal-{folder.stream}", daemon=True)
         self.failure: OSError | None = None
         """What went wrong; nothing is appended until `resume`."""
         self.is_mended = False
@@ -96,6 +98,14 @@ class Syncer(threading.Thread):
         self._work = _Bell()
         self._urgent = _Bell()
 
+    def start(self) -> None:
+        """Begin the thread."""
+        self._runner.start()
+
+    def is_alive(self) -> bool:
+        """Whether the thread runs."""
+        return self._runner.is_alive()
+
     @property
     def segment_size(self) -> int:
         """Bytes in the segment that is being written."""
@@ -103,21 +113,32 @@ class Syncer(threading.Thread):
 
     def append(self, data: bytes) -> None:
         """Into the file. Raises `OSError`; `landed` then tells what of it is there all the same."""
-        with self._lock, nullcontext() if self._segment.fits(data) else self._room_lock:
-            if self.failure is not None:
-                self.landed = b""
-                raise self.failure
-            before = self._segment.size
-            try:
-                self._segment.append(data)
-            except OSError as error:
-                self.failure = error
-                self._work.ring()
-                self._urgent.ring()
-                self._keep_whole_lines(data, self._segment.size - before)
-                raise
-            self._unsynced.append(data)
+        # Not by `with`: for each statement, that is a good part of what this costs when it is compiled.
+        self._lock.acquire()
+        try:
+            if self._segment.fits(data):
+                self._append(data)
+            else:
+                with self._room_lock:
+                    self._append(data)
+        finally:
+            self._lock.release()
         self._work.ring()
+
+    def _append(self, data: bytes) -> None:
+        if self.failure is not None:
+            self.landed = b""
+            raise self.failure
+        before = self._segment.size
+        try:
+            self._segment.append(data)
+        except OSError as error:
+            self.failure = error
+            self._work.ring()
+            self._urgent.ring()
+            self._keep_whole_lines(data, self._segment.size - before)
+            raise
+        self._unsynced.append(data)
 
     def _keep_whole_lines(self, data: bytes, landed: int) -> None:
         """A line that is complete may be in the database already, so it is part of the record, whatever came behind it.
@@ -169,7 +190,7 @@ class Syncer(threading.Thread):
         self._stopping = True
         self._urgent.ring()
         self._work.ring()
-        self.join()
+        self._runner.join()
         try:
             if self.failure is not None:
                 raise self.failure
@@ -182,7 +203,7 @@ class Syncer(threading.Thread):
         self._stopping = True
         self._urgent.ring()
         self._work.ring()
-        self.join()
+        self._runner.join()
         self._segment.close()
 
     def run(self) -> None:
@@ -236,13 +257,8 @@ class Syncer(threading.Thread):
                 segment.make_room()
 
     def _tell(self, waiting: list[Done], failure: OSError | None) -> None:
-        problem = None if failure is None else _not_recorded(failure)
-
-        def tell() -> None:
-            for done in waiting:
-                done(problem)
-
-        self._loop.call_soon_threadsafe(tell)
+        # No function inside of this one: compiled, it would know itself, and what it knows would wait for the collector.
+        self._loop.call_soon_threadsafe(_tell_all, waiting, None if failure is None else _not_recorded(failure))
 
     def _mend(self) -> None:
         """A new segment with everything in it that was not synced. The event loop appends nothing meanwhile."""
@@ -299,6 +315,11 @@ class Syncer(threading.Thread):
         """Until the next time. What the attempt left is only a copy, and its number is not used again."""
         _log.warning("journal_still_fails", stream=str(self._folder.stream), error=str(error))
         self._folder.segment(self._number).unlink(missing_ok=True)
+
+
+def _tell_all(waiting: list[Done], problem: NotRecorded | None) -> None:
+    for done in waiting:
+        done(problem)
 
 
 def _not_recorded(failure: OSError) -> NotRecorded:

@@ -19,8 +19,9 @@ from access.gateway_rules import Keep
 from access.statement_sealing import opened_text
 from audit.chain import GENESIS
 from gateway.errors import NotRecorded
-from gateway.journal.folder import ROOM, Shipped, StreamFolder, try_lock
+from gateway.journal.folder import Shipped, StreamFolder, try_lock
 from gateway.journal.journal import Journal, Limits
+from gateway.journal.segment import ROOM
 from gateway.journal.syncing import Syncer
 from gateway.recording import Verdict
 from tests.gateway.recording import admitted, examined, journals, run_statements, written

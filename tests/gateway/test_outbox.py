@@ -11,11 +11,11 @@ import pytest
 
 from gateway.errors import NotRecorded
 from gateway.journal.journal import Journal
-from gateway.outbox import Outbox
+from gateway.outbox import Outbox, Sender
 from tests.gateway.recording import admitted, examined
 
 
-class Session:
+class Session(Sender):
     """Sends what it is told to, and keeps what became of it and whether its intent was in the journal then."""
 
     def __init__(self, house: House, *, waits: bool = False) -> None:
@@ -119,12 +119,12 @@ def test_who_waits_for_the_disk_is_told_once_for_each(house: House) -> None:
 
 
 def test_nothing_is_sent_of_what_could_not_be_written(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(data: bytes) -> None:
+    def full(file: int, data: bytes) -> int:
         raise OSError(28, "No space left on device")
 
     alice, bob = Session(house), Session(house)
     house.journal.write()
-    monkeypatch.setattr(house.journal._syncer._segment, "append", full)
+    monkeypatch.setattr(os, "write", full)
     alice.says("SELECT 1")
     bob.says("SELECT 2")
     house.goes_on()

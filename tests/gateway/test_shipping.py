@@ -28,8 +28,8 @@ from audit.statement_lines import parsed
 from audit.verification import verify
 from gateway.errors import NotRecorded
 from gateway.journal import folder as folders
-from gateway.journal.folder import ROOM
 from gateway.journal.journal import Journal, Limits
+from gateway.journal.segment import ROOM
 from gateway.journal.shipping import Shipper
 from gateway.recording import Verdict
 from tests.gateway.recording import admitted, examined, journals, run_statements, written

@@ -7,7 +7,6 @@ acknowledged), a Sync. After an error the server skips everything up to the next
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -38,6 +37,7 @@ from gateway.wire.postgresql.messages import (
     sqlstate_of,
 )
 from gateway.wire.postgresql.names import Names, Portal, Statement
+from gateway.wire.postgresql.sent import Sent
 from gateway.wire.postgresql.startup import end_if_it_reads_otherwise
 
 #: Stands in the queue for a Query that was not sent as it is, and has no outcome to record.
@@ -48,6 +48,9 @@ _COPY_END: Final = "copy end"
 _CANCELLED: Final = "57014"
 _IDLE: Final = ord("I")
 _NO_LIMIT: Final = 1 << 61
+#: An attribute of an enumeration is a search each time.
+_DONE: Final = Verdict.DONE
+_LIMITED: Final = Verdict.LIMITED
 #: A message up to this size goes to the client as a whole, so that the session can always end between two.
 _LONGEST_WHOLE: Final = 262_144
 #: How many messages may wait for their answers before the client is no longer read, and when it is again. A server keeps back
@@ -95,8 +98,7 @@ class Answers:
         self.transaction = _IDLE
         self.has_news = False
         """The server was ready in what was taken last."""
-        # Execute: its number. Query: its number, negative. Sync: 0. Others: what `Names.acknowledged` takes.
-        self._sent: deque[Any] = deque()
+        self._sent = Sent()
         self._pending = 0
         self._name_makers: dict[int, Statement] = {}
         self._is_skipping = False
@@ -127,7 +129,7 @@ class Answers:
         self._sent.append(number)
         if self._has_limits and portal is not None:
             self._portals[number] = portal
-            if len(self._sent) == 1:
+            if self._sent.number == 1:
                 self._begin_portal()
         self._statement_sent(number, statement)
         if self._is_skipping:
@@ -158,31 +160,31 @@ class Answers:
         """The client has no more data."""
         if self._is_copying_in:
             self._is_copying_in = False
-        elif self._sent:
+        elif self._sent.number:
             self._sent.append(_COPY_END)
             self._copy_ends += 1
 
     @property
     def is_crowded(self) -> bool:
         """Whether so much waits for its answer that no more should be sent."""
-        return len(self._sent) > _MOST_SENT
+        return self._sent.number > _MOST_SENT
 
     @property
     def has_room(self) -> bool:
         """Whether it is time for more after that."""
-        return len(self._sent) <= _FEW_SENT
+        return self._sent.number <= _FEW_SENT
 
     # --- What the server says
 
     @property
     def is_done(self) -> bool:
         """Whether the server has answered all that was sent."""
-        return not self._sent
+        return not self._sent.number
 
     @property
     def is_behind_a_batch(self) -> bool:
         """Whether a whole batch was sent that the server has not answered."""
-        return any(type(item) is int and item <= 0 for item in self._sent)
+        return self._sent.holds_a_batch()
 
     @property
     def is_between_messages(self) -> bool:
@@ -284,8 +286,8 @@ class Answers:
         return None
 
     def _acknowledged(self) -> None:
-        if self._sent and type(self._sent[0]) is tuple:
-            self._names.acknowledged(self._sent.popleft())
+        if type(self._sent.first()) is tuple:
+            self._names.acknowledged(self._sent.pop())
             if self._copy_ends:
                 self._drop_copy_ends()
             if self._portals:
@@ -300,17 +302,20 @@ class Answers:
         else:
             self._told_rows += rows
             rows, answer = self._told_rows, None
-        if self._sent and type(self._sent[0]) is int and self._sent[0] > 0:
-            self._settle(self._sent.popleft(), Verdict.LIMITED if self._was_limited else Verdict.DONE, rows)
+        head = self._sent.first()
+        if type(head) is int and head > 0:
+            self._sent.pop()
+            self._settle(head, _LIMITED if self._was_limited else _DONE, rows)
         return answer
 
     def _copying_in(self) -> None:
         """The server reads the data of what is at the head, and past each Sync that was sent before their end."""
         ended = self._copy_ends > 0
-        rest: deque[Any] = deque()
-        batches = 1 if self._sent and type(self._sent[0]) is int and self._sent[0] < 0 else 0
-        while self._sent:
-            item = self._sent.popleft()
+        rest: list[Any] = []
+        head = self._sent.first()
+        batches = 1 if type(head) is int and head < 0 else 0
+        while self._sent.number:
+            item = self._sent.pop()
             if item == _COPY_END:
                 self._copy_ends -= 1
                 break
@@ -319,11 +324,14 @@ class Answers:
             else:
                 rest.append(item)
         self._is_copying_in = not ended
-        self._sent = rest + self._sent
+        rest += self._sent.items()
+        self._sent.clear()
+        for item in rest:
+            self._sent.append(item)
 
     def _drop_copy_ends(self) -> None:
-        while self._sent and self._sent[0] == _COPY_END:
-            self._sent.popleft()
+        while self._sent.first() == _COPY_END:
+            self._sent.pop()
             self._copy_ends -= 1
 
     def _error(self, content: bytes) -> bytes | None:
@@ -342,19 +350,19 @@ class Answers:
         elif self.refusals and code == "42601":
             answer = self._refusal(content)
         self._code = code
-        if self._sent:
-            head = self._sent[0]
+        if self._sent.number:
+            head = self._sent.first()
             self._is_skipping = type(head) is not int or head > 0
             if type(head) is int and head > 0:
-                self._settle(self._sent.popleft(), verdict, self._rows)
+                self._settle(self._sent.pop(), verdict, self._rows)
             if self._is_skipping and not was_copying_in:
                 self._skip()
         return answer
 
     def _skip(self) -> None:
         """What was sent up to the next Sync is not run: nobody has to keep it until then, however much it is."""
-        while self._sent and self._sent[0] != _SYNC:
-            self._skipped(self._sent.popleft())
+        while self._sent.number and self._sent.first() != _SYNC:
+            self._skipped(self._sent.pop())
 
     def _skipped(self, item: Any) -> None:
         if type(item) is not int:
@@ -377,8 +385,8 @@ class Answers:
     def _ready(self, transaction: int) -> None:
         self.transaction = transaction
         self.has_news = True
-        while self._sent:
-            item = self._sent.popleft()
+        while self._sent.number:
+            item = self._sent.pop()
             if type(item) is not int or item > 0 or (item < 0 and self._is_skipping):
                 self._skipped(item)
                 continue
@@ -395,7 +403,7 @@ class Answers:
         self._names.batch_over()
         if transaction == _IDLE:
             self._names.transaction_over()
-        if not self._sent:
+        if not self._sent.number:
             # What was refused behind something that failed was never read.
             self.refusals.clear()
 
@@ -412,7 +420,7 @@ class Answers:
         if number != REFUSED_QUERY:
             self._recorder.outcome(number, verdict, code=self._code, rows=rows, size=self._bytes)
         if self._name_makers and (maker := self._name_makers.pop(number, None)) is not None:
-            self._names.ran(maker, is_done=verdict is Verdict.DONE)
+            self._names.ran(maker, is_done=verdict is _DONE)
         if self._has_limits:
             self._end_portal(number)
         self._rows = self._bytes = self._told_rows = 0
@@ -434,7 +442,7 @@ class Answers:
 
     def _begin_portal(self) -> None:
         """If an Execute is what comes next: what its portal may still give."""
-        head = self._sent[0] if self._sent else None
+        head = self._sent.first()
         if type(head) is int and (portal := self._portals.get(head)) is not None:
             self._most_rows = self._limit_rows - portal.rows
             self._most_bytes = self._limit_bytes - portal.bytes
@@ -460,7 +468,11 @@ class Answers:
         Of several Executes before one Sync the server says nothing before the last of them is through: they have the time of
         all of them, and its own `statement_timeout`, which it counts for each, stops a long one among them.
         """
-        if self._limit is None and self._pending and self._clock() - self.running_since > seconds * self._in_batch():
+        if (
+            self._limit is None
+            and self._pending
+            and self._clock() - self.running_since > seconds * self._sent.in_batch()
+        ):
             self._stop(LimitReached.in_time(seconds))
 
     def client_cancels(self) -> None:
@@ -474,23 +486,13 @@ class Answers:
         # What came before it may have been told of only now, with it.
         return self._clock() - self._heard_since > self._longest - _TIMEOUT_SLACK
 
-    def _in_batch(self) -> int:
-        """How many statements the server may be through with and has not told of."""
-        number = 0
-        for item in self._sent:
-            if type(item) is int:
-                if item <= 0:
-                    break
-                number += 1
-        return max(number, 1)
-
     def _stop(self, limit: LimitReached) -> None:
         self._limit = limit
         self._cancel()
 
     def cut(self) -> None:
         """The session ends in the middle of whatever was sent."""
-        for item in self._sent:
+        for item in self._sent.items():
             number = abs(item) if type(item) is int else 0
             if number and number != REFUSED_QUERY:
                 self._recorder.outcome(number, Verdict.CUT, code="", rows=self._rows, size=self._bytes)

@@ -10,10 +10,14 @@ import struct
 from collections.abc import Iterator, Mapping
 from typing import Final
 
+from mypy_extensions import i64
+
 from gateway.errors import GatewayError, ProtocolViolated
 
 #: Of a message: its kind and its length, which the length itself does not count all of.
 HEADER: Final = 5
+_ZERO: Final = 0x30
+_SPACE: Final = 0x20
 _header_at = struct.Struct("!BI").unpack_from
 
 PROTOCOL_3_0 = 196608
@@ -167,8 +171,26 @@ def query(sql: bytes) -> bytes:
 
 def rows_of(tag: bytes) -> int:
     """The number of rows in the tag of a CommandComplete, `INSERT 0 3` → 3; 0 where there is none."""
-    last = tag.rpartition(b" ")[2]
-    return int(last) if last.isdigit() else 0
+    at: i64 = len(tag)
+    rows: i64 = 0
+    place: i64 = 1
+    while at > 0:
+        digit: i64 = tag[at - 1] - _ZERO
+        if digit < 0 or digit > 9:
+            return rows if tag[at - 1] == _SPACE else 0
+        rows += digit * place
+        place *= 10
+        at -= 1
+    return rows
+
+
+def end_of(data: bytes, at: i64, stop: i64) -> i64:
+    """Where the short string that begins there ends. Raises `ValueError` when it does not end before `stop`."""
+    while at < stop:
+        if data[at] == 0:
+            return at
+        at += 1
+    raise ValueError("A string without an end.")
 
 
 class Frames:

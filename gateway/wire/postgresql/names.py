@@ -12,7 +12,6 @@ What SQL has named is recorded as what it is: the execution of a name. Portals e
 
 from __future__ import annotations
 
-from collections import deque
 from typing import Final
 
 from gateway.errors import TooManyNames
@@ -63,9 +62,13 @@ class Portal:
 
 
 _Meaning = Statement | Portal | None
-_Names = dict[tuple[int, bytes], _Meaning]
+#: By what `Names.key` gives.
+_Names = dict[bytes, _Meaning]
 #: Kinds of names, as Close and Describe write them.
-STATEMENT, PORTAL = b"SP"
+STATEMENT: Final = 0x53  # S
+PORTAL: Final = 0x50  # P
+_NO_STATEMENT: Final = b"S"
+_NO_PORTAL: Final = b"P"
 
 
 class Names:
@@ -75,18 +78,24 @@ class Names:
         self.default_encoding = "UTF8"
         self.client_encoding = "UTF8"
         self.server_encoding = "UTF8"
-        self._settled: _Names = {}
+        # What the server has confirmed.
+        self._statements: dict[bytes, Statement] = {}
+        self._portals: dict[bytes, Portal] = {}
         self._characters = 0
         self._batch: _Names = {}
         self._batch_unsure = False
-        self._flying: deque[_Names | None] = deque()
+        self._flying: list[_Names | None] = []
         """One for each batch whose end the server has not told yet; None for one that may change any name."""
 
-    def key(self, name: bytes) -> bytes:
-        """A name of the wire as the server keeps it: in its own encoding, and cut."""
-        if not name.isascii() and self.client_encoding != self.server_encoding:
+    def key(self, kind: int, name: bytes) -> bytes:
+        """A name of the wire as the server keeps it, in its own encoding and cut; in front of it the letter of its kind."""
+        if not name:
+            return _NO_STATEMENT if kind == STATEMENT else _NO_PORTAL
+        if self.client_encoding != self.server_encoding and not name.isascii():
             name = encoded(decoded(name, self.client_encoding), self.server_encoding)
-        return name[:_LONGEST_NAME]
+        if len(name) > _LONGEST_NAME:
+            name = name[:_LONGEST_NAME]
+        return _NO_STATEMENT + name if kind == STATEMENT else _NO_PORTAL + name
 
     def reports(self, setting: str, value: str) -> None:
         """The server tells the value of a setting."""
@@ -95,32 +104,35 @@ class Names:
         elif setting == "server_encoding":
             self.server_encoding = value
 
-    def statement(self, name: bytes) -> Statement | None:
+    def statement(self, key: bytes) -> Statement | None:
         """The statement of this name; None when its text is not known. Raises `Unsettled`."""
-        found = self._look_up((STATEMENT, name))
-        return found if isinstance(found, Statement) else None
-
-    def portal(self, name: bytes) -> Portal | None:
-        """The portal of this name; None when its text is not known. Raises `Unsettled`."""
-        found = self._look_up((PORTAL, name))
-        return found if isinstance(found, Portal) else None
-
-    def _look_up(self, key: tuple[int, bytes]) -> _Meaning:
         if key in self._batch:
-            return self._batch[key]
+            found = self._batch[key]
+            return found if isinstance(found, Statement) else None
+        self._wait_if_in_flight(key)
+        return None if self._batch_unsure else self._statements.get(key)
+
+    def portal(self, key: bytes) -> Portal | None:
+        """The portal of this name; None when its text is not known. Raises `Unsettled`."""
+        if key in self._batch:
+            found = self._batch[key]
+            return found if isinstance(found, Portal) else None
+        self._wait_if_in_flight(key)
+        return None if self._batch_unsure else self._portals.get(key)
+
+    def _wait_if_in_flight(self, key: bytes) -> None:
         for batch in self._flying:
             if batch is None or key in batch:
                 raise Unsettled
-        return None if self._batch_unsure else self._settled.get(key)
 
     # --- What the client has sent
 
-    def sent(self, kind: int, name: bytes, meaning: _Meaning) -> tuple[int, bytes, _Meaning]:
+    def sent(self, key: bytes, meaning: _Meaning) -> tuple[bytes, _Meaning]:
         """A Parse, a Bind or, with None, a Close goes to the server; what to give to `acknowledged` when it says yes."""
-        self._batch[kind, name] = meaning
+        self._batch[key] = meaning
         if len(self._batch) > MOST_NAMES:
             raise TooManyNames(f"There are more than {MOST_NAMES} before a Sync.")
-        return kind, name, meaning
+        return key, meaning
 
     def runs(self, statement: Statement) -> None:
         """A statement that may change names runs in this batch: should it fail, the server skips the rest of the batch."""
@@ -130,9 +142,9 @@ class Names:
             else:
                 self._batch[self._changed(change)] = None
 
-    def _changed(self, change: NameChange) -> tuple[int, bytes]:
-        kind = STATEMENT if change.effect in (Effect.PREPARE, Effect.DEALLOCATE) else PORTAL
-        return kind, encoded(change.name or "", self.server_encoding)
+    def _changed(self, change: NameChange) -> bytes:
+        letter = _NO_STATEMENT if change.effect in (Effect.PREPARE, Effect.DEALLOCATE) else _NO_PORTAL
+        return letter + encoded(change.name or "", self.server_encoding)
 
     def batch_sent(self) -> None:
         """A Sync goes to the server, or a Query, which is a batch of its own."""
@@ -158,24 +170,26 @@ class Names:
 
     # --- What the server has said
 
-    def acknowledged(self, change: tuple[int, bytes, _Meaning]) -> None:
+    def acknowledged(self, change: tuple[bytes, _Meaning]) -> None:
         """The server has done what `sent` told of."""
-        kind, name, meaning = change
-        self._forget((kind, name))
-        if meaning is None:
-            return
-        self._settled[kind, name] = meaning
+        key, meaning = change
+        if isinstance(meaning, Portal):
+            self._portals[key] = meaning
+        else:
+            self._forget(key)
         if isinstance(meaning, Statement):
+            self._statements[key] = meaning
             self._characters += len(meaning.text)
-        if len(self._settled) > MOST_NAMES:
+            if self._characters > _MOST_CHARACTERS:
+                raise TooManyNames(f"Their texts have more than {_MOST_CHARACTERS} characters.")
+        if len(self._statements) + len(self._portals) > MOST_NAMES:
             raise TooManyNames(f"There are more than {MOST_NAMES}.")
-        if self._characters > _MOST_CHARACTERS:
-            raise TooManyNames(f"Their texts have more than {_MOST_CHARACTERS} characters.")
 
-    def _forget(self, key: tuple[int, bytes]) -> None:
-        gone = self._settled.pop(key, None)
-        if isinstance(gone, Statement):
-            self._characters -= len(gone.text)
+    def _forget(self, key: bytes) -> None:
+        if key[0] == PORTAL:
+            self._portals.pop(key, None)
+        elif key in self._statements:
+            self._characters -= len(self._statements.pop(key).text)
 
     def ran(self, statement: Statement, *, is_done: bool) -> None:
         """A statement that may change names is through."""
@@ -190,14 +204,18 @@ class Names:
             self._forget(self._changed(change))
 
     def _forget_all(self, kind: int) -> None:
-        for key in [key for key in self._settled if key[0] == kind]:
-            self._forget(key)
+        if kind == PORTAL:
+            self._portals.clear()
+        else:
+            self._statements.clear()
+            self._characters = 0
 
     def transaction_over(self) -> None:
         """No transaction is open any more, and portals end with theirs."""
-        self._forget_all(PORTAL)
+        if self._portals:
+            self._portals.clear()
 
     def batch_over(self) -> None:
         """The server is ready for the next one."""
         if self._flying:
-            self._flying.popleft()
+            self._flying.pop(0)

@@ -35,7 +35,7 @@ from gateway.errors import (
     StatementRefused,
 )
 from gateway.examining import Examiner
-from gateway.outbox import Outbox
+from gateway.outbox import Outbox, Sender
 from gateway.recording import Recorder
 from gateway.statements import Understood
 from gateway.wire.postgresql import messages
@@ -55,6 +55,7 @@ from gateway.wire.postgresql.messages import (
     QUERY,
     SYNC,
     TERMINATE,
+    end_of,
     message,
 )
 from gateway.wire.postgresql.names import PORTAL, STATEMENT, Names, Portal, Statement, Unsettled
@@ -79,7 +80,7 @@ _NO_EXECUTE: Final = message(EXECUTE, b"lockgate_refused\x00\x00\x00\x00\x00")
 _MOST_HELD: Final = 1_048_576
 
 
-class Relay:
+class Relay(Sender):
     """One session. All calls come from the event loop's thread.
 
     `cancel` asks the server to stop what it runs; `end` tells the client an error and closes both sides.
@@ -205,7 +206,7 @@ class Relay:
     def _take(self, kind: int, data: bytes, at: i64, stop: i64) -> tuple[bytes | None, i64]:
         """What to send in the place of a whole message, if anything, and how many intents it made."""
         if kind == EXECUTE:
-            return self._execute(data[at : data.index(b"\x00", at, stop)])
+            return self._execute(data[at : end_of(data, at, stop)])
         if kind == BIND:
             self._bind(data, at, stop)
         elif kind == SYNC:
@@ -216,7 +217,7 @@ class Relay:
         elif kind == PARSE:
             return self._parse(data, at, stop), 0
         elif kind == CLOSE:
-            self.answers.expect(self.names.sent(data[at], self.names.key(data[at + 1 : stop - 1]), None))
+            self.answers.expect(self.names.sent(self.names.key(data[at], data[at + 1 : stop - 1]), None))
         elif kind in (COPY_DONE, COPY_FAIL):
             self.answers.copy_in_ended()
         elif kind == FUNCTION_CALL:
@@ -242,10 +243,10 @@ class Relay:
         return messages.query(instead.encode()) if instead else None, 1
 
     def _parse(self, data: bytes, at: i64, stop: i64) -> bytes | None:
-        end = data.index(b"\x00", at, stop)
+        end = end_of(data, at, stop)
         behind = data.index(b"\x00", end + 1, stop)
         statement = self._texts.statement(data[end + 1 : behind])
-        self.answers.expect(self.names.sent(STATEMENT, self.names.key(data[at:end]), statement))
+        self.answers.expect(self.names.sent(self.names.key(STATEMENT, data[at:end]), statement))
         if statement.examined.refusal:
             self._was_refused = True
             return message(PARSE, data[at : end + 1] + self._refuse(statement) + b"\x00\x00\x00")
@@ -254,15 +255,15 @@ class Relay:
         return None
 
     def _bind(self, data: bytes, at: i64, stop: i64) -> None:
-        end = data.index(b"\x00", at, stop)
-        second = data.index(b"\x00", end + 1, stop)
+        end = end_of(data, at, stop)
+        second = end_of(data, end + 1, stop)
         name = data[end + 1 : second]
-        statement = self.names.statement(self.names.key(name)) or self._by_name(b"EXECUTE", name)
+        statement = self.names.statement(self.names.key(STATEMENT, name)) or self._by_name(b"EXECUTE", name)
         portal = Portal(statement, data[second + 1 : stop] if self._keeps_text else b"")
-        self.answers.expect(self.names.sent(PORTAL, self.names.key(data[at:end]), portal))
+        self.answers.expect(self.names.sent(self.names.key(PORTAL, data[at:end]), portal))
 
     def _execute(self, name: bytes) -> tuple[bytes | None, i64]:
-        portal = self.names.portal(self.names.key(name)) or Portal(self._by_name(b"FETCH FROM", name), b"")
+        portal = self.names.portal(self.names.key(PORTAL, name)) or Portal(self._by_name(b"FETCH FROM", name), b"")
         statement = portal.statement
         if statement.examined.refusal and self._was_refused:
             # Its Parse was, a moment ago: the server skips this as well. Some do not, behind a COPY in the same batch.

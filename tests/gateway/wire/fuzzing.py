@@ -26,11 +26,10 @@ from functools import partial
 from typing import Any
 
 from access.gateway_rules import Keep
-from gateway.admission import Admitted
 from gateway.errors import GatewayError, MessageTooLong, ProtocolViolated
 from gateway.examining import Examiner
 from gateway.outbox import Outbox
-from gateway.recording import Examined, Verdict
+from gateway.recording import Examined, Recorder, Verdict
 from gateway.wire.postgresql import messages
 from gateway.wire.postgresql.relay import Relay
 from tests.gateway.recording import admitted, examined
@@ -209,15 +208,12 @@ class _Client:
         pass
 
 
-class _Record:
+class _Record(Recorder):
     """A recorder that counts; each intent has one outcome at most."""
 
     def __init__(self) -> None:
         self.intents: dict[int, str] = {}
         self.told: dict[int, Verdict] = {}
-
-    def opened(self, who: Admitted, *, client_ip: str, application: str) -> int:
-        raise NotImplementedError
 
     def intent(self, session: int, known: Examined, text: str, parameters: bytes = b"") -> int:
         self.intents[len(self.intents) + 1] = text

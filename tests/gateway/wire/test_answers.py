@@ -10,10 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from access.gateway_rules import Rules
-from gateway.admission import Admitted
-from gateway.recording import Examined, Verdict
+from gateway.recording import Recorder, Verdict
 from gateway.wire.postgresql.answers import Answers
-from gateway.wire.postgresql.names import STATEMENT, Names, Statement
+from gateway.wire.postgresql.names import PORTAL, STATEMENT, Names, Statement
 from tests.gateway.recording import examined
 from tests.gateway.wire.gateways import EVERYTHING, packed
 
@@ -42,32 +41,14 @@ STREAM = b"".join(
 )
 
 
-class Outcomes:
-    """A recorder that keeps what became of statements."""
+class Outcomes(Recorder):
+    """A recorder that keeps what became of statements, and is told nothing else."""
 
     def __init__(self) -> None:
         self.told: list[tuple[int, str, str, int, int]] = []
 
     def outcome(self, statement: int, verdict: Verdict, *, code: str = "", rows: int = 0, size: int = 0) -> None:
         self.told.append((statement, verdict.value, code, rows, size))
-
-    def opened(self, admitted: Admitted, *, client_ip: str, application: str) -> int:
-        raise AssertionError
-
-    def intent(self, session: int, known: Examined, text: str, parameters: bytes = b"") -> int:
-        raise AssertionError
-
-    def refused(self, session: int, known: Examined, text: str) -> None:
-        raise AssertionError
-
-    def closed(self, session: int, reason: str) -> None:
-        raise AssertionError
-
-    def write(self) -> None:
-        raise AssertionError
-
-    def when_durable(self, done: object) -> None:
-        raise AssertionError
 
 
 def taken(cuts: list[int], rules: Rules) -> tuple[bytes, list[tuple[int, str, str, int, int]], int]:
@@ -80,19 +61,19 @@ def taken(cuts: list[int], rules: Rules) -> tuple[bytes, list[tuple[int, str, st
     answers = Answers(rules=rules, recorder=outcomes, names=names, clock=lambda: 1.0, cancel=cancel)
     statement = Statement("SELECT 1", examined("SELECT 1"))
     answers.expect_query(1, statement)
-    answers.expect(names.sent(STATEMENT, b"a", statement))
-    answers.expect(names.sent(ord("P"), b"", None))
+    answers.expect(names.sent(names.key(STATEMENT, b"a"), statement))
+    answers.expect(names.sent(names.key(PORTAL, b""), None))
     answers.expect_execute(2, statement)
     answers.expect_execute(3, statement)
     answers.expect_sync()
-    answers.expect(names.sent(ord("P"), b"", None))
+    answers.expect(names.sent(names.key(PORTAL, b""), None))
     answers.expect_execute(4, statement)
     answers.expect_execute(5, statement)
     answers.expect_sync()
     answers.expect_query(6, statement)
     edges = [0, *sorted(cuts), len(STREAM)]
     out = b"".join(answers.take(STREAM[a:b]) for a, b in pairwise(edges))
-    assert names.statement(b"a") is statement
+    assert names.statement(names.key(STATEMENT, b"a")) is statement
     return out, outcomes.told, stops[0]
 
 

@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -18,6 +19,7 @@ import pytest
 from access.gateway_rules import Durability
 from gateway.errors import NotRecorded
 from gateway.journal.journal import Journal, Limits
+from gateway.recording import Recorder
 from tests.gateway.wire.gateways import EVERYTHING, Gateway, packed
 from tests.gateway.wire.sockets import Wire, cancel, errors, field, query, values
 
@@ -223,20 +225,29 @@ def test_at_its_bound_nothing_runs_and_then_it_goes_on(start: Start, durability:
         psycopg.connect(gateway.conninfo)
 
 
-class Failing:
+class Failing(Recorder):
     """A journal whose disk fails while the test says so."""
 
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
         self.fails = False
 
-    def __getattr__(self, name: str) -> object:
-        return getattr(self._journal, name)
+    def opened(self, *about: Any, **more: Any) -> int:
+        return self._journal.opened(*about, **more)
 
-    def intent(self, *about: object) -> int:
+    def intent(self, *about: Any) -> int:
         if self.fails:
             raise NotRecorded("The journal cannot be written: No space left on device.")
-        return self._journal.intent(*about)  # type: ignore[arg-type]
+        return self._journal.intent(*about)
+
+    def outcome(self, *about: Any, **more: Any) -> None:
+        self._journal.outcome(*about, **more)
+
+    def closed(self, *about: Any) -> None:
+        self._journal.closed(*about)
+
+    def write(self) -> None:
+        self._journal.write()
 
 
 @pytest.mark.parametrize("is_extended", [False, True])

@@ -212,7 +212,7 @@ def test_portals_end_with_their_transaction(gateway: Gateway) -> None:
             wire.send(parse("", FIRST), bind(f"p{number}", ""), execute(f"p{number}"), SYNC)
             assert errors(wire.until(b"Z")) == []
         (client,) = gateway.worker.clients
-        assert len(client.relay.names._settled) < 5  # type: ignore[union-attr]
+        assert len(client.relay.names._portals) < 5  # type: ignore[union-attr]
 
 
 def test_names_are_read_in_the_encoding_of_the_client(gateway: Gateway) -> None:
