@@ -82,7 +82,7 @@ class Examiner:
     def _decide(self, text: str, digest: str, understood: Understood) -> Examined:
         statement = understood.statement
         refusal = decide(self._rules, statement)
-        if refusal is not None and refusal.rule == "read_only" and statement.asks_to_write and statement.count == 1:
+        if refusal is not None and refusal.rule == "read_only" and statement.count == 1:
             # It stays read-only, and whoever asked goes on: drivers put back what they found, and break where they may not.
             tamed = self._tamed(text)
             if tamed is not None:
@@ -106,7 +106,7 @@ class Examiner:
         )
 
     def _tamed(self, text: str) -> Examined | None:
-        """The same text with READ ONLY for READ WRITE, where that is what it then says."""
+        """The same text that asks for read-only, where that is what it then says: a BEGIN, a SET."""
         instead = read_only(text)
         if instead == text:
             return None

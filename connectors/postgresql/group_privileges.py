@@ -26,9 +26,9 @@ TABLE_PRIVILEGES = {
     Level.WRITE: ("SELECT", "INSERT", "UPDATE", "DELETE"),
     Level.DDL: ("SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE"),
 }
-#: What a level may do to a sequence: a row that numbers itself needs USAGE.
+#: What a level may do to a sequence: a row that numbers itself needs USAGE, and a dump asks where each stands.
 SEQUENCE_PRIVILEGES: dict[Level, tuple[str, ...]] = {
-    Level.READ: (),
+    Level.READ: ("SELECT",),
     Level.WRITE: ("USAGE", "SELECT"),
     Level.DDL: ("USAGE", "SELECT", "UPDATE"),
 }
@@ -93,8 +93,7 @@ def _of_everything(scope: Scope, database: str) -> list[Aspect]:
     within = f"n.nspname IN ({listed(scope.schemas)})" if scope.schemas else USER_SCHEMA
     found = [_schemas_of(scope, schemas, database)]
     found.append(_loop_over_relations(scope, "TABLE", tables, f"{_TABLE} AND {within}", database))
-    if sequences:
-        found.append(_loop_over_relations(scope, "SEQUENCE", sequences, f"c.relkind = 'S' AND {within}", database))
+    found.append(_loop_over_relations(scope, "SEQUENCE", sequences, f"c.relkind = 'S' AND {within}", database))
     found.append(_default_privileges(scope, database))
     return found
 
@@ -162,8 +161,7 @@ def _of_tables(scope: Scope, database: str) -> list[Aspect]:
             is_named=True,
         ),
     ]
-    if sequences:
-        found.append(_sequences_of_tables(scope, sequences, database))
+    found.append(_sequences_of_tables(scope, sequences, database))
     return found
 
 
@@ -225,9 +223,7 @@ def _default_privileges(scope: Scope, database: str) -> Aspect:
 
 def _kinds(scope: Scope) -> str:
     schemas, tables, sequences = privileges_of(scope.level)
-    kinds = [("r", "TABLES", tables)]
-    if sequences:
-        kinds.append(("S", "SEQUENCES", sequences))
+    kinds = [("r", "TABLES", tables), ("S", "SEQUENCES", sequences)]
     if not scope.schemas:
         kinds.append(("n", "SCHEMAS", schemas))
     return ", ".join(f"('{letter}', '{objects}', '{', '.join(held)}')" for letter, objects, held in kinds)
@@ -291,7 +287,9 @@ def privileges_of(
 
 
 def _holds(kind: str, group: str, oid: str, privileges: Sequence[str]) -> str:
-    return " AND ".join(f"has_{kind}_privilege({text(group)}, {oid}, '{privilege}')" for privilege in privileges)
+    held = " AND ".join(f"has_{kind}_privilege({text(group)}, {oid}, '{privilege}')" for privilege in privileges)
+    # Asked of a table it is an error, and WHERE has no order: CASE has.
+    return f"CASE WHEN c.relkind = 'S' THEN {held} END" if kind == "sequence" else held
 
 
 def listed(names: Iterable[str]) -> str:

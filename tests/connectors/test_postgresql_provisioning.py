@@ -156,6 +156,18 @@ def test_identity_columns_and_serials_of_named_tables(lab: PostgreSQLLab, accoun
     session.insert(identity)
 
 
+@pytest.mark.parametrize("named", [False, True])
+def test_a_reader_sees_where_a_sequence_stands_and_draws_no_number(
+    lab: PostgreSQLLab, accounts: Accounts, orders: Place, named: bool
+) -> None:
+    session = accounts.provisioned(scope_of(Level.READ, orders, named=named)).log_in()
+    numbers = session.run(f"SELECT pg_get_serial_sequence('{table(orders)}', 'id')")[0][0]
+    assert session.run(f"SELECT last_value IS NOT NULL FROM {numbers}") == [(True,)]
+    for drawing in ("nextval({})", "setval({}, 1)"):
+        with pytest.raises(NotPermitted):
+            session.run(f"SELECT {drawing.format(text(numbers))}")
+
+
 def test_an_idle_transaction_is_ended(accounts: Accounts, orders: Place) -> None:
     limits = Limits(idle_in_transaction_timeout=timedelta(milliseconds=300))
     session = accounts.provisioned(scope_of(Level.WRITE, orders), limits=limits).log_in()
@@ -264,7 +276,10 @@ def test_what_somebody_else_granted_to_the_group_goes(
     )
     session = accounts.provisioned(scope).log_in()
     assert session.count(orders) == 3
-    held = f"SELECT 1 FROM pg_class c, aclexplode(c.relacl) a WHERE a.grantee = {text(name(scope.group))}::regrole"
+    held = (
+        "SELECT 1 FROM pg_class c, aclexplode(c.relacl) a"
+        f" WHERE c.relkind <> 'S' AND a.grantee = {text(name(scope.group))}::regrole"
+    )
     columns = (
         f"SELECT 1 FROM pg_attribute c, aclexplode(c.attacl) a WHERE a.grantee = {text(name(scope.group))}::regrole"
     )

@@ -139,6 +139,8 @@ def test_what_an_approver_reads_of_the_rules() -> None:
             "SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY",
         ),
         ("SET TRANSACTION READ WRITE", "SET TRANSACTION READ ONLY"),
+        ("SET default_transaction_read_only TO 'off'", "SET default_transaction_read_only TO on"),
+        ('set local "transaction_read_only"=0 -- back', 'set local "transaction_read_only"= on'),
     ],
 )
 def test_whoever_asks_to_write_on_a_read_only_role_goes_on_reading(text: str, instead: str) -> None:

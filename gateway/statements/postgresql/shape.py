@@ -124,8 +124,12 @@ def pieces_of(text: str, *, shown: bool = False) -> list[tuple[str, str]]:
 
 
 def read_only(text: str) -> str:
-    """The text with each READ WRITE made READ ONLY."""
+    """The text with each READ WRITE made READ ONLY; of a SET with a value, with that value turned on."""
     words = pieces_of(text, shown=True)
+    if next((piece.lower() for kind, piece in words if kind != "space"), "") == "set":
+        for at, (_, piece) in enumerate(words):
+            if piece == "=" or piece.lower() == "to":
+                return "".join(piece for _, piece in words[: at + 1]) + " on"
     last = ""
     for at, (kind, piece) in enumerate(words):
         if kind == "word":

@@ -169,7 +169,7 @@ def test_the_server_is_told_that_it_is_read_only(start: Start) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "SET default_transaction_read_only = off",
+        "SET default_transaction_read_only = off; SELECT 1",
         "SELECT set_config('default_transaction_read_only', 'off', false)",
         "BEGIN READ WRITE; SELECT 1",
         "BEGIN; SET transaction_read_only TO off",

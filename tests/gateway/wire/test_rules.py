@@ -82,7 +82,11 @@ def test_what_the_grammar_does_not_take_is_refused_in_the_servers_words(start: S
 def test_a_reader_who_asks_to_write_reads_on(start: Start, is_extended: bool) -> None:
     gateway = start(rules=replace(rules_for(Level.READ), durability=Durability.BATCHED))
     with Wire(gateway) as wire:
-        for text in ("SET SESSION CHARACTERISTICS AS TRANSACTION READ WRITE", "BEGIN READ WRITE"):
+        for text in (
+            "SET SESSION CHARACTERISTICS AS TRANSACTION READ WRITE",
+            "SET default_transaction_read_only TO 'off'",  # psycopg2's set_session(readonly=False) with autocommit
+            "BEGIN READ WRITE",
+        ):
             steps = (
                 (parse("", text), b"B\0\0\0\x0c\0\0\0\0\0\0\0\0", execute(), SYNC) if is_extended else (query(text),)
             )
