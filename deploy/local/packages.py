@@ -52,6 +52,8 @@ MORE_CLIENTS = {
     "libslf4j-java": "/usr/share/java/slf4j-nop.jar",
     "odbc-postgresql": "/usr/lib/*/odbc/psqlodbcw.so",
     "libdbd-pg-perl": "/usr/lib/*/perl5/*/DBD/Pg.pm",
+    "golang-go": "go",
+    "golang-github-jackc-pgx-v4-dev": "/usr/share/gocode/src/github.com/jackc/pgx/v4/conn.go",
     "php-cli": "php",
     "php-pgsql": "/usr/lib/php/*/pdo_pgsql.so",
 }

@@ -152,6 +152,24 @@ CLIENTS = (
         levels=(Level.DDL,),
     ),
     Client(
+        "psqlpy",
+        "psqlpy (tokio-postgres, deadpool)",
+        _python("use_psqlpy"),
+        lacks=("bulk", "cancel"),
+        besides=("types", "takes back", "cursors"),
+        on_write=("bulk",),
+        sqlstate="",
+    ),
+    Client("adbc", "ADBC (Arrow)", _python("use_adbc"), lacks=("cancel",), besides=("describes",), on_ddl=()),
+    Client(
+        "liquibase",
+        "Liquibase",
+        _python("use_liquibase"),
+        lacks=("prepared", "batch", "bulk", "cancel", "goes on"),
+        levels=(Level.DDL,),
+        sqlstate="",
+    ),
+    Client(
         "activerecord",
         "Rails (ActiveRecord)",
         lambda: ["ruby", str(_PROGRAMS / "use_activerecord.rb")],
@@ -172,6 +190,7 @@ CLIENTS = (
         besides=("takes back",),
         on_write=("batch",),
         on_ddl=(),
+        environment=lambda: {"HIKARI_VERSION": installed.debian_version("libhikaricp-java")},
     ),
     Client("pg", "node-postgres", _node("use_pg"), besides=("arrays", "cursors")),
     Client("postgres-js", "postgres.js", _node("use_postgres_js"), besides=("arrays", "cursors", "transactions")),
@@ -182,9 +201,6 @@ CLIENTS = (
         lacks=("prepared", "bulk"),
         besides=("describes", "transactions"),
         on_write=("bulk",),
-        on_ddl=(),
-        # It locks its table of one row by an UPDATE without WHERE.
-        refused=NOT_ALLOWED | {Level.DDL: ("migrate.latest", "GRANT")},
     ),
     Client(
         "sequelize",
@@ -203,6 +219,13 @@ CLIENTS = (
         lacks=("bulk",),
         besides=("describes", "cursors", "read-only"),
         environment=lambda: {"ODBC_DRIVER": glob("/usr/lib/*/odbc/psqlodbcw.so")[0]},
+    ),
+    Client(
+        "pgx",
+        "Go pgx",
+        lambda: [str(installed.go_program(_PROGRAMS / "pgx.go"))],
+        besides=("arrays",),
+        environment=lambda: {"PGX_VERSION": installed.debian_version("golang-github-jackc-pgx-v4-dev")},
     ),
     Client(
         "dbd-pg", "Perl DBD::Pg", lambda: ["perl", str(_PROGRAMS / "use_dbd_pg.pl")], besides=("arrays", "describes")

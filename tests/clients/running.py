@@ -24,8 +24,6 @@ class Refused:
     what: str
     sqlstate: str
     said: str
-    statements: int
-    """How many were refused on the way to it."""
 
 
 @dataclass
@@ -81,9 +79,7 @@ def _read(outcome: Outcome, output: str) -> None:
         elif "fails" in told:
             outcome.failed[told["fails"]] = f"{told['sqlstate']} {told['said']}".strip()[:_LONGEST_WORDS]
         else:
-            outcome.refused.append(
-                Refused(told["refused"], told["sqlstate"], told["said"].strip(), told.get("statements", 1))
-            )
+            outcome.refused.append(Refused(told["refused"], told["sqlstate"], told["said"].strip()))
 
 
 def _surprises(client: Client, outcome: Outcome, recorded: list[Ran]) -> list[str]:
@@ -102,6 +98,6 @@ def _surprises(client: Client, outcome: Outcome, recorded: list[Ran]) -> list[st
             found.append(f"{one.what} was refused as {one.sqlstate!r}: {one.said}")
     # A driver may try something, be refused, and say nothing: that is a refusal too many.
     shapes = [f"{one.rule}: {one.shape}" for one in recorded if one.rule]
-    if len(shapes) != sum(one.statements for one in outcome.refused):
+    if len(shapes) != len(outcome.refused):
         found.append(f"the record has {len(shapes)} refused statements: {shapes}")
     return found

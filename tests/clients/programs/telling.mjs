@@ -29,13 +29,12 @@ export async function does(what, how, work) {
   }
 }
 
-// What it comes to at the gateway may be more than one statement.
-export async function refused(work, what = NOT_ALLOWED, statements = 1) {
+export async function refused(work, what = NOT_ALLOWED) {
   try {
     await work();
     tell({ fails: `refusing ${what}`, how: "", sqlstate: "", said: "It was not refused." });
   } catch (error) {
-    tell({ refused: what, statements, sqlstate: sqlstate(error), said: String(error.message ?? error) });
+    tell({ refused: what, sqlstate: sqlstate(error), said: String(error.message ?? error) });
   }
 }
 

@@ -36,7 +36,7 @@ if (MAY_WRITE) {
   });
 }
 if (LEVEL === "ddl") {
-  await refused(async () => {
+  await does("migration", "migrate.latest, migrate.rollback", async () => {
     const source = {
       getMigrations: async () => ["first"],
       getMigrationName: (name) => name,
@@ -50,7 +50,8 @@ if (LEVEL === "ddl") {
       }),
     };
     await db.migrate.latest({ migrationSource: source });
-  }, "migrate.latest", 2);
+    await db.migrate.rollback({ migrationSource: source });
+  });
 }
 await refused(() => db.raw(NOT_ALLOWED_SQL));
 await does("goes on", "after a refusal", () => db.raw("SELECT 1"));
