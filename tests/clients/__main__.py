@@ -14,7 +14,7 @@ import time
 
 from deploy.local import clients as installed
 from deploy.local.progress import say
-from tests.clients import page
+from tests.clients import page, standing_in
 from tests.clients.catalogue import CLIENTS, Client
 from tests.clients.place import Place, opened
 from tests.clients.running import Outcome, run
@@ -22,26 +22,33 @@ from tests.clients.running import Outcome, run
 
 def main() -> int:
     """Run what was asked for; the number of clients that did something else than expected."""
-    chosen = _chosen()
+    wanted = _wanted()
+    chosen = [client for client in CLIENTS if client.name in wanted]
+    surprises: dict[str, list[str]] = {}
     with opened() as place:
         say(f"PostgreSQL {place.server_version}")
-        done = {client: _on_every_level(client, place) for client in chosen}
-    page.write_clients(done, place.server_version)
-    surprising = [client for client, outcomes in done.items() if any(one.surprises for one in outcomes)]
-    for client in surprising:
-        for outcome in done[client]:
-            for surprise in outcome.surprises:
-                say(f"{client.name} ({outcome.level}): {surprise}")
-    say(f"{len(done) - len(surprising)} passed, {len(surprising)} failed")
+        for client in chosen:
+            outcomes = _on_every_level(client, place)
+            page.write_clients({client: outcomes}, place.server_version)
+            surprises[client.name] = [f"({one.level}) {surprise}" for one in outcomes for surprise in one.surprises]
+        if standing_in.NAME in wanted:
+            openings = standing_in.run(place)
+            page.write_openings(openings, place.server_version)
+            failed = [f"{one.client} ({level}): {said}" for one in openings for level, said in one.failed.items()]
+            surprises[standing_in.NAME] = failed
+    surprising = {name: found for name, found in surprises.items() if found}
+    for name, found in surprising.items():
+        say("\n".join(f"{name} {surprise}" for surprise in found))
+    say(f"{len(surprises) - len(surprising)} passed, {len(surprising)} failed")
     return len(surprising)
 
 
-def _chosen() -> list[Client]:
+def _wanted() -> list[str]:
     parser = argparse.ArgumentParser(prog="python -m tests.clients", description=__doc__)
-    names = [client.name for client in CLIENTS]
+    names = [*(client.name for client in CLIENTS), standing_in.NAME]
     parser.add_argument("--only", nargs="+", default=names, choices=names, metavar="CLIENT")
-    only = parser.parse_args().only
-    return [client for client in CLIENTS if client.name in only]
+    wanted: list[str] = parser.parse_args().only
+    return wanted
 
 
 def _on_every_level(client: Client, place: Place) -> list[Outcome]:

@@ -8,7 +8,9 @@ from datetime import UTC, datetime
 
 from deploy.local.installed import ROOT
 from tests.clients.catalogue import CLIENTS, COLUMNS, Client
+from tests.clients.place import LEVELS
 from tests.clients.running import Outcome
+from tests.clients.standing_in import Opening
 
 PAGE = ROOT / "docs" / "clients.md"
 _TITLES = ("client", "version", *COLUMNS, "besides", "refused, as the client shows it", "tried")
@@ -29,6 +31,16 @@ def write_clients(done: dict[Client, list[Outcome]], server_version: str) -> Non
     """The rows of clients, each with what it did on every level."""
     rows = {client.label: row(client, outcomes, server_version) for client, outcomes in done.items()}
     write(rows, "clients", _TITLES, [client.label for client in CLIENTS])
+
+
+def write_openings(done: list[Opening], server_version: str) -> None:
+    """The rows of clients that others stand in for."""
+    tried = f"{datetime.now(UTC):%Y-%m-%d}, PostgreSQL {server_version}"
+    rows = {}
+    for one in done:
+        cells = [f"**failed: {plain(one.failed[level])}**" if level in one.failed else "passes" for level in LEVELS]
+        rows[one.client] = f"| {one.client} | {one.statements} | {' | '.join(cells)} | {tried} |"
+    write(rows, "openings", ("client", "texts", *LEVELS, "tried"), [one.client for one in done])
 
 
 def row(client: Client, outcomes: list[Outcome], server_version: str) -> str:

@@ -24,7 +24,7 @@ def types(connection: psycopg.Connection) -> None:
         assert RangeInfo.fetch(connection, "tstzrange") is not None
         same(TypeInfo.fetch(connection, "hstore"), None)
         feels, at = connection.execute("SELECT feels, place FROM visits WHERE id = 1").fetchone() or (None, None)
-        same((feels.name, at.number), ("calm", 7))  # type: ignore[union-attr]  # made from what the database says
+        same((feels.name, at.number), ("calm", 7))
 
 
 def cancel(connection: psycopg.Connection) -> None:

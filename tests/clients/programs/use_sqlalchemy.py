@@ -5,6 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
 from tests.clients.programs.telling import LEVEL, MAY_WRITE, NOT_ALLOWED_SQL, does, refused, same, version
@@ -37,7 +38,7 @@ def write(engine: sa.Engine) -> None:
         session.commit()
     with does("updates", "in bulk, by key; ON CONFLICT"), Session(engine) as session:
         session.execute(sa.update(Thing), [{"id": number, "name": "changed"} for number in range(1, 101)])
-        upsert = sa.dialects.postgresql.insert(Thing).values(id=1, name="again")
+        upsert = postgresql.insert(Thing).values(id=1, name="again")
         session.execute(upsert.on_conflict_do_update(index_elements=["id"], set_={"name": upsert.excluded.name}))
         session.commit()
 
