@@ -142,9 +142,9 @@ def reaches(scope: Mapping[str, Any] | Scope) -> str:
 def person(user: User) -> SafeString:
     """A person by name and e-mail address: anybody may call themselves Alice."""
     if not user.display_name:
-        return format_html('<span class="person">{}</span>', user.email)
+        return format_html('<span class="somebody">{}</span>', user.email)
     return format_html(
-        '<span class="person">{} <span class="person-email">{}</span></span>', user.display_name, user.email
+        '<span class="somebody">{} <span class="person-email">{}</span></span>', user.display_name, user.email
     )
 
 

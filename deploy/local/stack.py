@@ -85,7 +85,10 @@ class Stack:
         shutil.rmtree(self.folder / "journal", ignore_errors=True)
         for name in ("provider", "gateway"):
             (self.servers_folder / f"{name}-port").unlink(missing_ok=True)
-        for folder in {self.servers_folder, self.folder}:
+        secrets = self.folder / "secrets"
+        for password in secrets.glob("*-admin"):  # what the demo's world has made for Lockgate's own accounts
+            password.unlink()
+        for folder in (secrets, *{self.servers_folder, self.folder}):
             if folder.is_dir() and not any(folder.iterdir()):
                 folder.rmdir()
 

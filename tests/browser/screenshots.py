@@ -116,9 +116,9 @@ def connects(alice: Page) -> None:
             session.execute(statement.encode())
         with suppress(psycopg.errors.InsufficientPrivilege):
             session.execute(STATEMENTS[-1].encode())
-    alice.click("#give-back")
+    alice.click("#status button:has-text('Give back')")
     alice.locator("[data-testid=end-now]:visible").first.click()
-    alice.wait_for_selector("text=no longer work")
+    alice.wait_for_selector("text=removal confirmed")
 
 
 if __name__ == "__main__":

@@ -130,7 +130,7 @@ def test_approval_moves_the_steps(pages: Pages, world: World) -> None:
     )
     _, after = progress(world.alice, request.reference)
     assert 'data-state="pending"' in before
-    assert "Bob approved" in between
+    assert "bob@example.com</span> approved" in between
     assert 'data-state="scheduled"' in after
 
 

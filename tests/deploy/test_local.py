@@ -175,6 +175,8 @@ def test_a_folder_elsewhere_that_somebody_else_has_prepared_is_refused(tmp_path:
 
 def test_forgetting_leaves_what_somebody_else_put_into_the_folder(folder: Path) -> None:
     (folder / "notes.txt").write_text("mine")
+    (folder / "secrets").mkdir()
+    (folder / "secrets" / "postgresql-admin").write_text("the demo's")
     stack = Stack(folder)
     assert stack.queue.port
     stack.forget()
