@@ -53,7 +53,9 @@ class Examiner:
             return known if known.instead or known.text_sha256 == digest else replace(known, text_sha256=digest)
         if len(text) > SHORT:
             return None
-        return self._keep(key, text, digest, understand(text, self.dialect))
+        # Where it is no hash, it is the text with its constants blanked, which is half of its shape.
+        bare = "" if key == digest else key
+        return self._keep(key, text, digest, understand(text, self.dialect, bare=bare))
 
     def examined(self, text: str, understood: Understood) -> Examined:
         """What the rules say of a text that was understood elsewhere."""

@@ -33,10 +33,10 @@ _TOO_COMPLEX = Understood(
 )
 
 
-def understand(text: str, dialect: str) -> Understood:
+def understand(text: str, dialect: str, *, bare: str = "") -> Understood:
     """What a text does. Never raises: a mistake of ours costs one statement, which counts as not understood."""
     try:
-        return statements.understand(text, dialect)
+        return statements.understand(text, dialect, bare=bare)
     except (LookupError, TypeError, AttributeError, ValueError, AssertionError):
         # Without the text, which no log may hold.
         log.exception("gateway.not_understood")

@@ -13,6 +13,6 @@ __all__ = ["Effect", "Fault", "NameChange", "Setting", "Statement", "Understood"
 POSTGRESQL = "postgres"
 
 
-def understand(text: str, dialect: str) -> Understood:
-    """What a text does. `dialect` is sqlglot's name of the engine's language."""
-    return postgresql.understand(text) if dialect == POSTGRESQL else other.understand(text, dialect)
+def understand(text: str, dialect: str, *, bare: str = "") -> Understood:
+    """What a text does. `dialect` is sqlglot's name of the engine's language; `bare` is the text as PostgreSQL's `blanked`."""
+    return postgresql.understand(text, bare=bare) if dialect == POSTGRESQL else other.understand(text, dialect)

@@ -80,11 +80,14 @@ def shortened(text: str) -> str:
     return blanked(text) or collapsed("".join("0" if kind == "parameter" else piece for kind, piece in pieces_of(text)))
 
 
-def shape_of(text: str, *, shown: bool = False) -> str:
-    """What to show of a text that the grammar has taken. With `shown`, strings stay: what they say is no secret."""
-    bare = None if shown else blanked(text)
-    if bare is not None:
-        shape = _ZERO.sub("?", bare.replace("''", "?"))
+def shape_of(text: str, *, shown: bool = False, bare: str = "") -> str:
+    """What to show of a text that the grammar has taken. With `shown`, strings stay: what they say is no secret.
+
+    `bare` is what `blanked` gives for the text, where somebody has asked that already.
+    """
+    quick = None if shown else bare or blanked(text)
+    if quick is not None:
+        shape = _ZERO.sub("?", quick.replace("''", "?"))
     else:
         bare = collapsed("".join(piece for _, piece in pieces_of(text, shown=shown)))
         shape = bare if shown else _BLANKS.sub("?", bare)

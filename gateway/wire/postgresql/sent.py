@@ -12,7 +12,8 @@ _FIRST_PLACES: Final = 8
 class Sent:
     """A ring of places, twice as many when they do not do.
 
-    Its items: of an Execute its number, of a Query its number, negative, of a Sync 0; of others what `Names.acknowledged` takes.
+    Its items: of an Execute its number, of a Query its number, negative, of a Sync 0; of others what `Names.acknowledged`
+    takes.
     """
 
     def __init__(self) -> None:
