@@ -157,9 +157,9 @@ def test_what_a_prepared_statement_does_is_asked_again_each_time_that_it_is_sent
 def test_a_text_is_parsed_once_for_all_that_differ_in_literals(monkeypatch: pytest.MonkeyPatch) -> None:
     parsed: list[str] = []
 
-    def counting(text: str, dialect: str) -> Understood:
+    def counting(text: str, dialect: str, *, bare: str = "") -> Understood:
         parsed.append(text)
-        return understand(text, dialect)
+        return understand(text, dialect, bare=bare)
 
     monkeypatch.setattr(examining, "understand", counting)
     examine = Examiner(WRITE, "postgres")
