@@ -178,3 +178,18 @@ def test_every_event_to_alarm_on_is_logged() -> None:
     logged = set(re.findall(r'log\.(?:warning|error)\(\s*"([\w.]+)"', code))
     assert named
     assert named <= logged
+
+
+def test_the_links_of_the_changelog_and_of_the_findings_lead_somewhere() -> None:
+    """What a changelog names may be gone since; where it leads may not."""
+    for path in (ROOT / "CHANGELOG.md", ROOT / "findings" / "README.md"):
+        assert list(_links(path.read_text(), path.parent)) == []
+
+
+def test_the_table_of_the_providers_variables_is_the_one_that_is_read() -> None:
+    code = (ROOT / "people" / "sso" / "providers.py").read_text()
+    read = set(re.findall(r'required\("([A-Z_]+)"', code)) | set(re.findall(r'\{prefix\}([A-Z_]+)"', code))
+    table = set(
+        re.findall(r"^\| `LOCKGATE_SSO_<NAME>_([A-Z_]+)`", (ROOT / "docs" / "sign-in.md").read_text(), re.MULTILINE)
+    )
+    assert table == read
