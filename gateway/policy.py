@@ -27,6 +27,8 @@ _READ_BY_TEXT = frozenset(
         *("dblink", "dblink_exec", "dblink_open", "dblink_send_query", "lo_get", "loread", "lo_export"),
     }
 )
+#: Relations of the catalogue with values from the tables of others in them.
+_HOLDS_VALUES = frozenset({"pg_catalog.pg_stats", "pg_catalog.pg_stats_ext", "pg_catalog.pg_stats_ext_exprs"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,12 +90,12 @@ def _settings(rules: Rules, statement: Statement) -> Refusal | None:
                 f"Statements in the encoding {value or 'that it asks for'} cannot be recorded as the server reads them.",
                 "Use UTF8.",
             )
-        if setting.name == "search_path" and not _path_is_within(rules, setting):
+        if setting.name == "search_path" and not path_is_within(rules, setting):
             return Refusal("table", f"The role does not reach all of the schemas {value or 'that it asks for'}.")
     return None
 
 
-def _path_is_within(rules: Rules, setting: Setting) -> bool:
+def path_is_within(rules: Rules, setting: Setting) -> bool:
     """Where tables are named with their schemas, a bare name must not mean a table of another schema."""
     schemas = [pattern.partition(".")[0] for pattern in rules.tables or () if "." in pattern]
     if not schemas:
@@ -131,6 +133,10 @@ def _tables(rules: Rules, statement: Statement) -> Refusal | None:
     if rules.tables is None:
         return None
     for table in sorted(statement.tables):
+        if table in _HOLDS_VALUES:
+            return Refusal(
+                "table", f"The role names its tables, and {table} holds values of all that the account may read."
+            )
         # Clients look there for what there is; the server shows nobody more than they may see.
         if table.partition(".")[0] in ("pg_catalog", "information_schema"):
             continue

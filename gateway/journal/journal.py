@@ -129,7 +129,11 @@ class Journal(Recorder):
         """See `Recorder`."""
         self._refuse_if_it_must_not_grow()
         owner = self._session(session)
-        why = {"rule": examined.rule, "reason": examined.refusal}
+        reason = examined.refusal
+        if examined.rule == "syntax" and owner.keep is not Keep.TEXT:
+            # Near what it is, may be a literal, and behind an open quote all of the text.
+            reason = reason.partition(" at or near ")[0]
+        why = {"rule": examined.rule, "reason": reason}
         self._say("refused", {**self._about(owner, examined, text, b""), **why}, owner)
 
     def outcome(self, statement: int, verdict: Verdict, *, code: str = "", rows: int = 0, size: int = 0) -> None:

@@ -43,7 +43,25 @@ def rule_that_refuses(rules: Rules, text: str) -> str:
         (READ, "COPY item TO PROGRAM 'sh'", "class"),
         (READ, "SET default_transaction_read_only = off; SELECT 1", "read_only"),
         (READ, "SET default_transaction_read_only = on", ""),
+        (READ, "SET default_transaction_read_only TO DEFAULT", ""),
         (READ, "SET transaction_read_only TO DEFAULT", ""),
+        (READ, "RESET transaction_read_only", "read_only"),
+        (WRITE, "RESET transaction_read_only", ""),
+        (READ, "SELECT set_config('default_transaction_read_only_____'::varchar(29), 'off', false)", "setting"),
+        (WRITE, "SELECT set_config('role_____'::char(4), 'postgres', false)", "setting"),
+        (READ, "SELECT set_config('jit'::text, 'off'::varchar, false)", ""),
+        (
+            READ,
+            "SELECT set_config(x.name, 'off', false) FROM (VALUES ('transaction_read_only')) x(name), pg_settings p"
+            " WHERE p.name = 'jit'",
+            "setting",
+        ),
+        (READ, "SELECT set_config(p.name, 'off', false) FROM pg_settings p WHERE p.name = 'jit'", ""),
+        (READ, "SELECT (16400::oid).lo_unlink", "class"),
+        (READ, "SELECT one.lo_unlink FROM unnest(ARRAY[16400::oid]) one", "class"),
+        (ORDERS, "SELECT ('select name from customers'::text).ts_stat", "table"),
+        (ORDERS, "SELECT most_common_vals FROM pg_stats WHERE tablename = 'customers'", "table"),
+        (NARROW, "SELECT (60::float8).pg_sleep", "function"),
         (READ, "SELECT 1; BEGIN READ WRITE", "read_only"),
         (READ, "SELECT current_setting('jit'), set_config('jit', 'off', false)", ""),
         (READ, "SELECT set_config('search_path', '', false)", ""),
@@ -137,6 +155,8 @@ def test_what_an_approver_reads_of_the_rules() -> None:
 @pytest.mark.parametrize(
     ("text", "instead"),
     [
+        # Up to PostgreSQL 15 its default is off.
+        ("SET transaction_read_only TO DEFAULT", "SET transaction_read_only TO on"),
         ("BEGIN READ WRITE", "BEGIN READ ONLY"),
         ("begin isolation level serializable, read  write", "begin isolation level serializable, read  ONLY"),
         ("START TRANSACTION READ /* please */ WRITE", "START TRANSACTION READ   ONLY"),

@@ -48,7 +48,28 @@ def _chooses(where: _Node, changed: str) -> bool:
                 return False
         elif junction is not None:
             todo += junction["args"]
-        elif not _names_a_column(node, changed):
+        elif _is_the_same(node.get("A_Expr", {})) or not _names_a_column(node, changed):
+            return False
+    return True
+
+
+def _is_the_same(comparison: _Node) -> bool:
+    """Both sides say the same: `lower(item) = lower(item)`, `(id, item) = (id, item)`."""
+    if "lexpr" not in comparison or "rexpr" not in comparison:
+        return False
+    # Without recursion, and where in the text each node stands is no difference.
+    todo: list[tuple[Any, Any]] = [(comparison["lexpr"], comparison["rexpr"])]
+    while todo:
+        left, right = todo.pop()
+        if type(left) is dict and type(right) is dict:
+            if left.keys() != right.keys():
+                return False
+            todo += [(value, right[key]) for key, value in left.items() if key != "location"]
+        elif type(left) is list and type(right) is list:
+            if len(left) != len(right):
+                return False
+            todo += zip(left, right, strict=True)
+        elif left != right:
             return False
     return True
 

@@ -187,6 +187,24 @@ class Reader:
             self.hangs_on_literals = True
         self._rest(body, scope, "funcname")
 
+    def _column(self, body: _Node, scope: _Scope) -> None:
+        """`row.length` calls the function `length` where the row has no such column."""
+        fields = body["fields"]
+        if len(fields) > 1 and "String" in fields[-1]:
+            self._maybe_call(fields[-1]["String"]["sval"])
+
+    def _indirection(self, body: _Node, scope: _Scope) -> None:
+        """`('a').length` calls a function, too."""
+        for one in body["indirection"]:
+            if "String" in one:
+                self._maybe_call(one["String"]["sval"])
+        self._rest(body, scope)
+
+    def _maybe_call(self, name: str) -> None:
+        self._functions.add(name)
+        if name in kinds.WRITING_FUNCTIONS:
+            self._add(Class.WRITE)
+
     def _stored(self, body: Any, scope: _Scope) -> None:
         """Statements that are written down to be run later, by others."""
         before, self._is_planned = self._is_planned, True
@@ -306,12 +324,14 @@ _NODES: dict[str, _Look] = {
     "DeleteStmt": Reader._change_chosen,
     "intoClause": Reader._into,
     "RangeVar": Reader._range,
+    "ColumnRef": Reader._column,
+    "A_Indirection": Reader._indirection,
     "FuncCall": Reader._call,
     "funccall": Reader._call,
 }
 #: What names nothing that is looked for, and holds nothing that does.
 _LEAVES = frozenset(
-    {"ColumnRef", "A_Const", "ParamRef", "String", "Integer", "Float", "Boolean", "typeName", "name", "names", "alias"}
+    {"A_Const", "ParamRef", "String", "Integer", "Float", "Boolean", "typeName", "name", "names", "alias"}
 )
 for _field in ("relation", "pktable", "view", "sequence"):
     _NODES[_field] = Reader._range

@@ -20,9 +20,10 @@ def named(name: str) -> str:
 def setting_of(body: _Node) -> Setting | None:
     """What a VariableSetStmt sets; None where it sets nothing back but what the gateway said when it connected."""
     kind = body["kind"]
+    name = body.get("name", "").lower()
     if kind in ("VAR_RESET", "VAR_RESET_ALL", "VAR_SET_DEFAULT"):
-        return None
-    name = body["name"].lower()
+        # Up to version 15 it goes back to off there, in a transaction that began as read-only too.
+        return Setting(name, None) if name == "transaction_read_only" else None
     if kind == "VAR_SET_CURRENT":
         return Setting(name, None, is_known=False)
     values = [constant(one) for one in body.get("args", ())]
@@ -47,7 +48,7 @@ def name_by_where(select: _Node) -> None:
     calls = [call["args"] for call in map(_set_config, select.get("targetList", ())) if call is not None]
     if not calls:
         return
-    told: dict[str, _Node] = {}
+    told: dict[tuple[str, ...], _Node] = {}
     where = select["whereClause"]
     junction = where.get("BoolExpr", {})
     for one in junction["args"] if junction.get("boolop") == "AND_EXPR" else [where]:
@@ -77,14 +78,26 @@ def _set_config(target: _Node) -> _Node | None:
     return call
 
 
-def _column(node: _Node) -> str:
-    fields = node.get("ColumnRef", {}).get("fields", ())
-    return str(fields[-1].get("String", {}).get("sval", "")) if fields else ""
+def _column(node: _Node) -> tuple[str, ...]:
+    """With what qualifies it: `x.name` is not the `p.name` that WHERE tells of."""
+    return tuple(str(field.get("String", {}).get("sval", "*")) for field in node.get("ColumnRef", {}).get("fields", ()))
+
+
+#: Casts that leave a text as it is. `varchar(4)` and `char` cut it, others write it in their own way.
+_AS_IT_IS = frozenset({"text", "varchar", "bpchar", "unknown"})
+
+
+def _leaves_it(kind: _Node) -> bool:
+    names = [one["String"]["sval"] for one in kind.get("names", ())]
+    is_of_the_server = len(names) == 1 or names[:-1] == ["pg_catalog"]
+    return is_of_the_server and names[-1] in _AS_IT_IS and not {"typmods", "arrayBounds"} & kind.keys()
 
 
 def constant(node: _Node) -> str | None:
     """A constant as text; None for anything else."""
     while "TypeCast" in node:
+        if not _leaves_it(node["TypeCast"]["typeName"]):
+            return None
         node = node["TypeCast"]["arg"]
     value = node.get("A_Const")
     if value is None or value.get("isnull"):

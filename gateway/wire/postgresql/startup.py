@@ -15,8 +15,10 @@ from typing import Final
 
 from access.gateway_rules import Rules
 from gateway.errors import SessionEnded, SettingRefused
+from gateway.policy import path_is_within
 from gateway.statements.postgresql.encodings import is_unsafe
 from gateway.statements.postgresql.settings import is_surely_on
+from gateway.statements.statement import Setting
 
 #: What a startup message says that is no setting.
 _NO_SETTINGS: Final = frozenset({"user", "database", "replication", "options"})
@@ -107,6 +109,8 @@ def _refuse_if_harmful(name: str, value: str, rules: Rules) -> None:
         raise SettingRefused(name, "It stays on: a text would read otherwise.")
     if name == "client_encoding" and is_unsafe(value):
         _refuse_encoding(value)
+    if name == "search_path" and not path_is_within(rules, Setting(name, value)):
+        raise SettingRefused(name, "The role does not reach all of these schemas.")
     if name in _READ_ONLY and rules.read_only and not is_surely_on(value):
         raise SettingRefused(name, "Sessions of this role are read-only.")
 

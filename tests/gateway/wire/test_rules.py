@@ -78,6 +78,17 @@ def test_what_the_grammar_does_not_take_is_refused_in_the_servers_words(start: S
     assert gateway.ran(text).rule == "syntax"
 
 
+@pytest.mark.parametrize(
+    "text", ["SELECT 1 'zq'", "SELECT 1, 'zq", "SELECT 'it's zq'", "SELECT U&'\\zq'", "SELECT 1zq"]
+)
+def test_the_record_of_what_is_no_sql_has_nothing_of_its_literals(start: Start, text: str) -> None:
+    gateway = start(rules=WRITE)
+    with Wire(gateway) as wire:
+        assert errors(wire.query(text)) == ["42601"]
+    assert gateway.ran(text).rule == "syntax"
+    assert "zq" not in str(gateway.entries())
+
+
 @pytest.mark.parametrize("is_extended", [False, True])
 def test_a_reader_who_asks_to_write_reads_on(start: Start, is_extended: bool) -> None:
     gateway = start(rules=replace(rules_for(Level.READ), durability=Durability.BATCHED))

@@ -206,6 +206,14 @@ def test_what_would_change_the_account_the_rules_or_the_reading_is_refused_by_na
     assert not any(entry["kind"] == "intent" for entry in gateway.entries())
 
 
+def test_a_search_path_beyond_the_schemas_of_the_role_is_refused(start: Start) -> None:
+    gateway = start(rules=replace(READ_ONLY, tables=("shop.orders",)))
+    for given in ({"search_path": "public, secret"}, {"options": "-c search_path=secret"}):
+        code, said = refused(gateway, **given)
+        assert (code, "'search_path'" in said) == ("42501", True), said
+    assert shown(gateway, "search_path", options=r"-c search_path=shop,\ public") == "shop, public"
+
+
 def test_an_unknown_setting_gets_the_servers_own_error(gateway: Gateway) -> None:
     for given, name, sqlstate in (
         ({"colour": "red"}, "colour", "42704"),
