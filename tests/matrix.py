@@ -2,7 +2,7 @@
 
 Runs pytest once a version, each with servers of its own, and writes what passed, failed and was skipped into the table that
 docs/engines/versions.md and the README carry. `--only postgresql-18 mariadb-11.8` runs some of them and leaves the other rows
-as they are; `--suites connectors` runs one suite, and a dash stands for the others. Fails when anything failed.
+as they are; `--suites connectors` runs one suite, and leaves the others' cells. Fails when anything failed.
 """
 
 from __future__ import annotations
@@ -50,15 +50,16 @@ class Row:
         """In all suites."""
         return sum(counted["failed"] for counted in self.counts.values())
 
-    def line(self) -> str:
-        """The row of the table."""
-        cells = [self.name, self.exact or "", *(_cell(self.counts[suite]) for suite in SUITES)]
+    def line(self, before: str = "") -> str:
+        """The row of the table; a suite that was not run now keeps what it said before."""
+        earlier = dict(zip(SUITES, before.strip("| ").split(" | ")[2:], strict=False))
+        cells = [self.name, self.exact or "", *(_cell(self.counts[suite], earlier.get(suite, "–")) for suite in SUITES)]
         return f"| {' | '.join(cells)} |"
 
 
-def _cell(counted: Counter[str]) -> str:
+def _cell(counted: Counter[str], earlier: str) -> str:
     if not counted:
-        return "–"
+        return earlier
     words = [f"{counted['passed']} passed"]
     words += [f"**{counted['failed']} failed**"] if counted["failed"] else []
     words += [f"{counted['skipped']} skipped"] if counted["skipped"] else []
@@ -129,7 +130,7 @@ def write(done: list[Row]) -> None:
         head, _, rest = text.partition(_BEGIN)
         table, _, tail = rest.partition(_END)
         kept = {found["name"]: line for line in table.splitlines() if (found := _ROW.match(line))}
-        kept |= {row.name: row.line() for row in done}
+        kept |= {row.name: row.line(kept.get(row.name, "")) for row in done}
         order = [row.name for row in rows()]
         lines = [kept[name] for name in order if name in kept]
         title = f"| server | tried on | {' | '.join(SUITES)} |\n|---|---|{'---|' * len(SUITES)}"
