@@ -318,6 +318,14 @@ def branches(server: PrivateServer) -> set[str]:
     return {line.split("\t")[-1] for line in server.rows("XA RECOVER FORMAT='SQL'")}
 
 
+@pytest.fixture
+def no_branches(server: PrivateServer) -> None:
+    """Whatever was left by a test that failed would be in the way of the next."""
+    for branch in branches(server):
+        server.run(f"XA ROLLBACK {branch}")
+
+
+@pytest.mark.usefixtures("no_branches")
 def test_what_a_session_has_prepared_is_rolled_back_with_its_end(server: PrivateServer, target: Target) -> None:
     alice = Alice(target, WRITE).provision()
     rows = server.rows("SELECT COUNT(*) FROM shop.orders")
@@ -333,6 +341,7 @@ def test_what_a_session_has_prepared_is_rolled_back_with_its_end(server: Private
     assert server.rows("SELECT COUNT(*) FROM shop.orders LOCK IN SHARE MODE") == rows
 
 
+@pytest.mark.usefixtures("no_branches")
 def test_a_prepared_transaction_that_could_be_somebody_elses_is_left_and_no_receipt_is_clean(
     server: PrivateServer, target: Target
 ) -> None:
@@ -355,6 +364,7 @@ def test_a_prepared_transaction_that_could_be_somebody_elses_is_left_and_no_rece
     server.run("XA ROLLBACK 'theirs'")
 
 
+@pytest.mark.usefixtures("no_branches")
 def test_a_prepared_transaction_of_a_session_that_is_gone_is_said(server: PrivateServer, target: Target) -> None:
     alice = Alice(target, WRITE).provision()
     session = alice.log_in()
