@@ -192,7 +192,9 @@ def test_texts_that_differ_in_a_name_have_two() -> None:
     assert fingerprint("SELECT a FROM item") != fingerprint("SELECT b FROM item")
 
 
-@pytest.mark.parametrize("text", ["SELECT 'open", 'SELECT "open', "SELECT $$open", "/* open"])
+@pytest.mark.parametrize(
+    "text", ["SELECT 'open", 'SELECT "open', "SELECT $$open", "/* open", "/* /* open */", "SELECT 1 /*/"]
+)
 def test_a_text_that_is_none_shows_nothing_of_itself(text: str) -> None:
     understood = understand(text, "postgres")
     assert (understood.shape, understood.statement.classes) == ("", {C.UNKNOWN})
@@ -420,3 +422,44 @@ def test_other_engines_are_read_by_their_own_words(dialect: str) -> None:
     assert understood.statement.classes == {C.WRITE}
     assert understood.statement.changes_every_row
     assert understand("SELECT 'open", dialect).statement.classes == {C.UNKNOWN}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "SELECT 'te' -- zq\n'a' FROM orders",
+        "SELECT 'zq -- x' -- one 'zq\n -- two\n 'a -- zq' FROM orders",
+        "SELECT E'a\\'--zq' -- b\n '\\'zq', $q$--'zq$q$ FROM orders",
+        "SELECT U&'\\0061' -- zq\r '!0061zq' UESCAPE '!' FROM orders",
+        "SELECT '-- zq\n' -- x\n 'zq' /* '-- */ , orders AS \"--'\" FROM orders",
+    ],
+)
+def test_a_string_that_goes_on_behind_a_comment_is_one_string(text: str) -> None:
+    statement = told(text)
+    assert statement.fault is None
+    assert (statement.classes, statement.tables) == (frozenset({C.READ}), frozenset({"orders"}))
+    assert "zq" not in shape(text)
+
+
+def test_where_a_text_stumbles_is_told_in_its_own_characters() -> None:
+    fault = told("SELECT 'a' -- zq\n 'b' FRM x y").fault
+    assert fault is not None
+    assert (fault.message, fault.position) == ('syntax error at or near "x"', 27)
+
+
+@pytest.mark.parametrize("comment", [" /* c */ ", " -- it's c\n", "/* a /* ' */ */ -- b\n"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "SELECT 1 NOT%IN (2)",
+        "SELECT a NOT%LIKE 'b' FROM t ORDER BY 1 NULLS%FIRST",
+        "SELECT '1'::timestamp WITH%TIME%ZONE, '1'::time WITHOUT%TIME%ZONE",
+        "SELECT * FROM f() WITH%ORDINALITY",
+        "SELECT U&'te!0061'%UESCAPE%'!', U&\"d!0061t\"%UESCAPE%'!'",
+        "SELECT json_object('a': 1 FORMAT%JSON)",
+    ],
+)
+def test_a_comment_between_two_words_that_belong_together_is_a_space(text: str, comment: str) -> None:
+    statement = told(text.replace("%", comment))
+    assert statement.fault is None
+    assert statement.classes == {C.READ}

@@ -15,7 +15,7 @@ import pgparse
 
 from access.gateway_rules import StatementClass as Class
 from gateway.statements.postgresql.reading import Reader
-from gateway.statements.postgresql.shape import shape_of, shortened
+from gateway.statements.postgresql.shape import shape_of, shortened, without_comments
 from gateway.statements.statement import UNKNOWN, Fault, Statement, Understood
 
 #: The tree comes as JSON, whose reader counts every level of it as a call. The bound is for texts that are short enough to be
@@ -33,6 +33,10 @@ def understand(text: str, *, bare: str = "") -> Understood:
                 return understood
         return _understood(text, text, bare)
     except pgparse.PGQueryError as error:
+        if ("--" in text or "/*" in text) and (bare := without_comments(text)) != text:
+            # libpg_query's scanner makes tokens of comments: behind one no string goes on, and NOT IN, NULLS FIRST, WITH TIME
+            # are no pairs of words with one between them.
+            return understand(bare)
         return Understood(_faulty(str(error.message), int(error.position)))
     except RecursionError:
         return Understood(_faulty(_STACK, 0))

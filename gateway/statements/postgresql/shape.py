@@ -29,7 +29,7 @@ _IN = re.compile(r"(?<![\w$.\"])in\s*\Z", re.IGNORECASE)
 _ZERO = re.compile(r"0(?<![\w$.]0)(?![\w$.])")
 _SPACE = r"[ \t\n\r\f\v]"
 #: What may stand between two pieces of one string: white space with a line break in it, comments to the end of a line too.
-_GOES_ON = rf"(?:{_SPACE}|--[^\n\r]*[\n\r])*[\n\r](?:{_SPACE}|--[^\n\r]*[\n\r])*"
+_GOES_ON = rf"(?:[ \t\f\v]|--[^\n\r]*)*[\n\r](?:{_SPACE}|--[^\n\r]*[\n\r])*"
 _PIECE = re.compile(
     rf"""
       (?P<space>{_SPACE}+ | --[^\n\r]*)
@@ -126,6 +126,40 @@ def pieces_of(text: str, *, shown: bool = False) -> list[tuple[str, str]]:
     return found
 
 
+def without_comments(text: str) -> str:
+    """The text with spaces for each comment, also between two pieces of one string: the same to the server, and as long."""
+    found: list[str] = []
+    position = 0
+    while (match := _PIECE.match(text, position)) is not None:
+        begin, position = position, match.end()
+        kind = match.lastgroup
+        if kind == "comment":
+            position = _end_of_comment(text, position, open_end=-1)
+            if position < 0:
+                return text
+        elif kind in ("dollar", "tag"):
+            end = text.find(match[0], position)
+            position = len(text) if end < 0 else end + len(match[0])
+        piece = text[begin:position]
+        if kind == "comment" or piece.startswith("--"):
+            piece = " " * len(piece)
+        elif kind in ("escape", "text") and "--" in piece:
+            piece = (_IN_ESCAPED if kind == "escape" else _IN_TEXT).sub(_spaces_for_comments, piece)
+        found.append(piece)
+    return "".join(found) + text[position:]
+
+
+_COMMENT = re.compile(r"--[^\n\r]*")
+#: A quoted piece, or what stands between two of them.
+_IN_TEXT = re.compile(rf"'(?:[^']|'')*'|{_GOES_ON}")
+_IN_ESCAPED = re.compile(rf"'(?:[^'\\]|''|\\.)*'|{_GOES_ON}", re.DOTALL)
+
+
+def _spaces_for_comments(found: re.Match[str]) -> str:
+    piece = found[0]
+    return piece if piece[0] == "'" else _COMMENT.sub(lambda comment: " " * len(comment[0]), piece)
+
+
 def read_only(text: str) -> str:
     """The text with each READ WRITE made READ ONLY; of a SET with a value, with that value turned on."""
     words = pieces_of(text, shown=True)
@@ -144,12 +178,13 @@ def read_only(text: str) -> str:
     return "".join(piece for _, piece in words)
 
 
-def _end_of_comment(text: str, position: int) -> int:
+def _end_of_comment(text: str, position: int, open_end: int | None = None) -> int:
+    """Behind it; `open_end`, or the end of the text, where it is never closed."""
     depth = 1
     while depth:
         begins, ends = text.find("/*", position), text.find("*/", position)
         if ends < 0:
-            return len(text)
+            return len(text) if open_end is None else open_end
         if 0 <= begins < ends:
             depth, position = depth + 1, begins + 2
         else:
