@@ -26,6 +26,8 @@ from gateway.wire.postgresql.messages import (
     EMPTY_QUERY,
     ERROR,
     HEADER,
+    NOTICE,
+    NOTIFICATION,
     PARAMETER_STATUS,
     PARSE_DONE,
     PORTAL_SUSPENDED,
@@ -37,14 +39,11 @@ from gateway.wire.postgresql.messages import (
     sqlstate_of,
 )
 from gateway.wire.postgresql.names import Names, Portal, Statement
-from gateway.wire.postgresql.sent import Sent
+from gateway.wire.postgresql.sent import COPY_END, SYNC, Sent
 from gateway.wire.postgresql.startup import end_if_it_reads_otherwise
 
 #: Stands in the queue for a Query that was not sent as it is, and has no outcome to record.
 REFUSED_QUERY: Final = 1 << 61
-_SYNC: Final = 0
-#: CopyDone or CopyFail, sent before it was known whether the server is at a COPY: if it is not, it reads past it.
-_COPY_END: Final = "copy end"
 _CANCELLED: Final = "57014"
 _IDLE: Final = ord("I")
 _NO_LIMIT: Final = 1 << 61
@@ -58,8 +57,15 @@ _LONGEST_WHOLE: Final = 262_144
 #: some answers are always on their way.
 _MOST_SENT: Final = 8_192
 _FEW_SENT: Final = 2_048
+#: What a client takes at any time, also behind an error: READY ends it, and the server waits for the data of a COPY.
+_AT_ANY_TIME: Final = frozenset({READY, PARAMETER_STATUS, NOTICE, NOTIFICATION, COPY_IN})
 #: The server's clock of a statement begins a little later than ours, and its timer is not exact.
 _TIMEOUT_SLACK: Final = 0.05
+
+
+_RAN_ON: Final = (
+    "It had run to its end, and what was sent behind it in the same batch ran as well; of their rows not all were sent."
+)
 
 
 class Answers:
@@ -112,6 +118,8 @@ class Answers:
         self._code = ""
         self._limit: LimitReached | None = None
         self._was_limited = False
+        self._is_silent = False
+        """The client was told an error of ours, and hears nothing more of this batch; the server knows of no error."""
         # Of the stream.
         self._tail = b""
         self._left: i64 = 0
@@ -153,7 +161,7 @@ class Answers:
     def expect_sync(self) -> None:
         """A Sync was sent. In the middle of COPY the server reads past it."""
         if not self._is_copying_in:
-            self._sent.append(_SYNC)
+            self._sent.append(SYNC)
             self._names.batch_sent()
 
     def copy_in_ended(self) -> None:
@@ -161,7 +169,7 @@ class Answers:
         if self._is_copying_in:
             self._is_copying_in = False
         elif self._sent.number:
-            self._sent.append(_COPY_END)
+            self._sent.append(COPY_END)
             self._copy_ends += 1
 
     @property
@@ -204,7 +212,7 @@ class Answers:
         begin: i64 = 0
         out: list[bytes] = []
         while size - position >= HEADER:
-            if self._limit is None:
+            if self._limit is None and not self._is_silent:
                 position = self._past_rows(data, position)
                 if size - position < HEADER:
                     break
@@ -216,7 +224,7 @@ class Answers:
             if kind in (DATA_ROW, COPY_DATA):
                 if self._rows >= self._most_rows or self._bytes + length > self._most_bytes:
                     self._reach_limit()
-                if self._limit is not None and self._limit.limit != "time":
+                if self._is_silent or (self._limit is not None and self._limit.limit != "time"):
                     if stop > size:
                         break
                     out.append(data[begin:position])
@@ -227,10 +235,13 @@ class Answers:
                 self._rows += 1
                 self._bytes += length
             elif stop > size:
-                if length <= _LONGEST_WHOLE:
+                if self._is_silent or length <= _LONGEST_WHOLE:
                     break
             else:
+                is_heard = not self._is_silent or kind in _AT_ANY_TIME
                 instead = self._look_at(kind, data, position + HEADER, stop)
+                if not is_heard:
+                    instead = b""
                 if instead is not None:
                     out += (data[begin:position], instead)
                     begin = stop
@@ -298,7 +309,7 @@ class Answers:
         limit = self._limit
         if limit is not None and limit.limit != "time":
             self._was_limited, self._limit, self._code = True, None, limit.limit
-            rows, answer = self._rows, error_response(limit, hint="It had run to its end; its rows were not all sent.")
+            rows, answer, self._is_silent = self._rows, error_response(limit, hint=_RAN_ON), True
         else:
             self._told_rows += rows
             rows, answer = self._told_rows, None
@@ -310,27 +321,15 @@ class Answers:
 
     def _copying_in(self) -> None:
         """The server reads the data of what is at the head, and past each Sync that was sent before their end."""
-        ended = self._copy_ends > 0
-        rest: list[Any] = []
         head = self._sent.first()
         batches = 1 if type(head) is int and head < 0 else 0
-        while self._sent.number:
-            item = self._sent.pop()
-            if item == _COPY_END:
-                self._copy_ends -= 1
-                break
-            if rest and type(item) is int and item == _SYNC:
-                self._names.sync_ignored(batches)
-            else:
-                rest.append(item)
-        self._is_copying_in = not ended
-        rest += self._sent.items()
-        self._sent.clear()
-        for item in rest:
-            self._sent.append(item)
+        for _ in range(self._sent.read_past_syncs()):
+            self._names.sync_ignored(batches)
+        self._is_copying_in = not self._copy_ends
+        self._copy_ends = max(0, self._copy_ends - 1)
 
     def _drop_copy_ends(self) -> None:
-        while self._sent.first() == _COPY_END:
+        while self._sent.first() == COPY_END:
             self._sent.pop()
             self._copy_ends -= 1
 
@@ -361,12 +360,12 @@ class Answers:
 
     def _skip(self) -> None:
         """What was sent up to the next Sync is not run: nobody has to keep it until then, however much it is."""
-        while self._sent.number and self._sent.first() != _SYNC:
+        while self._sent.number and self._sent.first() != SYNC:
             self._skipped(self._sent.pop())
 
     def _skipped(self, item: Any) -> None:
         if type(item) is not int:
-            self._copy_ends -= item == _COPY_END
+            self._copy_ends -= item == COPY_END
             return
         self._code = ""
         self._settle(abs(item), Verdict.SKIPPED, 0)
@@ -397,7 +396,7 @@ class Answers:
             self._begin_portal()
         # Also when it was a Parse or a Bind that failed: the next statement has nothing to do with it.
         self._code = ""
-        self._is_skipping = False
+        self._is_skipping = self._is_silent = False
         if self._copy_ends:
             self._drop_copy_ends()
         self._names.batch_over()

@@ -51,6 +51,7 @@ BACKEND_KEY: Final = 0x4B  # K
 READY: Final = 0x5A  # Z
 ERROR: Final = 0x45  # E
 NOTICE: Final = 0x4E  # N
+NOTIFICATION: Final = 0x41  # A
 PARAMETER_STATUS: Final = 0x53  # S
 PARSE_DONE: Final = 0x31  # 1
 BIND_DONE: Final = 0x32  # 2

@@ -6,6 +6,10 @@ from typing import Any, Final
 
 from mypy_extensions import i64
 
+SYNC: Final = 0
+#: CopyDone or CopyFail, sent before it was known whether the server is at a COPY: if it is not, it reads past it.
+COPY_END: Final = "copy end"
+
 _FIRST_PLACES: Final = 8
 
 
@@ -67,6 +71,24 @@ class Sent:
                     break
                 number += 1
         return max(number, 1)
+
+    def read_past_syncs(self) -> int:
+        """Take out each Sync up to the end of COPY's data, and that end: the server reads past them. How many Syncs it were."""
+        rest: list[Any] = []
+        syncs = 0
+        while self.number:
+            item = self.pop()
+            if item == COPY_END:
+                break
+            if rest and type(item) is int and item == SYNC:
+                syncs += 1
+            else:
+                rest.append(item)
+        rest += self.items()
+        self.clear()
+        for item in rest:
+            self.append(item)
+        return syncs
 
     def clear(self) -> None:
         """Nothing waits."""

@@ -105,6 +105,25 @@ def test_each_fetch_of_a_cursor_made_in_sql_is_a_statement_of_its_own(start: Sta
         assert (len(values(said)), errors(said)) == (5, ["54000"])
 
 
+def test_behind_an_error_of_ours_a_batch_is_silent_as_behind_one_of_the_servers(start: Start) -> None:
+    gateway = start(rules=replace(EVERYTHING, most_rows=5))
+    one = [parse("", "SELECT generate_series(1, 100)"), bind("", ""), execute()]
+    with Wire(gateway) as wire:
+        wire.send(*one * 3, SYNC, query("SELECT 3"))
+        said = wire.until(b"Z")
+        assert b"".join(kind for kind, _ in said) == b"12DDDDDEZ"
+        assert values(wire.until(b"Z")) == ["3"]
+        said = wire.query("SELECT generate_series(1, 9); SELECT 1")
+        assert b"".join(kind for kind, _ in said) == b"TDDDDDEZ"
+    with psycopg.connect(gateway.conninfo, autocommit=True) as connection:
+        with suppress(psycopg.errors.ProgramLimitExceeded), connection.pipeline():
+            for _ in range(3):
+                connection.execute("SELECT generate_series(1, 100)")
+        assert connection.execute("SELECT 7").fetchone() == (7,)
+    told = [(one.verdict, one.rows) for one in gateway.all_settled() if "generate_series" in one.shape]
+    assert told[:3] == [("limited", 5), ("done", 100), ("done", 100)]
+
+
 # --- Time
 
 
