@@ -337,7 +337,7 @@ def test_without_a_key_there_are_no_checkpoints_and_that_is_said(settings: Setti
     settings.LOCKGATE_CHECKPOINT_KEYS = []
     fill(1)
     assert checkpoints.make(now=timezone.now()) is None
-    assert "off" in checkpoints.state().problem
+    assert "With LOCKGATE_CHECKPOINT_KEY set for the workers" in checkpoints.state().problem
 
 
 def test_a_new_key_is_introduced_by_the_old_one(log: None, settings: Settings) -> None:
