@@ -92,8 +92,8 @@ def _refusals(outcomes: list[Outcome]) -> str:
 
 
 def plain(said: str) -> str:
-    """A client's words on one line."""
-    return _escaped(re.sub(r"\s+", " ", said).strip())
+    """A client's words on one line; where the programs lie on this machine is nobody's business."""
+    return _escaped(re.sub(r"\s+", " ", said.replace(f"{ROOT}/", "")).strip())
 
 
 def _escaped(text: str) -> str:
