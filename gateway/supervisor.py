@@ -70,7 +70,8 @@ def supervise() -> int:
     told = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: told.set())
-    settings.LOCKGATE_GATEWAY_JOURNAL.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if not _has_a_folder():
+        return 1
     if relay.__file__.endswith(".py"):
         log.warning("gateway.not_compiled", remedy="python -m deploy.compiling makes it faster")
     workers = [Child(f"worker {n}", "gateway", f"--worker={n}") for n in range(settings.LOCKGATE_GATEWAY_WORKERS)]
@@ -84,6 +85,17 @@ def supervise() -> int:
     # Last, so that what the workers said in the end is shipped as well.
     _end([shipper])
     return 0
+
+
+def _has_a_folder() -> bool:
+    """Whether the journal's is there, or could be made; it is said otherwise."""
+    try:
+        settings.LOCKGATE_GATEWAY_JOURNAL.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        remedy = "Make it for the user that the gateway runs as, or name another one in LOCKGATE_GATEWAY_JOURNAL."
+        log.error("gateway.no_journal", error=str(error), remedy=remedy)  # noqa: TRY400 - the sentence says it all
+        return False
+    return True
 
 
 def _end(children: list[Child]) -> None:
