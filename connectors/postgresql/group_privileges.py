@@ -39,7 +39,17 @@ SCHEMA_PRIVILEGES = {
 }
 
 #: The lock that makes changes to privileges in one database take turns. The number is "Lockgate" in ASCII.
-LOCK = "SELECT pg_advisory_xact_lock(5507730182244496485)"
+_LOCK_NUMBER = 5507730182244496485
+LOCK = f"SELECT pg_advisory_xact_lock({_LOCK_NUMBER})"
+TRY_LOCK = f"SELECT pg_try_advisory_xact_lock({_LOCK_NUMBER})"
+#: Anybody who can log in may hold that lock, also in a prepared transaction, which has no process.
+HELD_BY_OTHERS = f"""
+SELECT EXISTS (SELECT FROM pg_locks l LEFT JOIN pg_stat_activity a ON a.pid = l.pid
+  WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1
+    AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+    AND l.classid::int8 << 32 | l.objid::int8 = {_LOCK_NUMBER}
+    AND a.usesysid IS DISTINCT FROM (SELECT oid FROM pg_roles WHERE rolname = session_user))
+"""
 
 USER_SCHEMA = "n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'"
 _TABLE = "c.relkind IN ('r', 'p', 'v', 'm', 'f')"

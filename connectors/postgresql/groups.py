@@ -16,7 +16,7 @@ from connectors.base import Journal, JournalEntry, Scope, Statement
 from connectors.errors import AdminLacksPrivilege, ConnectorError, GrantedByOthers, ServerRefused
 from connectors.postgresql import statements
 from connectors.postgresql.failures import VANISHED
-from connectors.postgresql.group_privileges import LOCK, aspects, make_group
+from connectors.postgresql.group_privileges import HELD_BY_OTHERS, LOCK, TRY_LOCK, aspects, make_group
 from connectors.postgresql.group_surplus import places, surplus
 from connectors.postgresql.session import Session, Sessions
 from connectors.postgresql.statements import Command, command
@@ -102,7 +102,7 @@ def _set_right_once(session: Session, scope: Scope, journal: Journal, *, grants:
 
 def changes(session: Session, scope: Scope, *, grants: bool) -> Iterator[Command]:
     """What has to change once it is our turn: whoever was before us may have done it. Ends by reading what came of it."""
-    session.rows(LOCK)
+    _take_turn(session)
     beyond = _beyond(session, scope)
     _refuse_to_leave(session.database, scope.group, [each for each in beyond if not each.may_take])
     # What is revoked below may be what somebody needs: then it is lacking, although it is there now.
@@ -115,6 +115,15 @@ def changes(session: Session, scope: Scope, *, grants: bool) -> Iterator[Command
     yield from (statements.stop_acting_for(account, session.database) for account in acted_for)
     _refuse_to_leave(session.database, scope.group, _beyond(session, scope))
     _refuse_to_lack(session.database, scope, _lacking(session, scope) if grants else [])
+
+
+def _take_turn(session: Session) -> None:
+    """Wait for other workers of ours, and for nobody else: an account that holds the lock is to hold up no grant.
+
+    Who goes on without it may collide with somebody, and is tried again as after any other collision.
+    """
+    if session.rows(TRY_LOCK) != [(True,)] and session.rows(HELD_BY_OTHERS) != [(True,)]:
+        session.rows(LOCK)
 
 
 def _grants(session: Session, scope: Scope) -> list[Command]:

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from connectors.base import Level, Remedy, Scope
+from connectors.postgresql.group_privileges import is_accounts
 from connectors.postgresql.session import Session
 from connectors.postgresql.setup import DEFAULT_HEIR
 from connectors.quoting import postgresql_name as name
@@ -38,12 +39,12 @@ FROM pg_roles r WHERE r.rolname = %(heir)s
 """
 
 #: Groups and accounts of ours, and roles that access roles join, that are not ours to administer; ours first.
-_WITHOUT_ADMIN = """
-SELECT r.rolname::text, r.rolname ~ '^(lg|lockgate)_' FROM pg_roles r
+_WITHOUT_ADMIN = f"""
+SELECT r.rolname::text, r.rolname ~ '^(lg|lockgate)_' OR {is_accounts("r.oid")} FROM pg_roles r
 WHERE NOT r.rolsuper AND r.rolname <> current_user AND r.rolname <> %(heir)s
-  AND (r.rolname ~ '^lg_' OR r.rolname ~ '^lockgate_' AND NOT r.rolcanlogin OR r.rolname = ANY (%(joined)s::text[])
+  AND ({is_accounts("r.oid")} OR r.rolname ~ '^lockgate_' AND NOT r.rolcanlogin OR r.rolname = ANY (%(joined)s::text[])
        OR r.rolname !~ '^pg_' AND EXISTS (SELECT FROM pg_auth_members m JOIN pg_roles a ON a.oid = m.member
-                                          WHERE m.roleid = r.oid AND a.rolname ~ '^lg_'))
+                                          WHERE m.roleid = r.oid AND {is_accounts("a.oid")}))
   AND NOT EXISTS (SELECT FROM pg_auth_members m
                   WHERE m.roleid = r.oid AND m.admin_option AND pg_has_role(m.member, 'USAGE'))
 ORDER BY 2 DESC, 1

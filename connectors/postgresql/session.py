@@ -93,6 +93,10 @@ def _settings_of_session(target: Target) -> dict[str, str]:
         "lock_timeout": str(_LOCK_TIMEOUT_MS),
         "idle_in_transaction_session_timeout": "15000",
         "default_transaction_read_only": "off",
+        # Each question of a transaction sees what was committed before it, also by whoever had the turn before us.
+        "default_transaction_isolation": "read\\ committed",
+        # What the server warns of is read.
+        "client_min_messages": "warning",
         # A receipt tells what is so, also after a crash, and standbys hear of it at once.
         "synchronous_commit": "on",
     }

@@ -14,6 +14,7 @@ block sets its own `search_path`: a superuser runs this in databases in which ot
 from __future__ import annotations
 
 from connectors.base import Authentication, Target
+from connectors.postgresql.statements import MARK
 from connectors.quoting import postgresql_block, postgresql_name, postgresql_text
 
 #: The heir that the script makes: the default of `RevokeRequest.heir`.
@@ -94,7 +95,9 @@ BEGIN
     -- account: its groups and accounts after an upgrade, or after the account was made anew.
     SELECT format('GRANT %I TO %I WITH ADMIN TRUE, INHERIT FALSE, SET FALSE', r.rolname, {admin}) FROM pg_roles r
     WHERE inherited <> '' AND NOT r.rolsuper AND r.rolname NOT IN ({admin}, {heir})
-      AND (r.rolname ~ '^lg_' OR r.rolname ~ '^lockgate_' AND NOT r.rolcanlogin)
+      AND (r.rolname ~ '^lg_' OR r.rolname ~ '^lockgate_' AND NOT r.rolcanlogin
+        -- An account that somebody has renamed:
+        OR r.rolname !~ '^pg_' AND shobj_description(r.oid, 'pg_authid') ~ '^{mark}lg_')
       AND NOT EXISTS (SELECT FROM pg_auth_members m
                       WHERE m.roleid = r.oid AND m.admin_option AND pg_has_role({admin}, m.member, 'USAGE'))
   LOOP
@@ -215,6 +218,7 @@ def server_part(target: Target) -> str:
         admin=postgresql_text(target.user),
         heir=postgresql_text(DEFAULT_HEIR),
         joined=_listed(joined),
+        mark=MARK,
         iam="; its login on Amazon RDS" if by_token else "",
     )
     return _ONCE.format(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -269,6 +270,37 @@ def test_a_group_that_owns_something_is_set_right_all_the_same(
     held = held_by(lab, scope.group, orders.database)
     assert not {each for each in held if each.startswith("TRIGGER") and orders.name in each}
     assert lab.table_exists(orders.sibling("in_its_name"))
+
+
+@pytest.mark.parametrize("lock", ["pg_advisory_lock", "pg_advisory_lock_shared"])
+def test_an_account_that_holds_the_lock_of_the_groups_holds_up_no_grant(
+    accounts: Accounts, orders: Place, lock: str
+) -> None:
+    """The number is no secret: whoever looks into `pg_locks` at the right moment reads it."""
+    alice = accounts.provisioned(scope_of(Level.READ, orders))
+    alice.log_in().run(f"SELECT {lock}(5507730182244496485)")
+    bob = accounts.provisioned(scope_of(Level.READ, orders))
+    assert bob.log_in().count(orders) == 3
+
+
+def test_how_transactions_are_by_default_is_not_for_ours(lab: PostgreSQLLab, accounts: Accounts, orders: Place) -> None:
+    """Who waits for their turn in a serializable transaction sees the server as it was before."""
+    database = name(orders.database)
+    lab.run(
+        f"ALTER DATABASE {database} SET default_transaction_isolation = 'serializable'",
+        f"ALTER DATABASE {database} SET client_min_messages = 'error'",
+    )
+    sessions = Sessions(lab.target)
+    try:
+        settings = sessions.on(orders.database)
+        assert settings.rows("SHOW transaction_isolation") == [("read committed",)]
+        assert settings.rows("SHOW client_min_messages") == [("warning",)]
+    finally:
+        sessions.close()
+    at_once = [accounts.new(scope_of(Level.READ, orders)) for _ in range(3)]
+    with ThreadPoolExecutor(3) as pool:
+        list(pool.map(Account.provision, at_once))
+    assert [each.log_in().count(orders) for each in at_once] == [3, 3, 3]
 
 
 def test_living_accounts_keep_their_privileges_while_the_group_is_set_right(

@@ -126,3 +126,24 @@ def test_the_end_of_a_renamed_account_can_be_moved(lab: PostgreSQLLab, accounts:
         (later.replace(microsecond=later.microsecond),)
     ]
     revoke(alice, identifier)
+
+
+def test_a_renamed_account_that_is_not_ours_to_administer_any_more_ends_once_the_setup_sql_was_run(
+    lab: PostgreSQLLab, accounts: Accounts, orders: Place
+) -> None:
+    """As after an upgrade to 16 or later, which leaves whoever made a role without ADMIN on it."""
+    alice = accounts.new(scope_of(Level.WRITE, orders))
+    identifier = provision(alice)
+    session = session_of(alice)
+    new = renamed(lab, alice)
+    if lab.version >= 160000:
+        lab.run(f"REVOKE {name(new)} FROM {name(lab.target.user)} GRANTED BY {name(lab.superuser.user)}")
+        with lab.connector() as connector:
+            remedies = [each for each in connector.check([alice.request.scope]).remedies if each.blocking]
+        assert any(new in each.what_to_do for each in remedies), remedies
+        assert not revoke(alice, identifier).is_clean
+    lab.set_up("postgres")
+    receipt = revoke(alice, identifier)
+    assert receipt.is_clean, receipt
+    assert not lab.role_exists(new)
+    assert not session.is_alive()
