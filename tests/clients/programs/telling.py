@@ -55,7 +55,7 @@ def refused(what: str = NOT_ALLOWED) -> Iterator[None]:
     """What the role does not allow, and how the client says so."""
     try:
         yield
-    except Exception as error:  # noqa: BLE001
+    except Exception as error:  # noqa: BLE001  # likewise
         tell(refused=what, sqlstate=sqlstate(error), said=str(error))
     else:
         tell(fails=f"refusing {what}", how="", sqlstate="", said="It was not refused.")
